@@ -1,0 +1,1 @@
+"""The gates of calibration (spec/calibration.md): strict audit, provenance, environment."""

@@ -1,0 +1,1 @@
+"""Where work lives: targets, transports, bytes, processes, accelerators."""

@@ -1,0 +1,1 @@
+"""What a host says of itself. Standard library alone, Python 3.10: these modules travel."""

@@ -1,0 +1,1 @@
+"""Actors: plan, start, repeat, resume, recover, apply; the runner that travels to a host."""

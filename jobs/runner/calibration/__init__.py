@@ -1,0 +1,1 @@
+"""The calibration loop as it runs on a host."""
