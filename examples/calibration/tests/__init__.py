@@ -1,0 +1,1 @@
+"""Threshold tests of the tiny lab, written in the conventions that `gatewatch calibrate` reads."""

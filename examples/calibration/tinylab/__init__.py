@@ -1,0 +1,1 @@
+"""Three tiny models behind one loopback server: the system under test of the example calibration."""

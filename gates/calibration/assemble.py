@@ -1,0 +1,181 @@
+"""A run directory's documents become one value that everything else judges (spec/calibration.md, section 3).
+
+Reading a run directory exists once: the audit, a resume and the screen all start from what `assemble` makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Union
+
+from gates.calibration.layout import FINGERPRINT, MANIFEST, PLAN, cell_path, parse_cell_path
+from gates.calibration.records import Plan, RecordError, parse_plan
+from gates.calibration.schema import Manifest, SchemaError, parse_manifest, same_measure
+from gates.calibration.words import one_line
+from gates.documents import Broken, Document, Json
+from gates.journal import Journal
+
+RECORDED = "cell.recorded"
+DISCARDED = "cell.discarded"
+BY_PERSON = "discard"
+"""`why` of a discard that a person asked for; the runner's own moving aside says "set-aside"."""
+
+CellKey = tuple[str, int]
+ManifestFrom = Union[Literal["frozen", "checkout"], None]
+
+_MOST_FINDINGS = 50
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory as far as it could be read.
+
+    Attributes:
+        plan: None when plan.json is missing or unusable.
+        manifest: What judges the cells; None when there is none.
+        manifest_from: "frozen" in the run directory, or from the "checkout".
+        cells: Every artifact on disk by (stage, run), also those that the plan does not name.
+        fingerprint: environment-fingerprint.json, None when it is not there.
+        journal: None when it is not there.
+        findings: What contradicts itself, one sentence each; a verdict on such a run is at best unknown.
+        notes: What is worth a word and contradicts nothing.
+        discards: Reasons of the discards that a person asked for and that still hold, by (stage, run).
+        reference: What the environment is held against: the plan's, else the one that was handed in.
+    """
+
+    plan: Plan | None
+    manifest: Manifest | None
+    manifest_from: ManifestFrom
+    cells: Mapping[CellKey, Document]
+    fingerprint: Document | None
+    journal: Journal | None
+    findings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    discards: Mapping[CellKey, str] = field(default_factory=lambda: MappingProxyType({}))
+    reference: Json = None
+
+
+def assemble(
+    documents: Mapping[str, Document],
+    manifest: Manifest | None = None,
+    journal: Journal | None = None,
+    *,
+    reference: Json = None,
+    sha256: Mapping[str, str] | None = None,
+) -> Run:
+    """Put a run together.
+
+    Args:
+        documents: By path relative to the run directory; others than those of `layout.GLOBS` are ignored.
+        manifest: The checkout's, for runs without a frozen one.
+        journal: The run's own.
+        reference: The host profile's, for runs whose plan has none.
+        sha256: Of the files' bytes (hex) by path, as far as they are known; held against what the plan and the
+            journal say of them.
+
+    Returns:
+        Never raises: what cannot be used is None and stands in `findings`.
+    """
+    sums = sha256 or {}
+    findings: list[str] = []
+    notes: list[str] = []
+    plan = _plan(documents, findings)
+    frozen = _frozen(documents, findings)
+    known, source = (frozen, "frozen") if frozen is not None else (manifest, "checkout")
+    if frozen is not None and plan is not None:
+        if MANIFEST in sums and plan.stages_yaml_sha256 not in (None, sums[MANIFEST]):
+            findings.append(f"{MANIFEST} is not the one that {PLAN} names by its sha256")
+        if manifest is not None:
+            notes.extend(
+                f"the checkout's manifest has moved: {line}" for line in same_measure(frozen, manifest, plan.stages)
+            )
+    if plan is not None and known is not None:
+        findings.extend(f"{key} is in {PLAN} and not in the manifest" for key in plan.stages if not known.get(key))
+    cells: dict[CellKey, Document] = {}
+    for path, document in documents.items():
+        key = parse_cell_path(path)
+        if key is not None:  # None is "no file" from here on; a file that holds null is a broken one
+            cells[key] = Broken("expected a JSON object, got null") if document is None else document
+    if plan is not None:
+        planned = set(plan.stages)
+        strays = sorted({stage for stage, _run in cells if stage not in planned})
+        notes.extend(f"{stage}/ holds artifacts and is not in {PLAN}" for stage in strays)
+    discards: dict[CellKey, str] = {}
+    if journal is not None:
+        notes.extend(journal.findings)
+        discards = _read_journal(journal, cells, sums, findings)
+    return Run(
+        plan=plan,
+        manifest=known,
+        manifest_from=None if known is None else ("frozen" if source == "frozen" else "checkout"),
+        cells=MappingProxyType(cells),
+        fingerprint=documents.get(FINGERPRINT),
+        journal=journal,
+        findings=_bounded(findings),
+        notes=_bounded(notes),
+        discards=MappingProxyType(discards),
+        reference=plan.reference if plan is not None and plan.reference is not None else reference,
+    )
+
+
+def _plan(documents: Mapping[str, Document], findings: list[str]) -> Plan | None:
+    if PLAN not in documents:
+        return None
+    document = documents[PLAN]
+    if isinstance(document, Broken):
+        findings.append(one_line(f"{PLAN}: {document.reason}"))
+        return None
+    try:
+        return parse_plan(document)
+    except RecordError as error:
+        findings.append(one_line(f"{PLAN}: {error}"))
+        return None
+
+
+def _frozen(documents: Mapping[str, Document], findings: list[str]) -> Manifest | None:
+    if MANIFEST not in documents:
+        return None
+    document = documents[MANIFEST]
+    if isinstance(document, Broken):
+        findings.append(one_line(f"{MANIFEST}: {document.reason}"))
+        return None
+    try:
+        return parse_manifest(document)
+    except SchemaError as error:
+        findings.append(one_line(error))
+        return None
+
+
+def _read_journal(
+    journal: Journal, cells: Mapping[CellKey, Document], sums: Mapping[str, str], findings: list[str]
+) -> dict[CellKey, str]:
+    """Discards that still hold; what the disk denies goes into the findings.
+
+    Only the newest event of a cell counts: a repeat that was run again after a discard is a new observation.
+    """
+    last: dict[CellKey, tuple[str, str, Mapping[str, object]]] = {}
+    for event in journal.events:
+        if event.kind not in (RECORDED, DISCARDED):
+            continue
+        stage, run = event.data.get("stage"), event.data.get("run")
+        if isinstance(stage, str) and isinstance(run, int) and not isinstance(run, bool):
+            last[stage, run] = (event.kind, event.at, event.data)
+    discards: dict[CellKey, str] = {}
+    for (stage, run), (kind, at, data) in last.items():
+        path = cell_path(stage, run)
+        if kind == DISCARDED:
+            if data.get("why") == BY_PERSON:
+                reason = data.get("reason")
+                discards[stage, run] = reason if isinstance(reason, str) and reason else "no reason was given"
+        elif (stage, run) not in cells:
+            findings.append(one_line(f"{path}: recorded at {at} and no longer there"))
+        elif path in sums and isinstance(data.get("sha256"), str) and data["sha256"] != sums[path]:
+            findings.append(one_line(f"{path}: changed since it was recorded at {at}"))
+    return discards
+
+
+def _bounded(sentences: list[str]) -> tuple[str, ...]:
+    more = len(sentences) - _MOST_FINDINGS
+    return (*sentences[:_MOST_FINDINGS], f"and {more} more") if more > 0 else tuple(sentences)

@@ -1,0 +1,16 @@
+"""Text from outside, made fit for one line of a verdict."""
+
+from __future__ import annotations
+
+
+def one_line(text: object, most: int = 200) -> str:
+    """Text as one printable line of at most `most` characters.
+
+    A verdict's sentences are made of what others wrote; a newline in one of them must not look like a line of ours.
+    """
+    shown = str(text)
+    if len(shown) > most:
+        shown = f"{shown[: most - 1]}…"
+    if shown.isprintable():
+        return shown
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in shown)

@@ -1,0 +1,85 @@
+"""How a Python on another host is made to run our helper, with nothing installed and nothing written there.
+
+Its command line carries a few lines that read an archive of our modules from standard input, check it, and
+import from it (hosts/local/inmemory.py). The command is safe to pass through any login shell: the code in it
+is base64. What the lines expect on their standard input is `preamble`; what comes after that is the session.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from dataclasses import dataclass
+
+from hosts.errors import InputError
+
+OLDEST = (3, 10)
+
+# Has to parse on every Python 3, so that one that is too old can say so itself. Descriptor 0 is read without
+# a buffer: the session's first requests may already be behind the archive.
+_BOOT = """
+import os, sys, hashlib
+def take(n):
+    parts = []
+    while n:
+        part = os.read(0, min(n, 1 << 20))
+        if not part:
+            sys.exit(3)
+        parts.append(part)
+        n -= len(part)
+    return b"".join(parts)
+line = b""
+while line[-1:] != b"\\n":
+    line += take(1)
+nonce, size, digest, mode = line.decode().split()[1:]
+def fail(kind, text):
+    body = ('{"failed": "%s", "message": "%s"}' % (kind, text)).encode()
+    os.write(1, ("\\nGW1 %s %d %s\\n" % (nonce, len(body), hashlib.sha256(body).hexdigest())).encode() + body)
+    sys.exit(4)
+if sys.version_info < OLDEST:
+    fail("python", "%d.%d" % sys.version_info[:2])
+data = take(int(size))
+if hashlib.sha256(data).hexdigest() != digest:
+    fail("image", "the archive arrived damaged")
+import io, zipfile
+space = {"__name__": "gatewatch_boot"}
+exec(zipfile.ZipFile(io.BytesIO(data)).read("hosts/local/inmemory.py"), space)
+space["install"](data)
+from jobs.runner.agent import main
+main(nonce, mode == "actor")
+"""
+
+
+@dataclass(frozen=True)
+class RunnerImage:
+    """The archive of everything that travels: a zip with our modules at its top, and its sha256 in hex."""
+
+    data: bytes
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> RunnerImage:
+        """The image that these bytes are."""
+        return cls(data, hashlib.sha256(data).hexdigest())
+
+
+def boot_argv(python: str) -> tuple[str, ...]:
+    """The command that starts the helper with `python`, which may be a name or a path.
+
+    Raises:
+        InputError: `python` is empty, or would be taken for an option.
+    """
+    if not python or python.startswith("-") or "\0" in python:
+        raise InputError(f"bad name of a Python: {python!r}")
+    code = _BOOT.replace("OLDEST", repr(OLDEST)).strip().encode("ascii")
+    packed = base64.b64encode(zlib.compress(code, 9)).decode("ascii")
+    start = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
+    # -X utf8: file names are bytes that have to come back as they went, whatever the locale there
+    return (python, "-I", "-X", "utf8", "-c", start)
+
+
+def preamble(image: RunnerImage, nonce: str, actor: bool) -> bytes:
+    """What goes to the helper's standard input before the first frame."""
+    mode = "actor" if actor else "reader"
+    return f"GWBOOT1 {nonce} {len(image.data)} {image.sha256} {mode}\n".encode("ascii") + image.data

@@ -1,0 +1,328 @@
+"""Processes by a name that is never used twice, found again by a mark in their environment (SAFETY C2)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from hosts.errors import GatewatchError, InputError, RefusedError
+from hosts.host import Json, ProcRef, ProcSeen
+
+_DEAD = frozenset("ZXx")
+# Names that every second machine bears: an equal name does not make it the same machine
+_ANYONE = frozenset({"", "(none)", "localhost", "localhost.localdomain", "localhost6", "localhost6.localdomain6"})
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.25
+_KILL_WAIT = 5.0
+_ENVIRON_LIMIT = 4 << 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where pids mean something: one pid namespace of one boot of one machine."""
+
+    host: str
+    boot_id: str
+    pid_ns: int
+
+
+@dataclass(frozen=True)
+class _Stat:
+    state: str
+    sid: int
+    start_ticks: int
+
+
+def here() -> Place:
+    """The place that this process counts pids in; boot_id "" and pid_ns 0 where the kernel does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot_id = file.read(64).strip()
+    except (OSError, UnicodeDecodeError):
+        boot_id = ""
+    try:
+        pid_ns = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        pid_ns = 0
+    return Place(os.uname().nodename, boot_id, pid_ns)
+
+
+def self_ref() -> ProcRef:
+    """This very process.
+
+    Raises:
+        GatewatchError: There is no /proc here.
+    """
+    ref = ref_of(os.getpid())
+    if ref is None:
+        raise GatewatchError("this process cannot be named: /proc is not readable here")
+    return ref
+
+
+def ref_of(pid: int) -> ProcRef | None:
+    """The process that has this pid now, or None when there is none that we can see."""
+    found = _stat(pid)
+    return None if found is None else _ref(here(), pid, found)
+
+
+def is_alive(ref: ProcRef) -> bool | None:
+    """Whether exactly this process still runs; a zombie does not.
+
+    Returns:
+        None where it cannot be judged from here: another host, another pid namespace, or a /proc that hides it.
+    """
+    place = here()
+    if not ref.boot_id or not place.boot_id:
+        return None
+    if ref.boot_id != place.boot_id:
+        same_machine = ref.host == place.host and place.host.lower() not in _ANYONE
+        return False if same_machine else None
+    if ref.pid_ns != place.pid_ns:
+        return None
+    found = _stat(ref.pid)
+    if found is None:
+        return None if _hidden(ref.pid) else False
+    return found.start_ticks == ref.start_ticks and found.state not in _DEAD
+
+
+def marked(marks: Collection[str]) -> list[ProcSeen]:
+    """Every live process whose environment, as it was when its program started, holds one of `marks`.
+
+    Processes that vanish during the look, and those of others that we may not read, are left out.
+
+    Args:
+        marks: Exact `NAME=value` entries.
+    """
+    wanted = {os.fsencode(mark): mark for mark in marks if mark}
+    if not wanted:
+        return []
+    place = here()
+    seen: list[ProcSeen] = []
+    for pid in _pids():
+        if not _carried(pid, wanted):
+            continue
+        found = _stat(pid)
+        carried = _carried(pid, wanted)  # again: in between the pid may have passed to another process
+        if found is None or found.state in _DEAD or not carried:
+            continue
+        seen.append(ProcSeen(_ref(place, pid, found), _argv(pid), found.state, carried))
+    return seen
+
+
+def look_at(refs: Collection[ProcRef]) -> tuple[list[ProcSeen], list[ProcRef]]:
+    """Split `refs` into those that live and those that are dead; what cannot be judged is in neither."""
+    live: list[ProcSeen] = []
+    dead: list[ProcRef] = []
+    for ref in refs:
+        alive = is_alive(ref)
+        found = _stat(ref.pid) if alive else None
+        if found is not None and found.start_ticks == ref.start_ticks and found.state not in _DEAD:
+            live.append(ProcSeen(ref, _argv(ref.pid), found.state))
+        elif alive is not None:
+            dead.append(ref)
+    return live, dead
+
+
+def send_signal(ref: ProcRef, sig: int) -> bool:
+    """Signal exactly this process; a pid that has passed to another process is left alone.
+
+    Returns:
+        False when the process no longer lives.
+
+    Raises:
+        RefusedError: It cannot be judged from here, is pid 1, or belongs to someone else.
+    """
+    if ref.pid <= 1:
+        raise RefusedError(f"process {ref.pid} is never signalled")
+    alive = is_alive(ref)
+    if alive is None:
+        raise RefusedError(f"process {ref.pid} on {ref.host or 'an unknown host'} cannot be judged from here")
+    if not alive:
+        return False
+    try:
+        return _signal_held(ref, sig)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        raise RefusedError(f"process {ref.pid} belongs to someone else and cannot be signalled") from None
+
+
+def end_marked(
+    marks: Collection[str],
+    grace_s: float,
+    *,
+    spare: Collection[ProcRef] = (),
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[ProcSeen]:
+    """End every process that carries one of `marks`: SIGTERM, up to `grace_s` seconds, then SIGKILL.
+
+    Processes that appear meanwhile are ended too. This process itself and those of `spare` are not.
+
+    Returns:
+        Those that were seen alive and are gone now. Someone else's, and one stuck in the kernel, are not
+        among them: `marked` still shows them.
+    """
+    left_alone = {self_ref(), *spare}
+    seen: dict[ProcRef, ProcSeen] = {}
+    asked: set[tuple[ProcRef, int]] = set()
+
+    def rest(sig: int) -> bool:
+        found = [proc for proc in marked(marks) if proc.ref not in left_alone]
+        for proc in found:
+            seen.setdefault(proc.ref, proc)
+            if (proc.ref, sig) not in asked:
+                asked.add((proc.ref, sig))
+                _try_signal(proc.ref, sig)
+        return bool(found)
+
+    for sig, wait in ((signal.SIGTERM, grace_s), (signal.SIGKILL, _KILL_WAIT)):
+        until = clock() + wait
+        pause = _FIRST_PAUSE
+        while rest(sig):
+            left = until - clock()
+            if left <= 0:
+                break
+            sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        else:
+            break
+    return [proc for ref, proc in seen.items() if is_alive(ref) is False]
+
+
+def proc_ref_json(ref: ProcRef) -> dict[str, Json]:
+    """A reference as JSON data."""
+    return {
+        "host": ref.host,
+        "boot_id": ref.boot_id,
+        "pid": ref.pid,
+        "start_ticks": ref.start_ticks,
+        "sid": ref.sid,
+        "pid_ns": ref.pid_ns,
+    }
+
+
+def proc_ref_from_json(data: Json) -> ProcRef:
+    """Read what `proc_ref_json` wrote.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if not isinstance(data, dict):
+        raise InputError("a process reference must be an object")
+    return ProcRef(
+        _text(data, "host"),
+        _text(data, "boot_id"),
+        _number(data, "pid", least=1),
+        _number(data, "start_ticks"),
+        _number(data, "sid"),
+        _number(data, "pid_ns", otherwise=0),
+    )
+
+
+def _text(data: dict[str, Json], key: str) -> str:
+    value = data.get(key)
+    if not isinstance(value, str):
+        raise InputError(f"a process reference needs a text {key!r}")
+    return value
+
+
+def _number(data: dict[str, Json], key: str, *, least: int = 0, otherwise: int | None = None) -> int:
+    value = data.get(key, otherwise)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 1 << 63:
+        raise InputError(f"a process reference needs a whole number {key!r}")
+    return value
+
+
+def _ref(place: Place, pid: int, found: _Stat) -> ProcRef:
+    return ProcRef(place.host, place.boot_id, pid, found.start_ticks, found.sid, place.pid_ns)
+
+
+def _pids() -> Iterator[int]:
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return
+    yield from sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def _stat(pid: int) -> _Stat | None:
+    data = _read(f"/proc/{pid}/stat", 4096)
+    if data is None:
+        return None
+    # The second field is the program's name in brackets, and may hold blanks and brackets of its own
+    fields = data[data.rfind(b")") + 1 :].split()
+    try:
+        return _Stat(fields[0].decode("ascii", "replace"), int(fields[3]), int(fields[19]))
+    except (IndexError, ValueError):
+        return None
+
+
+def _carried(pid: int, wanted: dict[bytes, str]) -> tuple[str, ...]:
+    data = _read(f"/proc/{pid}/environ", _ENVIRON_LIMIT)
+    if not data or not any(mark in data for mark in wanted):
+        return ()
+    entries = set(data.split(b"\0"))
+    return tuple(mark for raw, mark in wanted.items() if raw in entries)
+
+
+def _argv(pid: int) -> tuple[str, ...]:
+    data = _read(f"/proc/{pid}/cmdline", 1 << 16)
+    return tuple(os.fsdecode(part) for part in data.rstrip(b"\0").split(b"\0")) if data else ()
+
+
+def _read(path: str, limit: int) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(limit)
+    except OSError:  # it vanished, or is not ours to read
+        return None
+
+
+def _hidden(pid: int) -> bool:
+    """Whether a process that /proc does not show is there all the same (mounted with hidepid); sends nothing."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return _stat(pid) is None
+
+
+def _signal_held(ref: ProcRef, sig: int) -> bool:
+    """Signal through a pidfd: what it holds cannot become another process between the check and the signal."""
+    fd = _pidfd(ref.pid)
+    try:
+        if is_alive(ref) is not True:
+            return False
+        if fd is None:
+            os.kill(ref.pid, sig)
+        else:
+            signal.pidfd_send_signal(fd, sig)
+    finally:
+        if fd is not None:
+            os.close(fd)
+    return True
+
+
+def _pidfd(pid: int) -> int | None:
+    """A handle on the process, or None on a kernel before 5.3, where a check right before the signal must do."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.ENOSYS, errno.EPERM):
+            return None
+        raise
+
+
+def _try_signal(ref: ProcRef, sig: int) -> None:
+    with contextlib.suppress(RefusedError):  # someone else's: `marked` goes on showing it, and so it is not over
+        send_signal(ref, sig)

@@ -1,0 +1,70 @@
+"""Where a calibration happens: the checkout that configures it, the host that runs it, the repository there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hosts.errors import InputError
+from hosts.profiles import HostProfile, select_profile
+from jobs.calibration.checkout import Checkout, find_checkout, find_repo, git_top
+from jobs.connect import is_local
+
+RUNS = ".tune-runs"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A checkout and the host that its jobs run on.
+
+    Attributes:
+        profile: The chosen host profile and its file, or None for this machine without one.
+        repo: The repository's absolute path on that host.
+        local: Whether files of the host can be looked at from this process.
+        warnings: What looked wrong in the files that were read.
+    """
+
+    checkout: Checkout
+    profile: HostProfile | None
+    profile_path: Path | None
+    repo: str
+    local: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> str:
+        """The folder that run directories are made in."""
+        return f"{self.repo.rstrip('/')}/{RUNS}"
+
+    def settings(self, model: str) -> tuple[str, ...]:
+        """Our own files within the repository, relative to it: a change there does not change what is measured."""
+        top = git_top(self.checkout.root) or self.checkout.root
+        files = [self.checkout.config_path(model), self.checkout.manifest_path(model)]
+        if self.profile_path is not None:
+            files.append(self.profile_path)
+        return tuple(path.relative_to(top).as_posix() for path in files if top in path.parents)
+
+
+def find_site(root: str | None, repo: str | None, host: str | None, environ: Mapping[str, str] = os.environ) -> Site:
+    """Find the checkout, the host profile and the repository.
+
+    Args:
+        root, repo, host: What `--root`, `--repo` and `--host` said.
+
+    Raises:
+        InputError: Something named does not exist, or a profile is wrong.
+    """
+    checkout = find_checkout(root)
+    selected = select_profile(checkout.hosts_folder, host, environ)
+    profile = selected.file.profile if selected is not None else None
+    path = selected.file.path if selected is not None else None
+    warnings = selected.file.warnings if selected is not None else ()
+    if is_local(profile) and not (profile is not None and profile.enter):
+        return Site(checkout, profile, path, str(find_repo(checkout, repo, profile)), True, warnings)
+    assert profile is not None  # noqa: S101 - without a profile a site is local
+    there = repo or profile.repo_root
+    if not there or not there.startswith(("/", "~")):
+        raise InputError(f"host {profile.name}: the repository's absolute path there is needed; set repo_root, or pass --repo")
+    return Site(checkout, profile, path, there, False, warnings)

@@ -1,0 +1,160 @@
+"""The GPU gate: which GPUs a launch gets, and when they count as clear (spec/calibration.md, section 4)."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hosts.errors import GatewatchError
+from hosts.host import Accelerators, GpuDevice, Json
+from hosts.local.leases import Lease, holder_of, is_held, lease_directory, lease_gpus, lease_name
+from jobs.runner.calibration.job import GpuRules
+
+
+class GpuWaitError(GatewatchError):
+    """The GPUs did not become clear in time; `final` when waiting longer cannot help."""
+
+    code = 1
+
+    def __init__(self, message: str, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
+
+
+@dataclass(frozen=True)
+class GpuGrant:
+    """GPUs that a launch may use: their indices, the CPUs that go with them, and the leases to pass on."""
+
+    indices: tuple[int, ...] = ()
+    cpus: tuple[int, ...] = ()
+    leases: tuple[Lease, ...] = field(default=(), repr=False)
+
+    def close(self) -> None:
+        """Drop our own handles on the leases."""
+        for lease in self.leases:
+            lease.close()
+
+
+def busy_reason(device: GpuDevice, limit_mib: int) -> str | None:
+    """Why this GPU is not clear, or None when it is: at most `limit_mib` used and no compute process."""
+    if device.memory_used is None:
+        return f"GPU {device.index}: memory in use is unknown"
+    holders = device.processes or ()
+    if holders:
+        named = ", ".join(f"pid {item.pid} ({item.owner or 'unknown owner'})" for item in holders[:4])
+        return f"GPU {device.index}: {device.memory_used} MiB, held by {named}"
+    if device.memory_used > limit_mib:
+        return f"GPU {device.index}: {device.memory_used} MiB used, at most {limit_mib} allowed, no owner visible"
+    return None
+
+
+def usable(accelerators: Accelerators, rules: GpuRules) -> list[GpuDevice]:
+    """The devices that configuration lets us use."""
+    return [
+        device
+        for device in accelerators.devices
+        if device.index not in rules.exclude and (rules.include is None or device.index in rules.include)
+    ]
+
+
+def choices(devices: Sequence[GpuDevice], need: int, rules: GpuRules) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """All (indices, CPUs) that would serve, preferred first: whole cpuset groups where a group has the
+    right size, else the lowest indices."""
+    present = {device.index for device in devices}
+    found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    for group, cpus in (rules.cpusets or {}).items():
+        indices = parse_numbers(group)
+        if len(indices) == need and set(indices) <= present:
+            found.append((indices, parse_numbers(cpus)))
+    if not found:
+        found.append((tuple(sorted(present))[:need], ()))
+    return [option for option in found if len(option[0]) == need]
+
+
+def acquire_gpus(
+    need: int,
+    rules: GpuRules,
+    read: Callable[[], Accelerators],
+    holder: Mapping[str, Json],
+    wait: Callable[[float, str], None],
+    clock: Callable[[], float],
+    poll_s: float = 2.0,
+) -> GpuGrant:
+    """Wait until `need` GPUs are clear and leased, look again after the settling time, and grant them.
+
+    Args:
+        read: The accelerators now.
+        holder: What the lease file says of us.
+        wait: Sleeps so many seconds and shows the reason; raises when the run is to end.
+        clock: Monotonic seconds.
+
+    Raises:
+        GpuWaitError: There are not enough GPUs at all, or they did not become clear within `rules.wait_s`.
+    """
+    if need == 0:
+        return GpuGrant()
+    end = clock() + rules.wait_s
+    while True:
+        seen = read()
+        grant = _try_grant(seen, need, rules, holder)
+        if isinstance(grant, GpuGrant):
+            wait(rules.settle_s, "")
+            again = {device.index: busy_reason(device, rules.limit_mib) for device in read().devices}
+            reason = next((again.get(index, f"GPU {index} is gone") for index in grant.indices if again.get(index, "")), None)
+            if reason is None and all(index in again for index in grant.indices):
+                return grant
+            grant.close()
+            grant = reason or "a GPU disappeared"
+        if clock() >= end:
+            raise GpuWaitError(f"GPUs not clear after {rules.wait_s:.0f} s: {grant}")
+        wait(poll_s, grant)
+
+
+def _try_grant(seen: Accelerators, need: int, rules: GpuRules, holder: Mapping[str, Json]) -> GpuGrant | str:
+    devices = usable(seen, rules)
+    if len(devices) < need:
+        if seen.source == "unknown":
+            return f"the GPUs cannot be read: {seen.detail}"
+        raise GpuWaitError(f"{need} GPUs needed, this host offers {len(devices)} ({seen.source})", final=True)
+    reasons = {device.index: busy_reason(device, rules.limit_mib) for device in devices}
+    names = {device.index: device.uuid or str(device.index) for device in devices}
+    directory = lease_directory(os.environ)
+    for device in devices:
+        lease = directory / lease_name(names[device.index])
+        if reasons[device.index] is None and is_held(lease):
+            reasons[device.index] = f"GPU {device.index} is leased by {holder_of(lease)}"
+    clear = [device for device in devices if reasons[device.index] is None]
+    refusal = "; ".join(reason for reason in reasons.values() if reason) or "no group of GPUs is clear as a whole"
+    for indices, cpus in choices(clear, need, rules):
+        leases = lease_gpus(directory, [names[index] for index in indices], holder)
+        if not isinstance(leases, str):
+            return GpuGrant(indices, _allowed(cpus), tuple(leases))
+        refusal = leases
+    return refusal
+
+
+def parse_numbers(text: str) -> tuple[int, ...]:
+    """Read "0,1" or "0-15,64-79" as the kernel writes CPU lists.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        found.extend(range(int(first), int(last) + 1) if dash else [int(first)])
+    return tuple(found)
+
+
+def user_name() -> str:
+    """Who we are, for lease files."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _allowed(cpus: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(set(cpus) & os.sched_getaffinity(0))) if cpus else ()

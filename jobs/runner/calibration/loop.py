@@ -1,0 +1,287 @@
+"""The calibration itself: unit by unit, all repeats of one before the next, until every cell is strict.
+
+The loop keeps no state of its own. Each step asks the disk what is there, does one thing, and writes it down;
+so killing it anywhere and starting it again continues (DESIGN, rule 1; spec/calibration.md, section 4).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gates.calibration.assemble import assemble
+from gates.calibration.outcome import Kind, LogScan, Outcome
+from hosts.errors import InputError
+from hosts.host import Json
+from hosts.local.accelerators import read_accelerators
+from hosts.local.files import utc_now
+from jobs.runner.calibration import cold, record
+from jobs.runner.calibration.attempt import (
+    Attempt,
+    Ended,
+    is_running,
+    launch,
+    next_attempt,
+    read_attempt,
+    wait_for,
+    write_attempt,
+)
+from jobs.runner.calibration.context import ExhaustedError, HaltError, RunContext, StoppedError, monotonic
+from jobs.runner.calibration.environ import complete
+from jobs.runner.calibration.gpus import GpuGrant, GpuWaitError, acquire_gpus, busy_reason, user_name
+from jobs.runner.calibration.job import UnitJob
+from jobs.runner.calibration.places import RUN_MARK, RepeatPlaces
+from jobs.runner.journal import read_journal
+
+FIRST = Attempt("", 0, (), (), "")
+SUSPECTS = ("HOME", "OMNI_CI_HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "CUDA_HOME", "LD_PRELOAD")
+_WORDS = {Kind.OK: "PASS", Kind.THRESHOLD: "PASS", Kind.PARTIAL: "PARTIAL", Kind.INFRA: "ABORT"}
+
+
+def run_all(context: RunContext) -> None:
+    """Run what is incomplete, in the order of the job.
+
+    Raises:
+        HaltError: The configuration is wrong.
+        ExhaustedError: A unit stayed incomplete through all passes.
+        StoppedError: The run was asked to end.
+    """
+    _say_cold_paths(context)
+    for unit in context.job.units:
+        _run_unit(context, unit)
+
+
+def _run_unit(context: RunContext, unit: UnitJob) -> None:
+    repeats = range(1, context.plan.repeats + 1)
+    for number in range(1, context.job.max_passes + 1):
+        discarded = _discarded_by_hand(context)
+        todo = [repeat for repeat in repeats if not record.is_complete(context, unit, repeat, discarded)]
+        if not todo:
+            return
+        context.say(f"== {unit.key}: pass {number}, repeats {', '.join(map(str, todo))} of {context.plan.repeats}")
+        for repeat in todo:
+            _observe(context, unit, repeat)
+    discarded = _discarded_by_hand(context)
+    left = [repeat for repeat in repeats if not record.is_complete(context, unit, repeat, discarded)]
+    if left:
+        cells = ", ".join(f"run{repeat}" for repeat in left)
+        raise ExhaustedError(f"{unit.key}: still incomplete after {context.job.max_passes} passes: {cells}")
+
+
+def _observe(context: RunContext, unit: UnitJob, repeat: int) -> None:
+    """Get one observation of one repeat, taking up whatever an earlier runner left."""
+    places = context.repeat(unit, repeat)
+    attempt = read_attempt(places)
+    if attempt is None or record.is_recorded(context, unit, repeat, attempt.token):
+        _wait_until_alone(context, unit, repeat)
+        record.set_aside(context, unit, repeat, "incomplete")
+        attempt = FIRST
+    elif attempt.token:
+        _say_adopted(context, unit, repeat, attempt)
+    while True:
+        if not attempt.token:
+            attempt = _begin(context, unit, repeat, attempt)
+        ended = _wait(context, unit, repeat, attempt)
+        final, outcome = _conclude(context, unit, repeat, attempt, ended)
+        if outcome.kind is Kind.HALT:
+            raise HaltError(f"{unit.key} {repeat}/{context.plan.repeats}: {outcome.reason}")
+        _settle(context, unit, attempt)
+        if final:
+            return
+        attempt = _retire(places, attempt, ended, outcome)
+
+
+def _begin(context: RunContext, unit: UnitJob, repeat: int, previous: Attempt) -> Attempt:
+    """Wait for GPUs, empty what has to be cold, and launch."""
+    places = context.repeat(unit, repeat)
+    record.make_folder(places.folder)
+    _wait_until_alone(context, unit, repeat)
+    record.clear_last_attempt(context, unit, repeat, previous)
+    grant = _gate(context, unit, repeat)
+    try:
+        attempt = next_attempt(previous, grant.indices, utc_now())
+        environment = complete(os.environ, {**context.job.overlay, **unit.env}, grant.indices if unit.gpus else None)
+        environment[RUN_MARK] = context.run_id
+        _empty_cold_paths(context, unit, environment)
+        context.check()
+        write_attempt(places, attempt)
+        about = {"unit": unit.key, "run": repeat, "n": attempt.number, "token": attempt.token}
+        context.note("attempt.intended", {**about, "gpus": list(grant.indices)})
+        launch(context, unit, places, attempt, grant, environment)
+    finally:
+        grant.close()
+    log = context.places.relative(places.log)
+    gpus = f" GPU {','.join(map(str, grant.indices))}" if grant.indices else ""
+    again = f" (attempt {attempt.number})" if attempt.number > 1 else ""
+    context.note(
+        "attempt.started",
+        {**about, "log": log, "stages": list(unit.stages)},
+        f"START {_name(context, unit, repeat)}{again}{gpus} {log}",
+    )
+    return attempt
+
+
+def _wait(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> Ended:
+    places = context.repeat(unit, repeat)
+
+    def slow(scan: LogScan) -> None:
+        _say_slow_start(context, unit, repeat, scan)
+
+    try:
+        return wait_for(context, unit, places, attempt, slow)
+    except StoppedError:
+        if not context.control.lost:
+            data = {"unit": unit.key, "run": repeat, "token": attempt.token, "outcome": "stopped"}
+            context.note("attempt.ended", data, f"ABORT {_name(context, unit, repeat)} stopped")
+            record.set_aside(context, unit, repeat, "stopped")
+        raise
+
+
+def _conclude(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt, ended: Ended) -> tuple[bool, Outcome]:
+    """Judge an ended launch and record it, unless another attempt is to follow. Says whether it was recorded."""
+    places = context.repeat(unit, repeat)
+    outcome, found = record.judge(context, unit, places, ended)
+    lost = ended.how == "lost"
+    spent = sum(1 for item in attempt.history if item.get("how") != "lost") + (not lost)
+    final = outcome.kind is not Kind.INFRA or (not lost and spent >= context.job.max_attempts)
+    if final:
+        record.record(context, unit, repeat, attempt, ended, outcome, found)
+    word = _WORDS.get(outcome.kind, "FAIL")
+    lasted = "" if ended.duration_s is None else f" {ended.duration_s:.1f} s"
+    context.note(
+        "attempt.ended",
+        {
+            "unit": unit.key,
+            "run": repeat,
+            "n": attempt.number,
+            "token": attempt.token,
+            "rc": ended.rc,
+            "how": ended.how,
+            "outcome": outcome.kind.value,
+            "reason": outcome.reason,
+            "duration_s": ended.duration_s,
+        },
+        f"{word} {_name(context, unit, repeat)}{lasted} {outcome.reason}".rstrip(),
+    )
+    return final, outcome
+
+
+def _retire(places: RepeatPlaces, attempt: Attempt, ended: Ended, outcome: Outcome) -> Attempt:
+    """Put this attempt into the history; what it left is cleared before the next launch."""
+    entry: dict[str, Json] = {
+        "number": attempt.number,
+        "how": ended.how,
+        "rc": ended.rc,
+        "outcome": outcome.kind.value,
+        "reason": outcome.reason,
+        "duration_s": ended.duration_s,
+        "log": places.old_log(attempt.number).name,
+    }
+    retired = replace(attempt, token="", history=(*attempt.history, entry))
+    write_attempt(places, retired)
+    return retired
+
+
+def _wait_until_alone(context: RunContext, unit: UnitJob, repeat: int) -> None:
+    """Never start beside something that lives: wait until the mark of life of this repeat has fallen."""
+    places = context.repeat(unit, repeat)
+    end = monotonic() + context.job.gpu.wait_s
+    said = False
+    while is_running(places):
+        if not said:
+            said = True
+            why = f"a process of an earlier attempt still lives (it holds {places.alive.name})"
+            data = {"unit": unit.key, "run": repeat, "why": why}
+            context.note("unit.waiting", data, f"WAIT {_name(context, unit, repeat)}: {why}")
+        if monotonic() > end:
+            raise HaltError(f"{_name(context, unit, repeat)}: {places.alive} is still held after {context.job.gpu.wait_s:.0f} s")
+        context.pause(0.5)
+
+
+def _gate(context: RunContext, unit: UnitJob, repeat: int) -> GpuGrant:
+    """The GPU gate before a launch; a host that stays busy is tried as often as a launch would be."""
+    said: list[str] = []
+
+    def wait(seconds: float, reason: str) -> None:
+        if reason and said[-1:] != [reason]:
+            said.append(reason)
+            data = {"unit": unit.key, "run": repeat, "why": reason}
+            context.note("unit.waiting", data, f"WAIT {_name(context, unit, repeat)}: {reason}")
+        context.pause(seconds)
+
+    holder: dict[str, Json] = {"run": str(context.places.root), "pid": os.getpid(), "user": user_name(), "since": utc_now()}
+    last = GpuWaitError("")
+    for _ in range(context.job.max_attempts):
+        try:
+            return acquire_gpus(unit.gpus, context.job.gpu, read_accelerators, holder, wait, monotonic)
+        except GpuWaitError as error:
+            last = error
+            wait(0.0, str(error))
+            if error.final:
+                break
+    raise HaltError(f"{_name(context, unit, repeat)}: {last}")
+
+
+def _settle(context: RunContext, unit: UnitJob, attempt: Attempt) -> None:
+    """After a repeat: see that the memory was given back; said when it was not, and the next gate waits for it."""
+    if not unit.gpus:
+        return
+    end = monotonic() + context.job.gpu.settle_s
+    while True:
+        devices = [device for device in read_accelerators().devices if device.index in attempt.gpus]
+        reasons = [reason for device in devices if (reason := busy_reason(device, context.job.gpu.limit_mib))]
+        if not reasons:
+            return
+        if monotonic() > end:
+            why = "; ".join(reasons)
+            context.note("unit.waiting", {"unit": unit.key, "run": None, "why": why}, f"WAIT not released: {why}")
+            return
+        context.pause(0.5)
+
+
+def _empty_cold_paths(context: RunContext, unit: UnitJob, environment: Mapping[str, str]) -> None:
+    for folder in cold.cold_paths(context.job.cold_paths, environment):
+        try:
+            removed = cold.empty(folder)
+        except (OSError, InputError) as error:
+            raise HaltError(f"{unit.key}: cannot empty {folder}: {error}") from error
+        if removed:
+            context.note("cold.emptied", {"unit": unit.key, "path": str(folder), "entries": removed})
+
+
+def _say_cold_paths(context: RunContext) -> None:
+    shown: dict[str, None] = {}
+    for unit in context.job.units:
+        environment = {**os.environ, **context.job.overlay, **unit.env}
+        shown.update(dict.fromkeys(str(folder) for folder in cold.cold_paths(context.job.cold_paths, environment)))
+    if shown:
+        context.say("emptied before every launch: " + ", ".join(shown))
+
+
+def _say_adopted(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> None:
+    lives = is_running(context.repeat(unit, repeat))
+    what = "still runs and is taken over" if lives else "ended while no runner was there"
+    data = {"unit": unit.key, "run": repeat, "token": attempt.token, "alive": lives}
+    context.note("attempt.adopted", data, f"ADOPT {_name(context, unit, repeat)}: the pytest of an earlier runner {what}")
+
+
+def _say_slow_start(context: RunContext, unit: UnitJob, repeat: int, scan: LogScan) -> None:
+    environment = {**os.environ, **context.job.overlay, **unit.env}
+    suspects = {name: environment.get(name) for name in SUSPECTS}
+    lines = [line.text for line in scan.facts.compiling[-5:]]
+    after = f"{context.job.startup_warn_s:.0f} s"
+    context.note(
+        "unit.slow_start",
+        {"unit": unit.key, "run": repeat, "compile": lines, "suspects": suspects},
+        f"SLOW START {_name(context, unit, repeat)}: not ready after {after}; a broken environment, not a threshold. "
+        + " | ".join([*lines, *(f"{name}={value or 'unset'}" for name, value in suspects.items())]),
+    )
+
+
+def _discarded_by_hand(context: RunContext) -> frozenset[tuple[str, int]]:
+    return frozenset(assemble({}, journal=read_journal(context.places.journal)).discards)
+
+
+def _name(context: RunContext, unit: UnitJob, repeat: int) -> str:
+    return f"{unit.key} {repeat}/{context.plan.repeats}"

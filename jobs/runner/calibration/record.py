@@ -1,0 +1,210 @@
+"""From an ended pytest to recorded cells, and from an incomplete observation to `_discarded/`.
+
+Both can be done twice without harm: extraction reads basetemp and writes the same files again, and moving
+aside skips what has been moved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gates.calibration.cells import Mark, judge_cell
+from gates.calibration.extract import Extraction, extract, json_files
+from gates.calibration.layout import cell_path
+from gates.calibration.outcome import Outcome, judge_attempt
+from gates.calibration.schema import Stage
+from gates.documents import Broken, Document
+from hosts.errors import InputError
+from hosts.host import Json
+from hosts.local import strictjson
+from hosts.local.files import new_ulid, read_bytes_limited, utc_now, write_atomic
+from jobs.runner.calibration.attempt import Attempt, Ended
+from jobs.runner.calibration.context import RunContext
+from jobs.runner.calibration.job import UnitJob
+from jobs.runner.calibration.places import RepeatPlaces
+from jobs.runner.journal import failed
+
+_RESULT_LIMIT = 256 << 20
+
+
+def read_document(path: Path, where: str) -> Document | None:
+    """The JSON document at `path`, Broken with the reason, or None when there is no file."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        document = strictjson.loads(read_bytes_limited(path, _RESULT_LIMIT), where)
+        return Broken(f"{where}: null is not a document") if document is None else document
+    except InputError as error:
+        return Broken(str(error))
+
+
+def stages_of(context: RunContext, unit: UnitJob) -> tuple[Stage, ...]:
+    """The stages that this unit feeds."""
+    found = tuple(stage for key in unit.stages if (stage := context.manifest.get(key)) is not None)
+    if len(found) != len(unit.stages):
+        missing = sorted(set(unit.stages) - {stage.key for stage in found})
+        raise InputError(f"{unit.key}: not in the frozen stages.yaml: {', '.join(missing)}")
+    return found
+
+
+def cell_documents(context: RunContext, unit: UnitJob, repeat: int) -> dict[str, Document | None]:
+    """What is recorded for one repeat, by stage."""
+    found: dict[str, Document | None] = {}
+    for key in unit.stages:
+        path = cell_path(key, repeat)
+        found[key] = read_document(context.places.root / path, path)
+    return found
+
+
+def is_complete(context: RunContext, unit: UnitJob, repeat: int, discarded: frozenset[tuple[str, int]]) -> bool:
+    """True when every stage of the unit has a strict-complete cell of this commit for this repeat."""
+    for stage in stages_of(context, unit):
+        document = cell_documents(context, unit, repeat)[stage.key]
+        reason = "discarded by hand" if (stage.key, repeat) in discarded else None
+        cell = judge_cell(stage, repeat, document, reason)
+        if cell.mark is not Mark.STRICT or cell.git_sha != context.git_sha:
+            return False
+    return True
+
+
+def is_recorded(context: RunContext, unit: UnitJob, repeat: int, token: str) -> bool:
+    """True when every stage's cell was written from the attempt with this token."""
+    return bool(token) and all(_token_of(item) == token for item in cell_documents(context, unit, repeat).values())
+
+
+def judge(context: RunContext, unit: UnitJob, places: RepeatPlaces, ended: Ended) -> tuple[Outcome, dict[str, Extraction]]:
+    """What this ended attempt was: an observation, an infrastructure failure, or a halt."""
+    stages = stages_of(context, unit)
+    documents: dict[str, Document] = {}
+    for name in json_files(stages):
+        document = read_document(places.basetemp / name, name)
+        if document is not None:
+            documents[name] = document
+    found = {stage.key: extract(stage, documents) for stage in stages}
+    expected = {stage.key: stage.expected_samples for stage in stages}
+    how = "exited" if ended.how == "crashed" else ended.how
+    return judge_attempt(ended.rc, how, ended.scan.facts, found, expected), found
+
+
+def record(
+    context: RunContext,
+    unit: UnitJob,
+    repeat: int,
+    attempt: Attempt,
+    ended: Ended,
+    outcome: Outcome,
+    found: Mapping[str, Extraction],
+) -> None:
+    """Write run{k}.json for every stage of the unit, each whole, and journal it.
+
+    A cell that this very attempt has written already is left as it is: what is recorded is recorded once.
+    """
+    places = context.repeat(unit, repeat)
+    written = cell_documents(context, unit, repeat)
+    for stage in stages_of(context, unit):
+        if _token_of(written[stage.key]) == attempt.token:
+            continue
+        judged = outcome.stages[stage.key]
+        extraction = found[stage.key]
+        body: dict[str, Json] = {
+            "status": judged.status,
+            "reason": judged.reason,
+            "metrics": dict(extraction.metrics),
+            "sample_counts": {"total": extraction.total, "ok": extraction.ok},
+            "duration_s": ended.duration_s,
+            "attempts": attempt.number,
+            "attempt_history": [dict(item) for item in attempt.history],
+            "attempt_token": attempt.token,
+            "gpu_indices": list(attempt.gpus),
+            "git_sha": context.git_sha,
+            "recorded_at": utc_now(),
+            "pytest_log": context.places.relative(places.log),
+            "basetemp": context.places.relative(places.basetemp),
+            "pytest_rc": outcome.rc,
+        }
+        if extraction.observation_valid is not None:
+            body["observation_valid"] = extraction.observation_valid
+        if extraction.allowed_pytest_failure is not None:
+            body["allowed_pytest_failure"] = extraction.allowed_pytest_failure
+        path = context.places.root / cell_path(stage.key, repeat)
+        make_folder(path.parent)
+        data = strictjson.dumps(body, indent=2)
+        write_atomic(path, data)
+        context.note(
+            "cell.recorded",
+            {
+                "stage": stage.key,
+                "run": repeat,
+                "status": judged.status,
+                "reason": judged.reason,
+                "token": attempt.token,
+                "sha256": hashlib.sha256(data).hexdigest(),
+            },
+        )
+
+
+def set_aside(context: RunContext, unit: UnitJob, repeat: int, why: str) -> None:
+    """Move everything that is recorded of one repeat into `_discarded/`, and forget its attempts.
+
+    Nothing is deleted. The attempt goes first: without it nobody takes the rest for an ended launch, and what an
+    interruption leaves is set aside the next time.
+    """
+    places = context.repeat(unit, repeat)
+    target = context.places.discarded / f"{new_ulid()}_{unit.key}_run{repeat}"
+    cells = [(key, context.places.root / cell_path(key, repeat)) for key in unit.stages]
+    rest = [places.basetemp, *_old_logs(places), places.log, places.started, places.rc]
+    if not any(os.path.lexists(path) for path in (places.attempt, *(path for _, path in cells), *rest)):
+        return
+    _move(context, places.attempt, target)
+    for key, path in cells:
+        if _move(context, path, target):
+            context.note("cell.discarded", {"stage": key, "run": repeat, "why": "set-aside", "reason": why, "to": target.name})
+    for path in rest:
+        _move(context, path, target)
+
+
+def clear_last_attempt(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> None:
+    """Make room for the next launch of the same repeat: keep the log under its number, move the results aside."""
+    places = context.repeat(unit, repeat)
+    with contextlib.suppress(FileNotFoundError):
+        places.log.rename(places.old_log(attempt.number))
+    target = context.places.discarded / f"{new_ulid()}_{unit.key}_run{repeat}_attempt{attempt.number}"
+    for path in (places.basetemp, places.started, places.rc):
+        _move(context, path, target)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and what is above it.
+
+    Raises:
+        WriteError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise failed(path, error) from error
+
+
+def _token_of(document: Document | None) -> str | None:
+    token = document.get("attempt_token") if isinstance(document, dict) else None
+    return token if isinstance(token, str) else None
+
+
+def _old_logs(places: RepeatPlaces) -> list[Path]:
+    return sorted(places.folder.glob(f"run{places.repeat}.attempt[0-9]*.log"))
+
+
+def _move(context: RunContext, path: Path, target: Path) -> bool:
+    if not os.path.lexists(path):
+        return False
+    destination = target / path.relative_to(context.places.root)
+    make_folder(destination.parent)
+    try:
+        path.rename(destination)
+    except OSError as error:
+        raise failed(destination, error) from error
+    return True

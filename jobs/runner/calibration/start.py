@@ -1,0 +1,373 @@
+"""The start verb: check everything that can be checked, freeze the request, and launch a runner of its own.
+
+plan.json is written last, because its presence is what makes a directory a run; it is created exclusively, so
+of two starts in one fresh directory exactly one wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gates.calibration.environment import same_environment
+from gates.calibration.equivalence import unforgiven_changes
+from gates.calibration.layout import FINGERPRINT, MANIFEST, PLAN
+from gates.calibration.records import Plan, RecordError, parse_plan
+from gates.calibration.schema import Manifest, SchemaError, parse_manifest, same_measure
+from hosts.errors import InputError, RefusedError
+from hosts.host import Accelerators, Json
+from hosts.local import strictjson
+from hosts.local.accelerators import read_accelerators
+from hosts.local.files import new_ulid, read_bytes_limited, utc_now, write_atomic, write_new
+from hosts.local.locks import read_holder
+from hosts.local.procs import is_alive, proc_ref_json
+from jobs.runner import git
+from jobs.runner.calibration.environ import complete
+from jobs.runner.calibration.gpus import usable
+from jobs.runner.calibration.job import Job, parse_job
+from jobs.runner.calibration.places import RUN_MARK, RunPlaces
+from jobs.runner.fingerprint import fingerprint
+from jobs.runner.journal import failed
+
+_READY_S = 60.0
+_FILE_LIMIT = 64 << 20
+_WORKSPACE_DIFF = "workspace.diff"
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """What the start verb is asked for.
+
+    Attributes:
+        run_dir: Absolute, on this host.
+        resume: Continue the run that is there.
+        plan: Keys of plan.json that only the asker knows (model, stages, repeats, …).
+        manifest: The schema to freeze.
+        pins: Distributions whose versions the environment gate looks at.
+    """
+
+    run_dir: Path
+    resume: bool
+    job: Job
+    plan: Mapping[str, Json]
+    manifest: Json
+    pins: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that may be carried out, with what was found out on the way."""
+
+    request: StartRequest
+    places: RunPlaces
+    code: git.Provenance
+    environment: dict[str, Json]
+    plan: dict[str, Json]
+
+
+def check(payload: Json) -> Json:
+    """Everything that `start` would refuse, without changing anything.
+
+    Returns:
+        `{git_sha, head, git_branch, dirty, environment, stale}`; `stale` names the test files that changed since
+        the manifest was made from them.
+
+    Raises:
+        InputError, RefusedError: As `start`.
+    """
+    checked = _checked(payload)
+    code = checked.code
+    return {
+        "git_sha": checked.plan.get("calibration_git_sha"),
+        "head": code.sha,
+        "git_branch": code.branch,
+        "dirty": code.dirty,
+        "environment": checked.environment,
+        "stale": list(_stale(checked)),
+    }
+
+
+def start(payload: Json, image: bytes) -> Json:
+    """Start or resume a calibration here, detached.
+
+    Args:
+        payload: As `StartRequest`.
+        image: The runner's zip, copied into the run directory.
+
+    Returns:
+        `{run_dir, run_id, git_sha, holder, runner}` once the runner holds the run's lock.
+
+    Raises:
+        InputError: Something that was asked for is not right; nothing was changed.
+        RefusedError: A gate says no: another commit, another environment, a live runner.
+    """
+    checked = _checked(payload)
+    _freeze(checked)
+    return _launch(checked, image)
+
+
+def _checked(payload: Json) -> Checked:
+    request = _parse(payload)
+    places = RunPlaces(request.run_dir)
+    manifest = _manifest(request.manifest)
+    _check_place(request, places)
+    _check_tests(request.job, manifest)
+    repo = Path(request.job.repo)
+    code = git.provenance(repo, request.job.settings)
+    if not git.is_ignored(repo, places.root):
+        folder = os.path.relpath(os.path.realpath(places.root.parent), os.path.realpath(repo))
+        raise InputError(f"git would track {places.root}; add the line `/{folder}/` to {repo / '.gitignore'}")
+    accelerators = read_accelerators()
+    _check_gpus(request.job, accelerators)
+    environment = complete(os.environ, request.job.overlay, None)
+    now = fingerprint(request.job.venv_python, environment, accelerators, request.pins)
+    plan = _resumed(request, places, manifest, code, now) if request.resume else _fresh(request, code)
+    plan["stages_yaml_sha256"] = hashlib.sha256(_manifest_bytes(request.manifest)).hexdigest()
+    return Checked(request, places, code, now, plan)
+
+
+def _stale(checked: Checked) -> tuple[str, ...]:
+    manifest = _manifest(checked.request.manifest)
+    found: dict[str, None] = {}
+    for unit in checked.request.job.units:
+        for stage in (stage for key in unit.stages if (stage := manifest.get(key)) is not None):
+            for path, known in ((stage.test, stage.test_file_sha256), (stage.threshold_file, stage.threshold_file_sha256)):
+                if path and known and _sha256(Path(checked.request.job.repo) / path) != known:
+                    found[path] = None
+    return tuple(found)
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(read_bytes_limited(path, _FILE_LIMIT)).hexdigest()
+    except InputError:
+        return None
+
+
+def _check_gpus(job: Job, accelerators: Accelerators) -> None:
+    offered = len(usable(accelerators, job.gpu))
+    for unit in job.units:
+        if unit.gpus > offered and accelerators.source != "unknown":
+            have = f"this host offers {offered} of {len(accelerators.devices)}" if accelerators.devices else "this host has none"
+            raise RefusedError(f"{unit.test} needs {unit.gpus} GPUs, {have}; see gpus_per_test and gpu_exclude")
+
+
+def _check_place(request: StartRequest, places: RunPlaces) -> None:
+    if places.root.exists() and not places.root.is_dir():
+        raise InputError(f"{places.root} is a file; a run directory is a folder")
+    has_plan = (places.root / PLAN).exists()
+    if request.resume and not has_plan:
+        raise InputError(f"{places.root} holds no {PLAN}, so there is nothing to resume there")
+    if not request.resume and has_plan:
+        raise InputError(f"{places.root} already holds a run; --resume continues it, another --output-dir starts a new one")
+    holder = read_holder(places.lock) if places.lock.exists() else None
+    if holder is not None and is_alive(holder.ref):
+        raise RefusedError(f"{places.root} is already running: {holder}")
+
+
+def _check_tests(job: Job, manifest: Manifest) -> None:
+    for unit in job.units:
+        if not (Path(job.repo) / unit.test).is_file():
+            raise InputError(f"test file {unit.test} is not in {job.repo}")
+        for key in unit.stages:
+            if manifest.get(key) is None:
+                raise InputError(f"stage {key} is not in the manifest")
+
+
+def _fresh(request: StartRequest, code: git.Provenance) -> dict[str, Json]:
+    now = utc_now()
+    return {
+        **request.plan,
+        "timestamp": now,
+        "calibration_started_at": now,
+        "calibration_git_sha": code.sha,
+        "git_sha": code.sha,
+        "git_branch": code.branch,
+        "dirty": code.dirty,
+        "workspace_diff_sha256": code.diff_sha256,
+        "venv_python": request.job.venv_python,
+        "run_id": new_ulid(),
+    }
+
+
+def _resumed(
+    request: StartRequest, places: RunPlaces, manifest: Manifest, code: git.Provenance, now: dict[str, Json]
+) -> dict[str, Json]:
+    document = strictjson.loads(read_bytes_limited(places.root / PLAN, _FILE_LIMIT), PLAN)
+    try:
+        plan = parse_plan(document)
+    except RecordError as error:
+        raise InputError(f"{places.root / PLAN}: {error}") from error
+    assert isinstance(document, dict)  # noqa: S101 - parse_plan has seen to it
+    asked_model = request.plan.get("model")
+    if plan.model != asked_model:
+        raise InputError(f"{places.root} is a run of model {plan.model}, not of {asked_model}")
+    _check_commit(request, plan, document, manifest, code)
+    _check_manifest(places, plan, manifest)
+    _check_environment(places, now)
+    return dict(document)
+
+
+def _check_commit(
+    request: StartRequest, plan: Plan, document: Mapping[str, Json], manifest: Manifest, code: git.Provenance
+) -> None:
+    repo = Path(request.job.repo)
+    if plan.calibration_git_sha is None:
+        raise RefusedError("plan.json names no commit, so it cannot be shown that this is the same code")
+    if plan.calibration_git_sha != code.sha:
+        changed = git.changed_files(repo, plan.calibration_git_sha, code.sha)
+        measured = [path for path in changed if not git.below(path, request.job.settings)]
+        texts = {
+            path: (git.file_at(repo, plan.calibration_git_sha, path), git.file_at(repo, code.sha, path)) for path in measured
+        }
+        reasons = unforgiven_changes(texts, manifest)
+        if reasons:
+            raise RefusedError(
+                f"HEAD is {code.sha[:12]}, the run is of {plan.calibration_git_sha[:12]}, and more than threshold literals "
+                f"changed: {'; '.join(reasons[:3])}; start a new run, or check out that commit"
+            )
+        if code.diff:
+            raise RefusedError("HEAD has moved and the working tree is changed too; commit or undo the changes first")
+        return
+    recorded = document.get("workspace_diff_sha256")
+    if isinstance(recorded, str) and recorded != code.diff_sha256:
+        raise RefusedError("the working tree changed since the run was started; restore it (workspace.diff) or start a new run")
+
+
+def _check_manifest(places: RunPlaces, plan: Plan, manifest: Manifest) -> None:
+    path = places.root / MANIFEST
+    if not path.exists():
+        return
+    frozen = _manifest(strictjson.loads(read_bytes_limited(path, _FILE_LIMIT), MANIFEST))
+    moved = same_measure(frozen, manifest, plan.stages)
+    if moved:
+        raise RefusedError(f"stages.yaml now measures something else: {'; '.join(moved[:3])}; start a new run")
+
+
+def _check_environment(places: RunPlaces, now: dict[str, Json]) -> None:
+    path = places.root / FINGERPRINT
+    if not path.exists():
+        return
+    before = strictjson.loads(read_bytes_limited(path, _FILE_LIMIT), FINGERPRINT)
+    differences = same_environment(before, now)
+    if differences:
+        raise RefusedError(f"the environment is another one now: {'; '.join(differences[:4])}; start a new run")
+
+
+def _freeze(checked: Checked) -> None:
+    request, places = checked.request, checked.places
+    for folder in (places.root, places.ours, places.inbox):
+        try:
+            folder.mkdir(mode=0o755 if folder == places.root else 0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise failed(folder, error) from error
+    write_atomic(places.job, strictjson.dumps(request.job.to_json(), indent=1), 0o600)
+    if not request.resume:
+        write_atomic(places.root / FINGERPRINT, strictjson.dumps(checked.environment, indent=2))
+        if checked.code.diff:
+            write_atomic(places.root / _WORKSPACE_DIFF, checked.code.diff)
+    write_atomic(places.root / MANIFEST, _manifest_bytes(request.manifest))
+    data = strictjson.dumps(checked.plan, indent=2)
+    if request.resume:
+        write_atomic(places.root / PLAN, data)
+    elif not write_new(places.root / PLAN, data):
+        raise InputError(f"{places.root} was just taken by another run")
+
+
+def _launch(checked: Checked, image: bytes) -> Json:
+    request, places, plan = checked.request, checked.places, checked.plan
+    pyz = places.image(hashlib.sha256(image).hexdigest())
+    if not pyz.exists():
+        write_atomic(pyz, image)
+    nonce = new_ulid()
+    run_id = str(plan.get("run_id", nonce))
+    try:
+        log = os.open(places.runner_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise failed(places.runner_log, error) from error
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(pyz), "run", str(places.root), nonce],
+            cwd="/",
+            env={**os.environ, RUN_MARK: run_id},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise InputError(f"cannot start the runner with {sys.executable}: {error.strerror}") from error
+    finally:
+        os.close(log)
+    holder = _wait_for_lock(places, nonce, lambda: process.poll(), 130.0 if request.job.take_over else _READY_S)
+    return {
+        "run_dir": str(places.root),
+        "run_id": run_id,
+        "git_sha": plan.get("calibration_git_sha"),
+        "holder": holder,
+        "runner": pyz.name,
+    }
+
+
+def _wait_for_lock(places: RunPlaces, nonce: str, ended: Callable[[], int | None], patience_s: float) -> Json:
+    """Until the runner says in the lock that it has begun; a short run may even have ended by then."""
+    end = time.monotonic() + patience_s
+    while True:
+        code = ended()
+        holder = read_holder(places.lock) if places.lock.exists() else None
+        if holder is not None and holder.nonce == nonce:
+            return proc_ref_json(holder.ref)
+        if code == 0:
+            return None
+        if code is not None:
+            raise RefusedError(f"the runner ended at once: {last_line(places.runner_log)}")
+        if time.monotonic() > end:
+            raise RefusedError(f"the runner did not take the run's lock within {patience_s:.0f} s; see {places.runner_log}")
+        time.sleep(0.02)
+
+
+def last_line(path: Path) -> str:
+    """The last line of a small log that says something, or a remark that there is none."""
+    try:
+        lines = path.read_text("utf-8", "replace")[-4000:].strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "it said nothing"
+
+
+def _manifest(document: Json) -> Manifest:
+    try:
+        return parse_manifest(document)
+    except SchemaError as error:
+        raise InputError(str(error)) from error
+
+
+def _manifest_bytes(document: Json) -> bytes:
+    # JSON is YAML too: people and other tools read it as stages.yaml, and no host needs a YAML parser.
+    return strictjson.dumps(document, indent=2)
+
+
+def _parse(payload: Json) -> StartRequest:
+    if not isinstance(payload, dict):
+        raise InputError("start: expected an object")
+    run_dir, plan = payload.get("run_dir"), payload.get("plan")
+    if not isinstance(run_dir, str) or not isinstance(plan, dict):
+        raise InputError("start: run_dir and plan are needed")
+    path = Path(os.path.expanduser(run_dir))
+    if not path.is_absolute():
+        raise InputError(f"start: run_dir must be absolute on the host, got {run_dir}")
+    pins = payload.get("pins", [])
+    return StartRequest(
+        run_dir=path,
+        resume=payload.get("resume") is True,
+        job=parse_job(payload.get("job")),
+        plan=plan,
+        manifest=payload.get("manifest"),
+        pins=tuple(str(pin) for pin in pins) if isinstance(pins, list) else (),
+    )

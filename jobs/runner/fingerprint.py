@@ -1,0 +1,96 @@
+"""What a calibration ran on: asked of the interpreter that runs pytest, without importing what it has installed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from hosts.errors import InputError
+from hosts.host import Accelerators, Json
+from hosts.local import strictjson
+
+PINS: tuple[str, ...] = ("torch", "sglang", "flashinfer-python")
+IMAGE_VARIABLE = "GATEWATCH_IMAGE"
+CACHE_VARIABLES: tuple[str, ...] = ("HOME", "HF_HOME", "OMNI_CI_HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR")
+_TIMEOUT_S = 60.0
+# Python 3.8 reads this; the versions come from metadata, since importing torch takes seconds and may fail.
+_PROBE = """
+import json, platform, sys
+try:
+    from importlib import metadata
+except ImportError:
+    metadata = None
+def version(name):
+    try:
+        return metadata.version(name)
+    except Exception:
+        return None
+try:
+    import pytest
+    has = pytest.__version__
+except Exception:
+    has = None
+print("\\n" + json.dumps({"python": platform.python_version(), "pytest": has,
+    "pins": {name: version(name) for name in sys.argv[1:]}}))
+"""
+
+
+def fingerprint(
+    venv_python: str, environment: Mapping[str, str], accelerators: Accelerators, pins: Sequence[str] = ()
+) -> dict[str, Json]:
+    """The environment of a run (spec/calibration.md, section 5, third gate).
+
+    Args:
+        venv_python: The interpreter that runs pytest.
+        environment: The environment that it gets.
+        pins: Further distributions whose versions matter.
+
+    Raises:
+        InputError: The interpreter is not there, does not run, or has no pytest.
+    """
+    said = probe(venv_python, environment, tuple(dict.fromkeys((*PINS, *pins))))
+    if said.get("pytest") is None:
+        raise InputError(f"venv python {venv_python} has no pytest; install it there")
+    names = {device.name for device in accelerators.devices}
+    known = accelerators.source in ("nvml", "nvidia-smi", "none")
+    return {
+        "hostname": platform.node(),
+        "image": os.environ.get(IMAGE_VARIABLE),
+        "gpu_model": next(iter(names)) if len(names) == 1 else None if not names else ", ".join(sorted(map(str, names))),
+        "gpu_count": len(accelerators.devices) if known else None,
+        "driver": accelerators.driver,
+        "cuda": accelerators.cuda,
+        "python": said.get("python"),
+        "pins": said.get("pins"),
+        "cache_paths": {name: environment.get(name) for name in CACHE_VARIABLES},
+    }
+
+
+def probe(venv_python: str, environment: Mapping[str, str], pins: Sequence[str]) -> dict[str, Json]:
+    """Ask an interpreter for its version, its pytest and some distributions' versions.
+
+    Raises:
+        InputError: It is not there, or does not run.
+    """
+    if not os.path.isfile(venv_python) or not os.access(venv_python, os.X_OK):
+        raise InputError(f"venv python {venv_python} does not exist or cannot be executed; pass --venv-python")
+    try:
+        answer = subprocess.run(
+            [venv_python, "-c", _PROBE, *pins],
+            env=dict(environment),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InputError(f"venv python {venv_python} does not run: {error}") from error
+    lines = answer.stdout.decode("utf-8", "replace").strip().splitlines()
+    if answer.returncode != 0 or not lines:
+        said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise InputError(f"venv python {venv_python} does not run: {said[-1] if said else f'exit {answer.returncode}'}")
+    body = strictjson.loads(lines[-1], "python probe")
+    return body if isinstance(body, dict) else {}

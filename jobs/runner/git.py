@@ -1,0 +1,167 @@
+"""What git says of a repository, asked without letting the repository run anything of its own (SAFETY G1, G2)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hosts.errors import InputError
+
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_TIMEOUT_S = 120.0
+_DIFF_LIMIT = 64 << 20
+_SAFE = (
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "protocol.ext.allow=never",
+    "-c",
+    "diff.external=",
+    "--no-pager",
+    "--literal-pathspecs",
+)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Which code a run measures.
+
+    Attributes:
+        sha: Full commit id of HEAD.
+        branch: Branch name, or None on a detached HEAD.
+        diff: What the working tree changes against HEAD, tracked files only; b"" when clean.
+        untracked: Paths that git neither tracks nor ignores.
+    """
+
+    sha: str
+    branch: str | None
+    diff: bytes
+    untracked: tuple[str, ...]
+
+    @property
+    def dirty(self) -> bool:
+        """True when the working tree differs from HEAD."""
+        return bool(self.diff or self.untracked)
+
+    @property
+    def diff_sha256(self) -> str:
+        """Names the state of the tracked files."""
+        return hashlib.sha256(self.diff).hexdigest()
+
+
+def provenance(repo: Path, without: Sequence[str] = ()) -> Provenance:
+    """HEAD, branch and local changes of `repo`.
+
+    Args:
+        without: Folders (relative to `repo`) whose changes do not count: our own configuration.
+
+    Raises:
+        InputError: `repo` is no git checkout, has no commit, or git is not there.
+    """
+    sha = head(repo)
+    branch = _git(repo, "symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1)).decode("utf-8", "replace").strip()
+    diff = _git(repo, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", ".")
+    if without:
+        # Only what is measured counts, so the same diff is taken again file by file without our own folders.
+        names = _names(_git(repo, "diff", "--no-ext-diff", "--name-only", "-z", "HEAD", "--", "."))
+        measured = [name for name in names if not below(name, without)]
+        diff = _git(repo, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", *measured) if measured else b""
+    others = _names(_git(repo, "ls-files", "--others", "--exclude-standard", "-z"))
+    untracked = tuple(name for name in others if not below(name, without))
+    return Provenance(sha, branch or None, diff, untracked)
+
+
+def head(repo: Path) -> str:
+    """The full commit id of HEAD.
+
+    Raises:
+        InputError: `repo` is no git checkout, or has no commit yet.
+    """
+    try:
+        sha = _git(repo, "rev-parse", "--verify", "--end-of-options", "HEAD^{commit}").decode("ascii", "replace").strip()
+    except InputError as error:
+        raise InputError(f"{repo} is not a git checkout with a commit, so the calibration's commit cannot be recorded: {error}") from error
+    if not _SHA.match(sha):
+        raise InputError(f"{repo}: git names HEAD as {sha!r}")
+    return sha
+
+
+def is_ignored(repo: Path, path: Path) -> bool:
+    """True when git would not track `path` (absolute): it is ignored, or lies outside `repo`'s checkout."""
+    top = Path(os.path.realpath(_git(repo, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n")))
+    real = Path(os.path.realpath(path))
+    if real != top and top not in real.parents:
+        return True
+    answer = _run(repo, "check-ignore", "--quiet", "--", str(real / "plan.json"))
+    return answer.returncode == 0
+
+
+def changed_files(repo: Path, old: str, new: str) -> tuple[str, ...]:
+    """Paths that differ between two commits.
+
+    Raises:
+        InputError: A name is not a full commit id, or a commit is not there.
+    """
+    for sha in (old, new):
+        if not _SHA.match(sha):
+            raise InputError(f"{sha!r} is not a full commit id")
+    return _names(_git(repo, "diff", "--no-ext-diff", "--no-renames", "--name-only", "-z", old, new, "--", "."))
+
+
+def file_at(repo: Path, sha: str, path: str) -> bytes | None:
+    """A file's content in a commit, or None when it is not in it."""
+    if not _SHA.match(sha):
+        raise InputError(f"{sha!r} is not a full commit id")
+    answer = _run(repo, "cat-file", "blob", f"{sha}:./{path}")
+    return answer.stdout if answer.returncode == 0 else None
+
+
+def below(name: str, folders: Sequence[str]) -> bool:
+    """True when the path `name` lies in one of `folders`."""
+    return any(name == folder or name.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _names(data: bytes) -> tuple[str, ...]:
+    return tuple(os.fsdecode(name) for name in data.split(b"\0") if name)
+
+
+def _git(repo: Path, *arguments: str, ok: Sequence[int] = (0,)) -> bytes:
+    answer = _run(repo, *arguments)
+    if answer.returncode not in ok:
+        said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise InputError(f"git {arguments[0]} in {repo}: {said[0] if said else f'exit {answer.returncode}'}")
+    if len(answer.stdout) > _DIFF_LIMIT:
+        raise InputError(f"git {arguments[0]} in {repo} gave more than {_DIFF_LIMIT >> 20} MiB")
+    return answer.stdout
+
+
+def _run(repo: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            ["git", *_SAFE, *arguments],
+            cwd=repo,
+            env=_environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        missing = "git is not installed" if repo.is_dir() else f"{repo} is not a folder"
+        raise InputError(missing) from error
+    except NotADirectoryError as error:
+        raise InputError(f"{repo} is not a folder") from error
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"git {arguments[0]} in {repo} did not answer within {_TIMEOUT_S:.0f} s") from error
+
+
+def _environment(shell: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in shell.items() if not name.startswith("GIT_")}
+    return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "https:ssh", "LC_ALL": "C"}

@@ -1,0 +1,27 @@
+"""The runner's entry when it is started from its own file: `run RUN_DIR NONCE`, or `exec` for the shim."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hosts.errors import GatewatchError
+from jobs.runner.shim import exec_command
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command of the runner; returns the process's exit status."""
+    command, *rest = argv or [""]
+    try:
+        if command == "exec" and not rest:
+            return exec_command(sys.stdin.buffer.read())
+        if command == "run" and len(rest) == 2:
+            from jobs.runner.calibration.run import run_command
+
+            return run_command(Path(rest[0]), rest[1])
+    except GatewatchError as error:
+        print(f"gatewatch runner: {error}", file=sys.stderr, flush=True)
+        return error.code
+    print("gatewatch runner: expected `run RUN_DIR NONCE` or `exec`", file=sys.stderr)
+    return 2

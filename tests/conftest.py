@@ -1,0 +1,56 @@
+"""What holds for every test: settings folders of its own, and an event loop that nothing blocks."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOMS = ("gates", "hosts", "jobs", "monitors", "tui")
+ROOT = Path(__file__).resolve().parent.parent
+
+# The travelling modules are also tested under Pythons that get pytest and hypothesis and little else.
+HAS_BLOCKBUSTER = importlib.util.find_spec("blockbuster") is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse an opt-out that does not say why."""
+    for item in items:
+        marker = item.get_closest_marker("blocks_loop")
+        if marker is not None and not marker.kwargs.get("reason"):
+            raise pytest.UsageError(f"{item.nodeid}: blocks_loop needs reason=...")
+
+
+@pytest.fixture(scope="session")
+def house() -> Path:
+    """The folder that holds the rooms."""
+    return ROOT
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test, and what it starts, away from the settings and state of the person who runs it."""
+    for name in [name for name in os.environ if name.startswith("GATEWATCH_")]:
+        monkeypatch.delenv(name)
+    base = tmp_path_factory.getbasetemp() / "own"
+    monkeypatch.setenv("GATEWATCH_LEASES", str(base / "leases"))
+    for name in ("CONFIG", "STATE", "CACHE", "DATA"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(base / name.lower()))
+
+
+@pytest.fixture(autouse=True)
+def _unblocked_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail an async test in which a room makes a blocking call on the event loop; a test's own calls may block."""
+    function = getattr(request.node, "function", None)
+    opted_out = request.node.get_closest_marker("blocks_loop") is not None
+    if not HAS_BLOCKBUSTER or opted_out or not inspect.iscoroutinefunction(function):
+        yield
+        return
+    from blockbuster import blockbuster_ctx
+
+    with blockbuster_ctx(list(ROOMS)):
+        yield

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Every check of this tree, on a machine with Python 3.11 or newer, git and a package index.
+#
+#   bash tests/run.sh [PYTEST ARGUMENT...]
+#
+# GATEWATCH_VENV names the environment to use; by default .venv, made on the first run from requirements.lock.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tests/venv.sh
+
+choose_python() {
+    if python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        say python3
+        return 0
+    fi
+    find_python 3.13 || find_python 3.12 || find_python 3.11
+}
+
+failed=()
+check() { # NAME COMMAND...: runs it, and remembers when it failed
+    local name=$1 status=0
+    shift
+    say "== $name"
+    "$@" || status=$?
+    [ "$status" -ne 130 ] || exit 130
+    [ "$status" -eq 0 ] || failed+=("$name (exit $status)")
+}
+
+python=$(choose_python) || fail "no Python 3.11, 3.12 or 3.13 found; install one of them, with its venv module"
+command -v git >/dev/null || fail "git is missing; tests need it"
+venv=${GATEWATCH_VENV:-.venv}
+make_venv "$venv" "$python" requirements.lock .
+export PATH="$(cd "$venv/bin" && pwd):$PATH"
+
+mapfile -t travelling < <(python -c 'from jobs.bundle import travelling_files; print(*travelling_files(), sep="\n")')
+
+check "ruff check" ruff check --output-format concise .
+check "ruff format" ruff format --check .
+check "mypy" mypy
+check "lint-imports" lint-imports --no-logo
+if [ "${#travelling[@]}" -gt 0 ]; then
+    # What travels runs on hosts that have nothing newer.
+    check "mypy for Python 3.10, what travels" mypy --python-version 3.10 "${travelling[@]}"
+    check "vermin for Python 3.10, what travels" vermin --quiet --no-tips --violations --target=3.10- "${travelling[@]}"
+else
+    failed+=("list of travelling modules")
+fi
+check "pytest" python -m pytest "$@"
+
+if [ "${#failed[@]}" -gt 0 ]; then
+    printf 'FAILED: %s\n' "${failed[@]}" >&2
+    exit 1
+fi
+say "all checks passed"

@@ -1,0 +1,105 @@
+"""The command line: finds the command, runs it, and turns every error into one line and an exit code.
+
+Only the chosen command is imported, so that `--version` and a cheap command stay cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+
+from gates.systems import SYSTEMS
+from hosts.errors import GatewatchError
+from hosts.version import VERSION
+from tui import console
+from tui.cli.commands import Entry, Parser, add_debug, add_entries
+from tui.exits import ExitCode, combine
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The words after the program's name; by default those of this process.
+
+    Returns:
+        The exit code (DESIGN, "Exit codes"; `tui.exits` documents them).
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return combine([_outcome(words), _flushed()])
+
+
+def _outcome(words: list[str]) -> int:
+    try:
+        return _run(words)
+    except KeyboardInterrupt as error:
+        return _told(error)
+    except Exception as error:  # noqa: BLE001 - this is where every error ends: in one line
+        if "--debug" in words:
+            console.print_traceback()
+        return combine([_told(leaf) for leaf in _leaves(error)])
+
+
+def _flushed() -> int:
+    """Write out what is buffered while an error can still be told; returns an exit code."""
+    try:
+        console.flush()
+    except OSError as error:
+        return _told(error)
+    return ExitCode.OK
+
+
+def _told(error: BaseException) -> int:
+    """Say an error in one line; returns its exit code."""
+    if isinstance(error, GatewatchError):
+        console.error(str(error))
+        return error.code
+    if isinstance(error, KeyboardInterrupt):
+        console.error("interrupted")
+        return ExitCode.INTERRUPTED
+    if isinstance(error, OSError):
+        console.error(str(error))
+        return ExitCode.USAGE
+    console.error(f"unexpected {type(error).__name__}: {error} (run it again with --debug for the traceback)")
+    return ExitCode.USAGE
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors that happened: several at once where tasks ran side by side."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
+
+
+def _run(words: list[str]) -> int:
+    try:
+        args = _parser().parse_args(words)
+    except SystemExit as end:  # how argparse ends after --help and --version
+        return end.code if isinstance(end.code, int) else 0
+    code: int = args.run(args)
+    return code
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="gatewatch",
+        description="Watch long ML jobs on GPU hosts, and let nothing through a gate that has not earned it.",
+    )
+    parser.add_argument("--version", action="version", version=f"gatewatch {VERSION}", help="show the version and exit")
+    add_debug(parser)
+    add_entries(parser, _entries())
+    return parser
+
+
+def _entries() -> list[Entry]:
+    """All commands, those of the systems first; a system's own module says what its word is."""
+    entries = []
+    for system in SYSTEMS:
+        command = importlib.import_module(f"tui.cli.{system}").CLI
+        entries.append(Entry(command.name, command.help, f"tui.cli.{system}"))
+    entries.append(Entry("hosts", "list the host profiles", "tui.cli.hosts"))
+    entries.append(Entry("demo", "watch a small calibration that runs on this machine", "tui.cli.demo"))
+    return entries

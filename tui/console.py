@@ -1,0 +1,114 @@
+"""The one module that writes to a terminal outside the app: data to stdout, everything else to stderr.
+
+Text from outside is cleaned here, at the last step before the terminal (SAFETY T1), so that no caller can
+forget it. A reader that went away (`gatewatch … | head`) is no error: what is left is dropped in silence, and
+the command ends with the exit code of what it found.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from tui.sanitise import clean_inline, redact
+
+PROGRAM = "gatewatch"
+
+
+def error(message: str) -> None:
+    """Say on stderr, in one line, what went wrong."""
+    _say(f"error: {message}")
+
+
+def warn(message: str) -> None:
+    """Say on stderr, in one line, what looks wrong and stops nothing."""
+    _say(f"warning: {message}")
+
+
+def milestone(message: str) -> None:
+    """Say on stderr, in one line, what has just happened."""
+    _say(message)
+
+
+def print_traceback() -> None:
+    """Show on stderr the traceback of the exception that is being handled; for `--debug` only."""
+    for line in traceback.format_exc().splitlines():
+        _write(sys.stderr, clean_inline(redact(line)) + "\n")
+
+
+def print_text(*lines: str) -> None:
+    """Write lines for a person to stdout; control characters of any kind are made visible or dropped."""
+    for line in lines:
+        _write(sys.stdout, clean_inline(line, limit=None) + "\n")
+
+
+def print_json(value: object) -> None:
+    """Write one JSON document to stdout.
+
+    Non-ASCII text is escaped: a terminal must not meet C1 controls or bidirectional marks in a data stream.
+
+    Raises:
+        ValueError: The value holds NaN or an infinity, which JSON does not have.
+    """
+    _write(sys.stdout, json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write aligned columns to stdout, the last one as long as it needs to be.
+
+    Args:
+        heads: Column titles.
+        rows: Cells as plain text, as many in each row as there are titles.
+    """
+    from tui.cells import width  # only a table needs to measure text
+
+    table = [[clean_inline(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(width(row[column]) for row in table) for column in range(len(heads))]
+    for row in table:
+        padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True))
+        _write(sys.stdout, "  ".join(padded).rstrip() + "\n")
+
+
+def flush() -> None:
+    """Write out what is still buffered; call it last, so that a full disk is not found out by the interpreter.
+
+    Raises:
+        OSError: What was written could not be kept; nothing more is tried.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            _abandon(stream)
+        except OSError:
+            _abandon(stream)
+            raise
+
+
+def _say(message: str) -> None:
+    _write(sys.stderr, f"{PROGRAM}: {clean_inline(redact(message))}\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    except BrokenPipeError:
+        _abandon(stream)
+
+
+def _abandon(stream: TextIO) -> None:
+    # The descriptor, not the object: the interpreter flushes the stream once more when it ends.
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, descriptor)
+    os.close(sink)
