@@ -6,6 +6,7 @@ asyncssh is imported by the first connection only: it costs more start-up time t
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import re
 import shlex
@@ -101,6 +102,8 @@ class SshHost:
             UnreachableError: The host cannot be reached, its key is unknown or another, or it refuses us.
             InputError: A file that the connection needs is not there or wrong, or `argv` cannot be passed on.
         """
+        # Its import takes a tenth of a second, which a screen would feel; from here on it is a look-up
+        await asyncio.to_thread(importlib.import_module, "asyncssh")
         import asyncssh
 
         command = remote_command(argv)
@@ -147,18 +150,20 @@ class SshHost:
             await self._end_jumps()
             raise
 
-    async def _reach(self, spec: SshSpec, through: asyncssh.SSHClientConnection | None = None) -> Any:
+    async def _reach(
+        self, spec: SshSpec, through: asyncssh.SSHClientConnection | None = None
+    ) -> asyncssh.SSHClientConnection:
         import asyncssh
 
-        known_file, known, configs = await asyncio.to_thread(_files, spec)
-        client = _make_client(known)
+        files = await asyncio.to_thread(_files, spec)
+        client = _make_client(files.known)
         if through is None:
-            for jump in await self._jump_specs(spec, configs):
+            for jump in await self._jump_specs(spec, files.configs):
                 through = await self._reach(jump, through)
                 self._jumps.append(through)
         options: dict[str, Any] = {
-            "known_hosts": known,
-            "config": configs,
+            "known_hosts": files.known,
+            "config": files.configs,
             "tunnel": through,
             "agent_forwarding": False,
             "keepalive_interval": _KEEPALIVE_INTERVAL,
@@ -168,15 +173,13 @@ class SshHost:
             "encryption_algs": _CIPHERS,
             "client_factory": lambda: client,
         }
-        for name, value in (("port", spec.port), ("username", spec.user)):
-            if value is not None:
-                options[name] = value
-        if spec.identity_file is not None:
-            options["client_keys"] = [os.path.expanduser(spec.identity_file)]
+        keys = [files.identity] if files.identity is not None else None
+        chosen = {"port": spec.port, "username": spec.user, "client_keys": keys}
+        options.update({name: value for name, value in chosen.items() if value is not None})
         try:
             return await asyncssh.connect(spec.host, **options)
         except (asyncssh.Error, OSError, ValueError) as error:
-            raise _explained(spec, known_file, client, error) from None
+            raise _explained(spec, client, error) from None
 
     async def _jump_specs(self, spec: SshSpec, configs: list[str]) -> list[SshSpec]:
         """The hosts to go through. We connect to each ourselves, so that their keys are held to the same file."""
@@ -256,7 +259,16 @@ class _SshPipe:
             return  # the reading side tells
 
 
-def _files(spec: SshSpec) -> tuple[str, asyncssh.SSHKnownHosts, list[str]]:
+@dataclass(frozen=True)
+class _Files:
+    """What a connection needs from disk."""
+
+    known: asyncssh.SSHKnownHosts
+    identity: str | None
+    configs: list[str]
+
+
+def _files(spec: SshSpec) -> _Files:
     """Read what a connection needs from disk, and name what is missing before anybody is connected to."""
     import asyncssh
 
@@ -272,10 +284,11 @@ def _files(spec: SshSpec) -> tuple[str, asyncssh.SSHKnownHosts, list[str]]:
         known = asyncssh.read_known_hosts(files)
     except (OSError, ValueError) as error:
         raise InputError(f"{spec.host}: cannot read {spec.known_hosts}: {_reason(error)}") from None
-    if spec.identity_file is not None and not os.access(os.path.expanduser(spec.identity_file), os.R_OK):
+    identity = os.path.expanduser(spec.identity_file) if spec.identity_file is not None else None
+    if identity is not None and not os.access(identity, os.R_OK):
         raise InputError(f"{spec.host}: cannot read the identity file {spec.identity_file}")
     config = os.path.expanduser(spec.config_file) if spec.config_file is not None else ""
-    return spec.known_hosts, known, [config] if config and os.path.isfile(config) else []
+    return _Files(known, identity, [config] if config and os.path.isfile(config) else [])
 
 
 def _jump(text: str, behind: SshSpec) -> SshSpec:
@@ -311,9 +324,10 @@ def _make_client(known: asyncssh.SSHKnownHosts) -> Any:
     return Client()
 
 
-def _explained(spec: SshSpec, known_file: str, client: Any, error: Exception) -> GatewatchError:
+def _explained(spec: SshSpec, client: Any, error: Exception) -> GatewatchError:
     import asyncssh
 
+    known_file = spec.known_hosts
     if client.offered is not None:
         offered = f"{client.offered.get_algorithm()} {client.offered.get_fingerprint()}"
         if client.expected:

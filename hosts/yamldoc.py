@@ -210,7 +210,7 @@ class _Builder:
             wanted = _TAG + ("seq" if node.is_list else "map")
             tag = event.tag if isinstance(event, yaml.CollectionStartEvent) else None
             if tag not in (None, "!", wanted):
-                raise self._error(event, f"tag {tag[:_SHOWN]!r} is not read")
+                raise self._error(event, f"tag {_short(tag)} is not read")
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -277,7 +277,7 @@ class _Builder:
         kinds = {"int": int, "float": float, "bool": bool, "null": type(None)}
         kind = kinds.get(tag[len(_TAG) :]) if tag.startswith(_TAG) else None
         if kind is None:
-            raise self._error(event, f"tag {tag[:_SHOWN]!r} is not read")
+            raise self._error(event, f"tag {_short(tag)} is not read")
         if type(value) is not kind:
             raise self._error(event, f"{text[:_SHOWN]!r} is not what its tag says")
         return value
@@ -305,6 +305,10 @@ class _Builder:
 
     def _error(self, event: yaml.Event, reason: str) -> YamlError:
         return YamlError(self._where, _place(event)[0], reason)
+
+
+def _short(tag: str) -> str:
+    return tag.replace(_TAG, "!!", 1)[:_SHOWN]
 
 
 def _place(event: yaml.Event) -> tuple[int, int]:

@@ -6,11 +6,16 @@ A reader cannot act, and an actor is made only here and never in read-only mode.
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable, Mapping
 
+from hosts.child import open_subprocess
 from hosts.errors import InputError
 from hosts.here import LocalActor, LocalReader
 from hosts.host import HostActor, HostReader
-from hosts.profiles import HostProfile
+from hosts.local.verbs import Verb
+from hosts.pipe import Opener, PipeActor, PipeReader
+from hosts.profiles import HostProfile, Ssh
+from hosts.ssh import SshHost, SshSpec
 from jobs.bundle import build_image
 from jobs.runner.verbs import verbs_with
 
@@ -33,7 +38,12 @@ def is_local(profile: HostProfile | None) -> bool:
 
 def open_reader(profile: HostProfile | None) -> HostReader:
     """A host that can be looked at, and nothing more."""
-    return _open(profile, actor=False)
+    if profile is None or (is_local(profile) and not profile.enter):
+        return LocalReader(_name(profile), _verbs())
+    opener, close = _way(profile)
+    return PipeReader(
+        profile.name, opener, build_image(), python=profile.python, enter=profile.enter, on_close=close
+    )
 
 
 def open_actor(profile: HostProfile | None, read_only: bool) -> HostActor:
@@ -44,14 +54,34 @@ def open_actor(profile: HostProfile | None, read_only: bool) -> HostActor:
     """
     if read_only:
         raise InputError("read-only: this would start or change something; leave --read-only out")
-    return _open(profile, actor=True)
+    if profile is None or (is_local(profile) and not profile.enter):
+        return LocalActor(_name(profile), _verbs())
+    opener, close = _way(profile)
+    return PipeActor(profile.name, opener, build_image(), python=profile.python, enter=profile.enter, on_close=close)
 
 
-def _open(profile: HostProfile | None, actor: bool) -> HostActor:
-    name = profile.name if profile is not None else "local"
-    local = is_local(profile)
-    if profile is None or (local and not profile.enter):
-        verbs = verbs_with(lambda: build_image().data)
-        # A LocalReader lacks `call`; callers that asked for a reader see it through HostReader, which lacks it too.
-        return LocalActor(name, verbs) if actor else LocalReader(name, verbs)  # type: ignore[return-value]
-    raise NotImplementedError
+def _name(profile: HostProfile | None) -> str:
+    return profile.name if profile is not None else "local"
+
+
+def _verbs() -> Mapping[str, Verb]:
+    return verbs_with(lambda: build_image().data)
+
+
+def _way(profile: HostProfile) -> tuple[Opener, Callable[[], Awaitable[None]] | None]:
+    if is_local(profile):
+        return open_subprocess, None
+    host = profile.ssh_host
+    if host is None:
+        raise InputError(f"host {profile.name}: nothing says how to get there; set ssh.host")
+    ssh = profile.ssh or Ssh()
+    spec = SshSpec(
+        host=host,
+        port=ssh.port,
+        user=ssh.user,
+        identity_file=ssh.identity_file,
+        known_hosts=ssh.known_hosts or SshSpec.known_hosts,
+        proxy_jump=ssh.proxy_jump,
+    )
+    connection = SshHost(spec)
+    return connection.open, connection.close

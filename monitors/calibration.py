@@ -43,7 +43,7 @@ class Calibration:
         run, audit: What follows from all that; None only before the first look.
     """
 
-    documents: Mapping[str, Document] = _EMPTY
+    documents: Mapping[str, Document] = field(default_factory=lambda: _EMPTY)
     sums: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     journal: Journal = field(default_factory=lambda: Journal(()))
     holder: Holder | None = None

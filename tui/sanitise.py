@@ -55,12 +55,17 @@ _REDACTED = "‹redacted›"
 _SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("hf_", re.compile(r"(?<![A-Za-z0-9])(hf_)[A-Za-z0-9]{16,}")),
     ("sk-", re.compile(r"(?<![A-Za-z0-9])(sk-)(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{16,}")),
-    ("gh", re.compile(r"(?<![A-Za-z0-9])(gh[opsur]_|github_pat_)[A-Za-z0-9_]{16,}")),
+    ("gh", re.compile(r"(?<![A-Za-z0-9])(gh[opsur]_)[A-Za-z0-9_]{16,}")),
+    ("github_pat_", re.compile(r"(?<![A-Za-z0-9])(github_pat_)[A-Za-z0-9_]{16,}")),
     ("IA", re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16,}")),
     ("glpat-", re.compile(r"(?<![A-Za-z0-9])(glpat-)[A-Za-z0-9_-]{16,}")),
     ("xox", re.compile(r"(?<![A-Za-z0-9])(xox[abprs]-)[A-Za-z0-9-]{10,}")),
-    ("authorization", re.compile(r"(?i)(authorization\\?[\"']?\s*[:=]\s*)(?![\s‹])(?:digest\s[^\r\n]+|[^\r\n\"']+)")),
-    ("authorization", re.compile(r"(?i)(authorization\\?[\"']?\s*[:=]\s*\\?[\"'])(?!‹)[^\r\n\"']+")),
+    (
+        "authorization",
+        re.compile(
+            r"(?i)(authorization\\*[\"']?\s*[:=]\s*(?:\\*[\"'])?)(?![\s‹\"'\\])(?:digest\s[^\r\n]+|[^\r\n\"'\\]+)"
+        ),
+    ),
     ("://", re.compile(r"(://[^/\s:@]{0,256}:)(?!‹)[^/\s]{1,512}(?=@)")),
     (
         "=",

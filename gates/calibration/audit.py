@@ -153,7 +153,7 @@ def _stage(run: Run, key: str, numbers: Iterable[int], known: Mapping[int, Cell]
     )
     repeats = run.plan.repeats if run.plan is not None else None
     sha = plan_sha(run.plan)
-    strict = 0
+    strict = unjudged = 0
     foreign: list[Cell] = []
     unsigned: list[Cell] = []
     unreadable: list[Cell] = []
@@ -162,7 +162,9 @@ def _stage(run: Run, key: str, numbers: Iterable[int], known: Mapping[int, Cell]
         strict += cell.mark is Mark.STRICT
         if cell.mark is Mark.ABSENT:
             continue
-        if cell.mark is not Mark.STRICT:
+        if cell.mark is Mark.UNKNOWN:
+            unjudged += 1
+        elif cell.mark is not Mark.STRICT:
             faults.append(cell)
         if cell.git_sha is None:
             (unsigned if cell.record is not None else unreadable).append(cell)
@@ -186,6 +188,7 @@ def _stage(run: Run, key: str, numbers: Iterable[int], known: Mapping[int, Cell]
         unsigned=tuple(unsigned),
         unreadable=tuple(unreadable),
         faults=tuple(faults),
+        unjudged=unjudged,
         artifacts=sum(cell.mark is not Mark.ABSENT for cell in cells),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Union
 
@@ -76,7 +75,8 @@ class StageAudit:
         foreign: Cells whose artifact carries another commit than the calibration's.
         unsigned: Cells whose artifact carries none.
         unreadable: Cells whose artifact could not be read at all, so that its commit is not known.
-        faults: Cells that are on disk and not ✓.
+        faults: Cells that are on disk and ✗, D or △.
+        unjudged: How many cells have no fault of their own and no manifest to be judged by.
         artifacts: How many artifacts are on disk.
     """
 
@@ -92,6 +92,7 @@ class StageAudit:
     unsigned: tuple[Cell, ...] = ()
     unreadable: tuple[Cell, ...] = ()
     faults: tuple[Cell, ...] = ()
+    unjudged: int = 0
     artifacts: int = 0
 
 
@@ -129,8 +130,10 @@ def judge_cell(stage: Stage | str, run: int, document: Document, discarded: str 
             sha if isinstance(sha, str) and sha else None,
             None,
         )
-    fault = _fault(None if isinstance(stage, str) else stage, record)
-    has_metrics = record.status == "ok" and _missing_metric(stage, record) is None
+    schema = None if isinstance(stage, str) else stage
+    missing = _missing_metric(schema, record)
+    fault = _fault(schema, record, missing)
+    has_metrics = record.status == "ok" and missing is None
     mark, reason, value, limit = _mark(stage, record, fault, discarded)
     return Cell(key, run, mark, reason, record.git_sha or None, record, has_metrics, value, limit)
 
@@ -158,13 +161,12 @@ def _mark(stage: Stage | str, record: RunRecord, fault: _Judged | None, discarde
     return Mark.STRICT, "", None, None
 
 
-def _fault(stage: Stage | None, record: RunRecord) -> _Judged | None:
+def _fault(stage: Stage | None, record: RunRecord, missing: str | None) -> _Judged | None:
     if record.status != "ok":
         said = f"status {record.status}" + (f": {record.reason}" if record.reason else "")
         return Mark.BROKEN, one_line(said, 400), one_line(record.status, 40), "ok"
     if record.observation_valid is False:
         return Mark.BROKEN, "the test says that the observation is not valid", "observation_valid false", None
-    missing = _missing_metric(stage, record)
     if missing is not None:
         said = f"{one_line(missing, 80)} is {'null' if missing in record.metrics else 'missing'}"
         return Mark.BROKEN, said, None, None
@@ -182,6 +184,10 @@ def _fault(stage: Stage | None, record: RunRecord) -> _Judged | None:
     return None
 
 
-def _missing_metric(stage: Stage | str | None, record: RunRecord) -> str | None:
-    wanted: Iterable[str] = (metric.key for metric in stage.metrics) if isinstance(stage, Stage) else record.metrics
-    return next((key for key in wanted if record.metrics.get(key) is None), None)
+def _missing_metric(stage: Stage | None, record: RunRecord) -> str | None:
+    """The first metric without a value: of the stage's, or of the record's own where no manifest names them."""
+    found = record.metrics
+    for key in found if stage is None else [metric.key for metric in stage.metrics]:
+        if found.get(key) is None:
+            return key
+    return None

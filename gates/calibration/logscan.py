@@ -8,14 +8,17 @@ assertion or a warning says about memory is not an event.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from gates.calibration.words import one_line
 
 _LINE_CAP = 8192
 _TEXT_CAP = 300
 _FIRST = 10
+_NEWLINE = 10
+_ANYWHERE = frozenset({"oom", "death", "pytest"})
 _LAST = 20
 
 
@@ -86,7 +89,8 @@ READY = (
     _row(
         "server",
         "ready|healthy|up and running",
-        r"\b(?:server|router|service|all (?:\d+ )?workers)\b(?: (?:is|are|at \S+))?(?: now)?:? (?:ready|healthy|up and running)\b",
+        r"\b(?:server|router|service|all (?:\d+ )?workers)\b(?: (?:is|are|at \S+))?(?: now)?:?"
+        r" (?:ready|healthy|up and running)\b",
     ),
 )
 
@@ -96,7 +100,11 @@ OOM = (
         "out of memory",
         r"\b(?:cuda|hip|npu|gpu|device)\b.{0,40}out of memory|out of memory\. tried to allo",
     ),
-    _row("CUDA OOM", "outofmemoryerror", r"\b(?:torch|cuda)[\w.]*\.outofmemoryerror|RayTaskError\(OutOfMemoryError\)"),
+    _row(
+        "CUDA OOM",
+        "outofmemoryerror",
+        r"\b(?:torch|cuda)[\w.]{0,60}\.outofmemoryerror|RayTaskError\(OutOfMemoryError\)",
+    ),
     _row("CUDA OOM", "cublas_status_alloc_failed", r"CUBLAS_STATUS_ALLOC_FAILED"),
     _row("CUDA OOM", "not enough memory", r"not enough memory\b.*(?:mem[-_]fraction|gpu)"),
     _row("host OOM", "out of memory: kill", r"out of memory: kill"),
@@ -152,13 +160,14 @@ STARTUP = (
 
 # Lines that speak of a failure without being one: a test's assertion, and source that a traceback shows.
 _SPEECH = re.compile(
-    r"AssertionError|^\s*(?:E\s+|>\s+)?assert\b|^\s*(?:>\s+)?(?:#|raise |if |elif |return |print\(|log\w*\.)|please ignore",
+    r"AssertionError|please ignore|^\s*(?:E\s+|>\s+)?assert\b"
+    r"|^\s*(?:>\s+)?(?:#|raise |if |elif |return |print\(|log\w*\.)",
     re.IGNORECASE,
 )
 # What stands before a sign and takes its meaning away.
 _HINT = re.compile(
-    r"\b(?:to avoid|prevent\w*|may|might|could|can|in case of|in the event of|risk of|potential\w*|if|no|not|without)"
-    r"(?:\W+\w+){0,4}\W*$",
+    r"\b(?:(?:to avoid|prevent\w*|may|might|could|can|in case of|in the event of|risk of|potential\w*|if)"
+    r"(?:\s+\w+){0,4}|no|not|without)\s*$",
     re.IGNORECASE,
 )
 _NOT_READY = re.compile(
@@ -166,18 +175,30 @@ _NOT_READY = re.compile(
 )
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SUMMARY = re.compile(
-    r"={2,} (?P<said>no tests ran|\d+ [a-z]+(?:, \d+ [a-z]+)*) in [\d.]+s(?: \((?:\d+ days?, )?[\d:]+\))? ={2,}\s*$"
+    r"(?<!=)={2,} (?P<said>no tests ran|\d+ [a-z]+(?:, \d+ [a-z]+)*)"
+    r" in [\d.]+s(?: \((?:\d+ days?, )?[\d:]+\))? ={2,}\s*$"
 )
-_BROKE_OFF = re.compile(r"!{2,} (?:Interrupted: |KeyboardInterrupt\b|_pytest\.outcomes\.Exit\b|[\w.]*Interrupted: )")
-_WORDS = (" ==", "!! ", "internalerror>", "test session starts")
+_BROKE_OFF = re.compile(r"(?<!!)!{2,} (?:[\w.]*Interrupted: |KeyboardInterrupt\b|_pytest\.outcomes\.Exit\b)")
 # A carriage return ends what is looked at and not the line: progress bars overwrite themselves.
 _CUT = re.compile(rb"[\n\r]")
-_NEEDLES = tuple(
-    sorted(
-        {word.encode() for row in (*READY, *OOM, *DEATH, *CRASH, *COMPILE, *STARTUP) for word in row.words}
-        | {word.encode() for word in _WORDS}
-    )
-)
+
+_OF_PYTEST = "pytest"
+_TABLES = {"oom": OOM, "death": DEATH, "crash": CRASH, "ready": READY, "compiling": COMPILE, "startup": STARTUP}
+
+
+def _by_word() -> Mapping[bytes, tuple[tuple[str, Signature | None], ...]]:
+    rows: dict[bytes, list[tuple[str, Signature | None]]] = {}
+    for table, signatures in _TABLES.items():
+        for row in signatures:
+            for word in row.words:
+                rows.setdefault(word.encode(), []).append((table, row))
+    for word in (" ==", "!! ", "internalerror>", "test session starts"):
+        rows.setdefault(word.encode(), []).append((_OF_PYTEST, None))
+    return MappingProxyType({word: tuple(found) for word, found in rows.items()})
+
+
+_ROWS = _by_word()
+_NEEDLES = tuple(_ROWS)
 
 
 @dataclass
@@ -216,29 +237,35 @@ class LogScan:
     def __init__(self) -> None:
         self._state = _State()
         self._rest = bytearray()
-        self._overflow = False
         self._size = 0
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the log, cut anywhere."""
         self._size += len(data)
-        start = 0
-        for cut in _CUT.finditer(data):
-            segment = data[start : cut.start()]
-            if self._rest or self._overflow:
-                self._keep(segment)
-                segment = bytes(self._rest)
-                self._rest.clear()
-                self._overflow = False
-            _take(self._state, segment[:_LINE_CAP])
-            self._state.lines += data[cut.start()] == 10
-            start = cut.end()
-        self._keep(data[start:])
+        first = _CUT.search(data)
+        if first is None:
+            self._keep(data)
+            return
+        self._keep(data[: first.start()])
+        _take(self._state, bytes(self._rest), _NEEDLES)
+        self._rest.clear()
+        self._state.lines += data[first.start()] == _NEWLINE
+        start, end = first.end(), max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        whole = data[start:end]
+        # Most blocks hold few of the words, and what holds none is only counted.
+        needles = _among(_NEEDLES, whole.lower())
+        if needles:
+            at = 0
+            for cut in _CUT.finditer(whole):
+                _take(self._state, whole[at : min(cut.start(), at + _LINE_CAP)], needles)
+                self._state.lines += whole[cut.start()] == _NEWLINE
+                at = cut.end()
+        else:
+            self._state.lines += whole.count(b"\n")
+        self._keep(data[end:])
 
     def _keep(self, piece: bytes) -> None:
-        room = _LINE_CAP - len(self._rest)
-        self._rest += piece[:room]
-        self._overflow = self._overflow or len(piece) > room
+        self._rest += piece[: _LINE_CAP - len(self._rest)]
 
     @property
     def facts(self) -> LogFacts:
@@ -247,7 +274,7 @@ class LogScan:
         lines = state.lines
         if self._rest:
             state = state.copy()
-            _take(state, bytes(self._rest))
+            _take(state, bytes(self._rest), _NEEDLES)
             lines += 1
         return LogFacts(
             lines=lines,
@@ -270,33 +297,63 @@ def scan_log(text: str | bytes) -> LogFacts:
     return scan.facts
 
 
-def _take(state: _State, segment: bytes) -> None:
-    low = segment.lower()
-    if not any(needle in low for needle in _NEEDLES):
+def _among(needles: Sequence[bytes], text: bytes) -> list[bytes]:
+    return [needle for needle in needles if needle in text]
+
+
+def _take(state: _State, segment: bytes, needles: Sequence[bytes]) -> None:
+    hits = _among(needles, segment.lower())
+    if not hits:
         return
-    text = _ANSI.sub("", segment.decode("utf-8", "replace"))
-    low_text = text.lower()
+    rows = dict.fromkeys(candidate for hit in hits for candidate in _ROWS[hit])
+    if state.ready is not None:
+        rows = {candidate: None for candidate in rows if candidate[0] in _ANYWHERE}
+    if not rows:
+        return
+    text = segment.decode("utf-8", "replace")
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
     number = state.lines + 1
-    _take_pytest(state, text, number)
-    if _SPEECH.search(text) is None:
-        _take_signs(state, text, low_text, number)
-    if state.ready is None:
-        for table, kept in ((COMPILE, state.compiling), (STARTUP, state.startup)):
-            found = _first(table, text, low_text, number)
-            if found is not None:
-                kept.append(found)
-                del kept[:-_LAST]
+    found: dict[str, LogLine] = {}
+    for table, row in rows:
+        if row is None:
+            _take_pytest(state, text, number)
+        elif table not in found and _matches(row, table, text):
+            found[table] = LogLine(number, one_line(text.strip(), _TEXT_CAP), row.sign)
+    if found:
+        _take_signs(state, found)
 
 
-def _take_signs(state: _State, text: str, low: str, number: int) -> None:
-    oom = _first(OOM, text, low, number, _HINT)
-    death = _first(DEATH, text, low, number, _HINT)
-    crash = oom or death or _first(CRASH, text, low, number, _HINT)
-    for sign, kept in ((oom, state.oom), (death, state.deaths), (None if state.ready else crash, state.crashes)):
+def _matches(row: Signature, table: str, text: str) -> bool:
+    match = row.pattern.search(text)
+    if match is None:
+        return False
+    if table == "ready":
+        return _NOT_READY.search(text) is None and _SPEECH.search(text) is None
+    if table in ("compiling", "startup"):
+        return True
+    before = text[max(0, match.start() - 80) : match.start()]
+    return _HINT.search(before) is None and _SPEECH.search(text) is None
+
+
+def _take_signs(state: _State, found: Mapping[str, LogLine]) -> None:
+    crash = found.get("oom") or found.get("death") or found.get("crash")
+    before_ready = state.ready is None
+    for sign, kept in (
+        (found.get("oom"), state.oom),
+        (found.get("death"), state.deaths),
+        (crash if before_ready else None, state.crashes),
+    ):
         if sign is not None and len(kept) < _FIRST:
             kept.append(sign)
-    if state.ready is None and crash is None and _NOT_READY.search(text) is None:
-        state.ready = _first(READY, text, low, number)
+    if not before_ready:
+        return
+    for table, newest in (("compiling", state.compiling), ("startup", state.startup)):
+        if table in found:
+            newest.append(found[table])
+            del newest[:-_LAST]
+    if crash is None:
+        state.ready = found.get("ready")
 
 
 def _take_pytest(state: _State, text: str, number: int) -> None:
@@ -322,17 +379,3 @@ def _summary_rc(said: str) -> int | None:
     if any(counts.get(word) for word in ("passed", "skipped", "xfailed", "xpassed")):
         return 0
     return 5 if counts.keys() <= {"deselected", "warning", "warnings"} else None
-
-
-def _first(
-    table: Iterable[Signature], text: str, low: str, number: int, hint: re.Pattern[str] | None = None
-) -> LogLine | None:
-    for row in table:
-        if not any(word in low for word in row.words):
-            continue
-        found = row.pattern.search(text)
-        if found is not None and (
-            hint is None or hint.search(text[max(0, found.start() - 80) : found.start()]) is None
-        ):
-            return LogLine(number, one_line(text.strip(), _TEXT_CAP), row.sign)
-    return None

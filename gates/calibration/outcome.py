@@ -129,15 +129,15 @@ def judge_attempt(
     judged = {key: _judge_stage(known, key, found, expected.get(key)) for key, found in extractions.items()}
     kind = max((one.kind for one in judged.values()), key=_GRAVITY.index, default=Kind.OK)
     reason = next((one.reason for one in judged.values() if one.kind is kind), "")
-    evidence = [
+    items = [
         item
         for key, found in extractions.items()
         if judged[key].kind is kind
         for item in _evidence(key, found, expected.get(key))
     ]
     if facts.summary is not None:
-        evidence.append(_line(facts.summary))
-    return Outcome(kind, reason, tuple(evidence), known, recovered, judged)
+        items.append(_line(facts.summary))
+    return Outcome(kind, reason, tuple(items), known, recovered, judged)
 
 
 def _judge_stage(rc: int, key: str, found: Extraction, expected: int | None) -> StageOutcome:

@@ -60,7 +60,7 @@ class Plan:
     stages_yaml_sha256: str | None = None
     reference: Json = None
     units: Json = None
-    raw: Mapping[str, Json] = field(default=_EMPTY, repr=False)
+    raw: Mapping[str, Json] = field(default_factory=lambda: _EMPTY, repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class RunRecord:
     block_discarded: bool | None = None
     attempt_token: str | None = None
     odd: tuple[str, ...] = ()
-    raw: Mapping[str, Json] = field(default=_EMPTY, repr=False)
+    raw: Mapping[str, Json] = field(default_factory=lambda: _EMPTY, repr=False)
 
 
 def parse_plan(document: Json) -> Plan:

@@ -12,15 +12,26 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, cast
 
+from gates.calibration.keypath import Place, SchemaError
 from gates.calibration.layout import name_problem, stage_problem
 from gates.documents import Json
 
+__all__ = [
+    "Display",
+    "Locator",
+    "Manifest",
+    "Metric",
+    "SampleCounts",
+    "SchemaError",
+    "Stage",
+    "needs_config",
+    "parse_manifest",
+    "same_measure",
+    "unstrictable",
+]
+
 OK = "OK"
 NEEDS_CONFIG = "NEEDS_CONFIG"
-
-
-class SchemaError(ValueError):
-    """A manifest that cannot be used; the message names the file, the key path and what would be right."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,7 @@ def parse_manifest(document: Json, where: str = "stages.yaml") -> Manifest:
     Raises:
         SchemaError: Something in it has a wrong type or an impossible value.
     """
-    root = _Place(document, where, ())
+    root = Place(document, where, ())
     stages = tuple(_stage(key, place) for key, place in root.items("stages"))
     if not stages:
         raise root.error("no stages in it")
@@ -208,73 +219,7 @@ def _metric_pairs(one: Stage, other: Stage) -> Iterator[tuple[str, object, objec
         yield f"metrics.{key}.worst", before[key].worst, after[key].worst
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A value and the way to it, so that every error can name its key path."""
-
-    value: Json
-    where: str
-    path: tuple[str, ...]
-
-    def error(self, message: str) -> SchemaError:
-        place = ".".join(_shown(part) for part in self.path)
-        return SchemaError(f"{self.where}: {place}: {message}" if place else f"{self.where}: {message}")
-
-    def wrong(self, expected: str) -> SchemaError:
-        return self.error(f"expected {expected}, got {_shown_value(self.value)}")
-
-    def items(self, what: str) -> Iterator[tuple[str, _Place]]:
-        if not isinstance(self.value, dict):
-            raise self.wrong(f"a mapping of {what}")
-        for key, value in self.value.items():
-            if not isinstance(key, str):  # YAML has keys that are numbers, dates or null
-                raise self.error(f"the key {key!r} is not text; quote it")
-            yield key, _Place(value, self.where, (*self.path, key))
-
-    def at(self, key: str) -> _Place:
-        if not isinstance(self.value, dict):
-            raise self.wrong("a mapping")
-        return _Place(self.value.get(key), self.where, (*self.path, key))
-
-    @property
-    def absent(self) -> bool:
-        return self.value is None
-
-    def text(self) -> str:
-        if not isinstance(self.value, str) or not self.value:
-            raise self.wrong("text")
-        return self.value
-
-    def text_or_none(self) -> str | None:
-        return None if self.absent else self.text()
-
-    def texts(self) -> tuple[str, ...]:
-        if self.absent:
-            return ()
-        if isinstance(self.value, str):
-            return (self.value,)
-        if not isinstance(self.value, list):
-            raise self.wrong("a list of texts")
-        return tuple(
-            _Place(item, self.where, (*self.path[:-1], f"{self.path[-1]}[{n}]")).text()
-            for n, item in enumerate(self.value)
-        )
-
-    def whole(self, least: int) -> int | None:
-        if self.absent:
-            return None
-        if isinstance(self.value, bool) or not isinstance(self.value, int) or self.value < least:
-            raise self.wrong(f"a whole number of at least {least}")
-        return self.value
-
-    def relative_path(self) -> str:
-        path = self.text()
-        if path.startswith(("/", "~", "-")) or "\\" in path or "\0" in path or ".." in path.split("/"):
-            raise self.wrong("a relative path without '..'")
-        return path
-
-
-def _stage(key: str, place: _Place) -> Stage:
+def _stage(key: str, place: Place) -> Stage:
     problem = stage_problem(key)
     if problem is not None:
         raise place.error(f"a stage's name {problem}")
@@ -306,7 +251,7 @@ def _stage(key: str, place: _Place) -> Stage:
     )
 
 
-def _metric(key: str, place: _Place) -> Metric:
+def _metric(key: str, place: Place) -> Metric:
     problem = name_problem(key)
     if problem is not None:
         raise place.error(f"a metric's name {problem}")
@@ -328,7 +273,7 @@ def _metric(key: str, place: _Place) -> Metric:
     )
 
 
-def _display(key: str, place: _Place) -> Display:
+def _display(key: str, place: Place) -> Display:
     if place.absent:
         return Display(key, 1, 4)
     scale = place.at("scale")
@@ -342,14 +287,14 @@ def _display(key: str, place: _Place) -> Display:
     return Display(place.at("label").text_or_none() or key, value, count)
 
 
-def _locator(place: _Place) -> Locator | None:
+def _locator(place: Place) -> Locator | None:
     file, path = place.at("json_file"), place.at("json_path")
     if file.absent or path.absent:
         return None
     return Locator(file.relative_path(), path.text())
 
 
-def _sample_counts(place: _Place) -> SampleCounts | None:
+def _sample_counts(place: Place) -> SampleCounts | None:
     if place.absent:
         return None
     places = [place.at("total"), place.at("ok")]
@@ -357,7 +302,7 @@ def _sample_counts(place: _Place) -> SampleCounts | None:
     return SampleCounts(total, ok) if total and ok else None
 
 
-def _boolean_locator(place: _Place, default_file: str | None) -> Locator | None:
+def _boolean_locator(place: Place, default_file: str | None) -> Locator | None:
     """`{json_file, json_path}`, or in one text as config.yaml writes it: "file::dotted.path" or "dotted.path"."""
     if place.absent:
         return None
@@ -368,13 +313,13 @@ def _boolean_locator(place: _Place, default_file: str | None) -> Locator | None:
         return locator
     file, separator, path = place.value.rpartition("::")
     if separator:
-        return Locator(_Place(file, place.where, place.path).relative_path(), path)
+        return Locator(Place(file, place.where, place.path).relative_path(), path)
     if default_file is None:
         raise place.wrong("'file::dotted.path', since no other value of this stage names a file")
     return Locator(default_file, path)
 
 
-def _environment(place: _Place) -> tuple[tuple[str, str], ...]:
+def _environment(place: Place) -> tuple[tuple[str, str], ...]:
     if place.absent:
         return ()
     found: list[tuple[str, str]] = []
@@ -387,21 +332,6 @@ def _environment(place: _Place) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found))
 
 
-def _note(place: _Place) -> str | None:
+def _note(place: Place) -> str | None:
     # Shown or compared, never computed with; some YAML readers make a date or a number of it.
     return None if place.absent else str(place.value)
-
-
-def _shown(part: str) -> str:
-    return part if part and part.isprintable() and len(part) <= 80 else repr(part)[:80]
-
-
-def _shown_value(value: Json) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
+from itertools import chain, islice
 
 from gates.calibration.assemble import Run
-from gates.calibration.cells import Cell, Mark, StageAudit
+from gates.calibration.cells import Cell, StageAudit
 from gates.calibration.environment import DIFFERS
 from gates.calibration.layout import PLAN
 from gates.calibration.records import Plan
@@ -35,12 +36,12 @@ def judge_strict(run: Run, stages: tuple[StageAudit, ...], ready: int) -> Verdic
     """Has every stage N whole repeats? Contradictions make it unknown at best, a missing plan or manifest always."""
     short = [stage for stage in stages if not stage.ready]
     evidence = [Evidence(finding) for finding in run.findings[:_MOST]]
-    faults = [cell for stage in short for cell in stage.faults if cell.mark is not Mark.UNKNOWN]
-    evidence += [
-        Evidence(f"{cell.mark.value} {cell.reason}", cell.path, None, cell.value, cell.limit) for cell in faults[:_MOST]
-    ]
-    if len(faults) > _MOST:
-        evidence.append(Evidence(f"and {len(faults) - _MOST} more"))
+    count = sum(len(stage.faults) for stage in short)
+    evidence.extend(
+        Evidence(f"{cell.mark.value} {cell.reason}", cell.path, None, cell.value, cell.limit)
+        for cell in _first_cells(stage.faults for stage in short)
+    )
+    evidence.extend(_rest(count))
     missing = _absent_inputs(run)
     if missing:
         detail = f"cannot be judged: {', '.join(missing)} missing"
@@ -51,10 +52,10 @@ def judge_strict(run: Run, stages: tuple[StageAudit, ...], ready: int) -> Verdic
         f"{stage.key}: {run.plan.repeats - stage.strict} of {run.plan.repeats} repeats" for stage in short[:_MOST]
     )
     gaps += (f"and {len(short) - _MOST} stages more",) if len(short) > _MOST else ()
-    unknown = any(cell.mark is Mark.UNKNOWN for stage in short for cell in stage.faults)
+    unknown = any(stage.unjudged for stage in short)
     decision = combine(
         [
-            Decision.FAIL if faults else Decision.PASS,
+            Decision.FAIL if count else Decision.PASS,
             Decision.UNKNOWN if run.findings or unknown else Decision.PASS,
             Decision.NOT_YET if short else Decision.PASS,
         ]
@@ -80,29 +81,22 @@ def judge_provenance(run: Run, stages: tuple[StageAudit, ...]) -> Verdict:
     if sha is None:
         what = f"no {PLAN}" if run.plan is None else f"{PLAN} has no calibration_git_sha"
         return Verdict(PROVENANCE_GATE, Decision.UNKNOWN, "unknown", "input", what, missing=("calibration_git_sha",))
-    foreign = [cell for stage in stages for cell in stage.foreign]
-    unsigned = [cell for stage in stages for cell in stage.unsigned]
-    unreadable = [cell for stage in stages for cell in stage.unreadable]
-    evidence = [
-        Evidence("another commit", cell.path, None, one_line(cell.git_sha, 64), sha) for cell in foreign[:_MOST]
-    ]
-    evidence += [Evidence("no git_sha", cell.path, None, None, sha) for cell in unsigned[:_MOST]]
-    evidence += [
-        Evidence("unreadable, so its git_sha is not known", cell.path, None, None, sha) for cell in unreadable[:_MOST]
-    ]
-    more = len(foreign) + len(unsigned) + len(unreadable) - len(evidence)
-    if more > 0:
-        evidence.append(Evidence(f"and {more} more"))
+    foreign, n_foreign = _collect(stage.foreign for stage in stages)
+    unsigned, n_unsigned = _collect(stage.unsigned for stage in stages)
+    unreadable, n_unreadable = _collect(stage.unreadable for stage in stages)
+    evidence = [Evidence("another commit", cell.path, None, one_line(cell.git_sha, 64), sha) for cell in foreign]
+    evidence += [Evidence("no git_sha", cell.path, None, None, sha) for cell in unsigned]
+    evidence += [Evidence("unreadable, so its git_sha is not known", cell.path, None, None, sha) for cell in unreadable]
+    evidence = [*evidence[:_MOST], *_rest(n_foreign + n_unsigned + n_unreadable)]
     said: list[str] = []
     if foreign:
         named = [f"{cell.path} has {one_line(cell.git_sha, 64)}" for cell in foreign[:_NAMED]]
-        said.append(
-            f"{_artifacts(len(foreign))} {'differs' if len(foreign) == 1 else 'differ'}: {_listed(named, len(foreign))}"
-        )
+        verb = "differs" if n_foreign == 1 else "differ"
+        said.append(f"{_artifacts(n_foreign)} {verb}: {_listed(named, n_foreign)}")
     if unsigned:
-        said.append(f"{_artifacts(len(unsigned), not foreign)} without git_sha: {_paths(unsigned)}")
+        said.append(f"{_artifacts(n_unsigned, not said)} without git_sha: {_paths(unsigned, n_unsigned)}")
     if unreadable:
-        said.append(f"{_artifacts(len(unreadable), not said)} unreadable: {_paths(unreadable)}")
+        said.append(f"{_artifacts(n_unreadable, not said)} unreadable: {_paths(unreadable, n_unreadable)}")
     detail = "; ".join(said)
     if foreign or unsigned:
         return Verdict(PROVENANCE_GATE, Decision.FAIL, "FAIL", "provenance", detail, tuple(evidence))
@@ -115,16 +109,30 @@ def judge_provenance(run: Run, stages: tuple[StageAudit, ...]) -> Verdict:
     return Verdict(PROVENANCE_GATE, Decision.PASS, "ok", detail="all artifacts match calibration commit")
 
 
-def _missing_shas(cells: Collection[Cell]) -> tuple[str, ...]:
-    return tuple(f"git_sha of {cell.path}" for cell in list(cells)[:_MOST])
+def _missing_shas(cells: list[Cell]) -> tuple[str, ...]:
+    return tuple(f"git_sha of {cell.path}" for cell in cells)
 
 
 def _artifacts(count: int, with_noun: bool = True) -> str:
     return f"{count} artifact{'' if count == 1 else 's'}" if with_noun else str(count)
 
 
-def _paths(cells: list[Cell]) -> str:
-    return _listed([cell.path for cell in cells[:_NAMED]], len(cells))
+def _paths(cells: list[Cell], count: int) -> str:
+    return _listed([cell.path for cell in cells[:_NAMED]], count)
+
+
+def _first_cells(groups: Iterable[tuple[Cell, ...]]) -> list[Cell]:
+    return list(islice(chain.from_iterable(groups), _MOST))
+
+
+def _collect(groups: Iterable[tuple[Cell, ...]]) -> tuple[list[Cell], int]:
+    """The first of these cells, and how many there are in all."""
+    found = [group for group in groups if group]
+    return _first_cells(found), sum(map(len, found))
+
+
+def _rest(count: int) -> list[Evidence]:
+    return [Evidence(f"and {count - _MOST} more")] if count > _MOST else []
 
 
 def _listed(named: list[str], count: int) -> str:

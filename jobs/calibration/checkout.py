@@ -163,6 +163,15 @@ def load_manifest(checkout: Checkout, model: str) -> Manifest:
     Raises:
         InputError: It is missing or wrong.
     """
+    return load_manifest_document(checkout, model)[0]
+
+
+def load_manifest_document(checkout: Checkout, model: str) -> tuple[Manifest, Json]:
+    """A model's stages.yaml, read, and as the plain data that a run freezes.
+
+    Raises:
+        InputError: It is missing or wrong.
+    """
     path = checkout.manifest_path(model)
     try:
         data = path.read_bytes()
@@ -171,7 +180,8 @@ def load_manifest(checkout: Checkout, model: str) -> Manifest:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        return parse_manifest(_with_typed_variables(load(data, str(path))), str(path))
+        document = _with_typed_variables(load(data, str(path)))
+        return parse_manifest(document, str(path)), document
     except SchemaError as error:
         raise InputError(str(error)) from error
 

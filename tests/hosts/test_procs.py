@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hosts.errors import InputError, RefusedError
-from hosts.host import ProcRef
+from hosts.host import Json, ProcRef
 from hosts.local import procs
 from hosts.local.procs import (
     end_marked,
@@ -132,7 +132,7 @@ def test_marks_are_exact(start: Start, mark: str) -> None:
     assert found[0].state in "RSD"
     assert [proc.ref.pid for proc in marked([mark, mark + "0"])] == sorted([process.pid, other.pid])
     assert marked([mark[:-1]]) == []
-    assert marked([mark.split("=")[0]]) == []
+    assert marked([mark.partition("=")[0]]) == []
     assert marked([]) == []
     assert marked([""]) == []
 
@@ -252,7 +252,15 @@ def test_as_json() -> None:
     old = proc_ref_json(ref)
     del old["pid_ns"]
     assert proc_ref_from_json(old) == replace(ref, pid_ns=0)
-    for key, value in [("pid", 0), ("pid", True), ("pid", 1 << 70), ("sid", "1"), ("host", None), ("start_ticks", 1.5)]:
+    faults: list[tuple[str, Json]] = [
+        ("pid", 0),
+        ("pid", True),
+        ("pid", 1 << 70),
+        ("sid", "1"),
+        ("host", None),
+        ("start_ticks", 1.5),
+    ]
+    for key, value in faults:
         with pytest.raises(InputError, match=f"process reference needs .* '{key}'"):
             proc_ref_from_json({**proc_ref_json(ref), key: value})
     with pytest.raises(InputError, match="must be an object"):

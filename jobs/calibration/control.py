@@ -1,0 +1,108 @@
+"""Starting and stopping a calibration on its host, at most once each, whatever happens to the link."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from hosts.errors import GatewatchError, InputError, RefusedError, UnreachableError, VerbError
+from hosts.host import HostActor, HostReader, Json
+from hosts.local.files import new_ulid
+from jobs.calibration.request import DEADLINE_S, Request
+
+START_DEADLINE_S = 150.0
+_TRIES = 6
+_PAUSE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the host says of a request before anything is changed."""
+
+    git_sha: str
+    dirty: bool
+    stale: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Started:
+    """A runner at work; `holder` is its process on the host, None when it has ended already."""
+
+    run_dir: str
+    git_sha: str
+    holder: Json
+
+
+async def check(reader: HostReader, request: Request) -> Checked:
+    """Ask the host whether it would start this.
+
+    Raises:
+        InputError: Something is not right; RefusedError: a gate says no; UnreachableError: no answer.
+    """
+    answer = _object(await _told(reader.query("check", request.payload, DEADLINE_S)))
+    stale = answer.get("stale")
+    return Checked(
+        git_sha=str(answer.get("git_sha")),
+        dirty=answer.get("dirty") is True,
+        stale=tuple(str(item) for item in stale) if isinstance(stale, list) else (),
+    )
+
+
+async def start(
+    actor: HostActor, request: Request, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> Started:
+    """Start the runner. A lost answer is asked for again under the same key, so that nothing starts twice.
+
+    Raises:
+        InputError, RefusedError: The host refused; nothing was started.
+        UnreachableError: The host stayed away; whether it started is then to be read from the run directory.
+    """
+    answer = _object(await _called(actor, "start", request.payload, START_DEADLINE_S, sleep))
+    return Started(str(answer.get("run_dir")), str(answer.get("git_sha")), answer.get("holder"))
+
+
+async def stop(
+    actor: HostActor, run_dir: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Ask the runner of `run_dir` to end what it started and leave the rest to --resume.
+
+    Raises:
+        RefusedError: Nobody is at work there.
+    """
+    await _called(actor, "stop", {"run_dir": run_dir}, DEADLINE_S, sleep)
+
+
+async def _called(
+    actor: HostActor, verb: str, payload: Json, deadline: float, sleep: Callable[[float], Awaitable[None]]
+) -> Json:
+    key = new_ulid()
+    for left in reversed(range(_TRIES)):
+        try:
+            return await _told(actor.call(verb, payload, key, deadline))
+        except UnreachableError:
+            if not left:
+                raise
+        except VerbError as error:
+            # Our first call is still at work over there, on the far side of a link that broke.
+            if error.kind != "not-yet" or not left:
+                raise
+        await sleep(_PAUSE_S)
+    raise AssertionError("the last try returns or raises")
+
+
+async def _told(answer: Awaitable[Json]) -> Json:
+    """The answer; what the host refused becomes the error that it would have been here."""
+    try:
+        return await answer
+    except VerbError as error:
+        kinds: dict[str, type[GatewatchError]] = {"input": InputError, "refused": RefusedError}
+        if error.kind in kinds:
+            raise kinds[error.kind](str(error)) from None
+        raise
+
+
+def _object(answer: Json) -> dict[str, Json]:
+    if not isinstance(answer, dict):
+        raise UnreachableError("the host gave an answer that is not an object")
+    return answer

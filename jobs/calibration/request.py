@@ -1,0 +1,233 @@
+"""From what a person asked for to the payload of the start verb.
+
+Everything that can be checked here is checked here; what only the host knows (git, the interpreter, GPUs) is
+checked there, by the `check` verb, before anything is changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gates.calibration.records import Plan, RecordError, parse_plan
+from gates.calibration.schema import Manifest, needs_config, unstrictable
+from gates.calibration.select import SelectionError, select_stages
+from gates.calibration.units import Unit, units_of
+from hosts.errors import InputError
+from hosts.host import HostReader, Json
+from hosts.local import strictjson
+from hosts.profiles import HostProfile
+from hosts.version import VERSION
+from jobs.calibration.checkout import (
+    Venv,
+    choose_model,
+    choose_venv,
+    load_config,
+    load_manifest_document,
+)
+from jobs.calibration.config import ModelConfig
+from jobs.calibration.environment import job_environment
+from jobs.calibration.site import Site
+from jobs.runner.calibration.job import DEFAULT_MAX_PASSES, GpuRules, Job, UnitJob
+
+DEADLINE_S = 60.0
+REPEATS = (1, 2, 3, 5)
+DEFAULT_REPEATS = 5
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a person asked for; None where nothing was said."""
+
+    model: str | None = None
+    stages: tuple[str, ...] = ()
+    repeats: int | None = None
+    output_dir: str | None = None
+    resume: bool = False
+    max_passes: int = DEFAULT_MAX_PASSES
+    venv_python: str | None = None
+    take_over: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """A calibration that is ready to be started.
+
+    Attributes:
+        payload: What the start verb gets.
+        run_dir: Absolute, on the host.
+        asked: The stages in the words they were asked for, for the one line that is shown.
+        warnings: What looked wrong and stops nothing.
+    """
+
+    payload: Json
+    run_dir: str
+    model: str
+    stages: tuple[str, ...]
+    repeats: int
+    asked: str
+    warnings: tuple[str, ...]
+
+
+async def make_request(site: Site, options: RunOptions, reader: HostReader, environ: Mapping[str, str]) -> Request:
+    """Put a request together.
+
+    Args:
+        reader: The host that the run is for.
+        environ: Our environment, for $TUNE_VENV_PYTHON.
+
+    Raises:
+        InputError: Something that was asked for is not right.
+        UnreachableError: The host did not answer.
+    """
+    plan = await _plan_of(options, reader) if options.resume else None
+    model = choose_model(site.checkout, options.model or (plan.model if plan is not None else None))
+    if plan is not None:
+        _check_same(plan, model, options)
+    loaded = load_config(site.checkout, model)
+    config = loaded.value
+    manifest, document = load_manifest_document(site.checkout, model)
+    asked = options.stages or (plan.stages if plan is not None else ("ALL",))
+    stages = _stages(manifest, asked)
+    if plan is not None and options.stages and stages != plan.stages:
+        raise InputError("--stages names other stages than the run that is resumed; leave it out, or start a new run")
+    if plan is not None:
+        stages = plan.stages
+    _check_manifest(manifest, stages, model)
+    repeats = plan.repeats if plan is not None else options.repeats or DEFAULT_REPEATS
+    venv = await _venv(site, options, config, model, reader, environ)
+    units = units_of(manifest, stages)
+    job = make_job(site, options, config, venv, units, model)
+    run_dir = options.output_dir or f"{site.runs}/{_stamp()}_{model}_r{repeats}"
+    payload: Json = {
+        "system": "calibration",
+        "run_dir": run_dir,
+        "resume": options.resume,
+        "job": job.to_json(),
+        "manifest": document,
+        "pins": sorted({*config.pins, *(site.profile.reference.pins if site.profile else ())}),
+        "plan": {
+            "model": model,
+            "stages": list(stages),
+            "repeats": repeats,
+            "venv_source": venv.source,
+            "tune_version": f"gatewatch {VERSION}",
+            "stages_yaml": f"models/{model}/stages.yaml",
+            "reference": _reference(site.profile, config),
+            "units": [{"key": unit.key, "test": unit.test, "stages": list(unit.stages)} for unit in units],
+            "host": site.profile.name if site.profile is not None else None,
+        },
+    }
+    words = "ALL" if set(stages) == set(manifest.keys) else ",".join(options.stages or stages)
+    return Request(payload, run_dir, model, stages, repeats, words, (*site.warnings, *loaded.warnings))
+
+
+def make_job(
+    site: Site, options: RunOptions, config: ModelConfig, venv: Venv, units: Sequence[Unit], model: str
+) -> Job:
+    """What the runner needs to know beside the plan."""
+    profile = site.profile
+    gpu = GpuRules()
+    if profile is not None:
+        gpu = GpuRules(
+            include=tuple(profile.gpu_include) if profile.gpu_include is not None else None,
+            exclude=tuple(profile.gpu_exclude),
+            cpusets={",".join(map(str, item.gpus)): item.cpus_text for item in profile.cpusets} or None,
+        )
+    return Job(
+        repo=site.repo,
+        venv_python=venv.path,
+        overlay=job_environment(config, profile, "", {}, {}).overlay,
+        units=tuple(_unit_job(unit, config, profile) for unit in units),
+        max_passes=options.max_passes,
+        gpu=gpu,
+        cold_paths=config.cold_paths,
+        startup_warn_s=config.startup_warn_s,
+        settings=site.settings(model),
+        take_over=options.take_over,
+    )
+
+
+def _unit_job(unit: Unit, config: ModelConfig, profile: HostProfile | None) -> UnitJob:
+    limits = config.limits_for(unit.test)
+    return UnitJob(
+        key=unit.key,
+        test=unit.test,
+        stages=unit.stages,
+        args=tuple(config.args_for(unit.test)),
+        env=job_environment(config, profile, unit.test, dict(unit.extra_env), {}).overlay,
+        gpus=config.gpus_for(unit.test) if unit.gpus_hint is None else unit.gpus_hint,
+        timeout_s=limits.timeout_s,
+        stall_s=limits.stall_s,
+    )
+
+
+async def _plan_of(options: RunOptions, reader: HostReader) -> Plan:
+    if options.output_dir is None:
+        raise InputError("--resume continues one run: name it with --output-dir")
+    path = f"{options.output_dir}/plan.json"
+    try:
+        chunk = await reader.read(path, 0, 16 << 20)
+    except InputError as error:
+        raise InputError(f"{options.output_dir} holds no run to resume: {error}") from error
+    try:
+        return parse_plan(strictjson.loads(chunk.data, path))
+    except RecordError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _check_same(plan: Plan, model: str, options: RunOptions) -> None:
+    if plan.model != model:
+        raise InputError(f"{options.output_dir} is a run of model {plan.model}, not of {model}")
+    if options.repeats not in (None, plan.repeats):
+        raise InputError(f"{options.output_dir} has {plan.repeats} repeats; --repeats cannot change that on --resume")
+
+
+def _stages(manifest: Manifest, asked: Sequence[str]) -> tuple[str, ...]:
+    try:
+        return select_stages(manifest, asked)
+    except SelectionError as error:
+        raise InputError(f"--stages: {error}") from error
+
+
+def _check_manifest(manifest: Manifest, stages: Sequence[str], model: str) -> None:
+    open_ends = needs_config(manifest, stages)
+    if open_ends:
+        named = ", ".join(f"{stage}.{metric}" for stage, metric in open_ends[:5])
+        raise InputError(
+            f"{named}: NEEDS_CONFIG; say under metric_sources in models/{model}/config.yaml where the value is, then discover"
+        )
+    for key in stages:
+        stage = manifest.get(key)
+        reason = unstrictable(stage) if stage is not None else None
+        if reason:
+            raise InputError(f"stage {key} can never become strict: {reason}")
+
+
+async def _venv(
+    site: Site, options: RunOptions, config: ModelConfig, model: str, reader: HostReader, environ: Mapping[str, str]
+) -> Venv:
+    candidates = tuple(config.default_venv_python)
+    if site.profile is not None:
+        candidates = (*site.profile.venv_python, *candidates)
+    present = [path for path in dict.fromkeys(candidates) if await reader.query("locate", {"path": path}, DEADLINE_S)]
+    venv = choose_venv(options.venv_python, environ if site.local else {}, site.profile, config, model, present)
+    expanded = await reader.query("locate", {"path": venv.path}, DEADLINE_S)
+    if not isinstance(expanded, list) or len(expanded) != 1:
+        raise InputError(f"venv python {venv.path} (from {venv.where}) does not exist on {reader.name}; pass --venv-python")
+    return Venv(str(expanded[0]), venv.source, venv.where)
+
+
+def _reference(profile: HostProfile | None, config: ModelConfig) -> Json:
+    if profile is None:
+        return None
+    reference = profile.reference
+    pins: dict[str, Json] = {**config.pins, **reference.pins}
+    if not (pins or reference.gpu_model or reference.image):
+        return None
+    return {"gpu_model": reference.gpu_model, "image": reference.image, "pins": pins}
+
+
+def _stamp() -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts.errors import InputError, UnreachableError, VerbError
+from hosts.host import Data, Json, Position, ProcsWant, TailWant, TreeWant, Wants
+from hosts.local.observe import NotThereError
+from hosts.local.procs import self_ref
+
+
+ME = self_ref()
+HOSTILE = [
+    "plain",
+    "-rf",
+    "--help",
+    "'\";$(touch PWNED)`touch PWNED`",
+    "a\nb",
+    "a b\tc",
+    "$HOME/~",
+    "[x]*?{a,b}",
+    "\udcff\udc80 no utf-8",
+    "\x1b[2J\u202e",
+    "ünï \U0001f600",
+    "!!",
+    "\\",
+]
+
+
+def new_key() -> str:
+    return secrets.token_hex(16)
+
+
+def count(path: Path) -> int:
+    return len(path.read_bytes()) if path.exists() else 0
+
+
+async def until_told(host: Any, payload: Json, key: str, seconds: float = 20) -> Json:
+    """Call again with the same key, as a caller does that lost the way, until there is a result."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return await host.call("bump", payload, key, 10)
+        except UnreachableError:
+            assert time.monotonic() < end
+        except VerbError as error:
+            if error.kind != "not-yet" or time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.02)
+
+
+async def gone(pid: int, seconds: float = 5) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+async def pid_of(host: Any) -> int:
+    answer = await host.query("ping", None, 20)
+    assert isinstance(answer["pid"], int)
+    return int(answer["pid"])
+
+
+async def test_observe_brings_everything_then_differences(transport: Any, tmp_path: Path) -> None:
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "plan.json").write_bytes(b"{}")
+    (tmp_path / "unit/run1.json").write_bytes(b"one")
+    (tmp_path / "unit/run2.json").write_bytes(b"two")
+    (tmp_path / "run.log").write_bytes(b"0123456789")
+    want = Wants(
+        trees=(TreeWant(str(tmp_path), ("plan.json", "*/run*.json")),),
+        tails=(TailWant(str(tmp_path / "run.log"), 4), TailWant(str(tmp_path / "none"))),
+        procs=ProcsWant(refs=(ME,)),
+        load=True,
+    )
+    host = transport.reader()
+    before = time.time()
+    seen = await host.observe(want, None, 20)
+    assert seen.host == "box" and before <= seen.at <= seen.received <= time.time() and 0 < seen.rtt < 20
+    assert dict(seen.errors) == {}
+    (tree,) = seen.trees
+    assert tree.full and tree.error is None and tree.want == want.trees[0]
+    assert {path: file.data for path, file in tree.files.items()} == {
+        "plan.json": b"{}",
+        "unit/run1.json": b"one",
+        "unit/run2.json": b"two",
+    }
+    assert (seen.tails[0].data, seen.tails[0].offset, seen.tails[0].size) == (b"6789", 6, 10)
+    assert "not there" in (seen.tails[1].error or "")
+    assert seen.procs is not None and [proc.ref for proc in seen.procs.live] == [ME]
+    assert seen.load is not None and seen.load.cores
+
+    again = await host.observe(want, seen.cursor, 20)
+    assert (dict(again.trees[0].files), again.trees[0].gone, again.trees[0].full) == ({}, (), False)
+
+    (tmp_path / "unit/run1.json").write_bytes(b"ONE")
+    (tmp_path / "unit/run2.json").unlink()
+    (tmp_path / "unit/run3.json").write_bytes(b"three")
+    last = await host.observe(want, again.cursor, 20)
+    assert {path: file.data for path, file in last.trees[0].files.items()} == {
+        "unit/run1.json": b"ONE",
+        "unit/run3.json": b"three",
+    }
+    assert last.trees[0].gone == ("unit/run2.json",)
+
+
+async def test_a_cursor_of_another_session_gives_everything(transport: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"a")
+    want = Wants(trees=(TreeWant(str(tmp_path), ("*.json",)),))
+    first = await transport.reader().observe(want, None, 20)
+    second = await transport.reader().observe(want, first.cursor, 20)
+    assert second.trees[0].full and list(second.trees[0].files) == ["a.json"]
+
+
+async def test_read_gives_a_range_and_says_what_file_it_is(transport: Any, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"0123456789")
+    host = transport.reader()
+    chunk = await host.read(str(path), 3, 4)
+    assert (chunk.data, chunk.offset, chunk.size, chunk.inode) == (b"3456", 3, 10, path.stat().st_ino)
+    assert (await host.read(str(path), 30, 4)).data == b""
+    with pytest.raises(NotThereError, match="not there"):
+        await host.read(str(tmp_path / "none"), 0, 1)
+    with pytest.raises(InputError, match="not a regular file"):
+        await host.read(str(tmp_path), 0, 1)
+    with pytest.raises(InputError, match="bad offset"):
+        await host.read(str(path), -1, 1)
+
+
+async def test_a_pipe_in_place_of_a_file_does_not_hang(transport: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    host = transport.reader()
+    with pytest.raises(InputError, match="not a regular file"):
+        await host.read(str(tmp_path / "fifo"), 0, 1)
+    seen = await host.observe(Wants(trees=(TreeWant(str(tmp_path), ("*",)),)), None, 20)
+    assert seen.trees[0].files["fifo"].error == "not a regular file"
+
+
+async def test_follow_hands_out_what_is_appended(transport: Any, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"one\n")
+    got = b""
+    async for item in transport.reader(interval=0.01).follow(str(path), Position()):
+        assert isinstance(item, Data)
+        got += item.data
+        if got == b"one\n":
+            with path.open("ab") as file:
+                file.write(b"two\n")
+        if got == b"one\ntwo\n":
+            break
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_paths_are_never_interpreted(transport: Any, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name.replace("/", "_")
+    path.write_bytes(b"x")
+    host = transport.reader()
+    assert await host.query("locate", {"path": str(path)}, 20) == [str(path)]
+    assert (await host.read(str(path), 0, 10)).data == b"x"
+    seen = await host.observe(Wants(trees=(TreeWant(str(tmp_path), ("*",)),)), None, 20)
+    assert set(seen.trees[0].files) == {path.name}
+    assert not list(tmp_path.glob("PWNED")) and not Path("PWNED").exists()
+
+
+async def test_locate_expands_globs_and_home(transport: Any, tmp_path: Path) -> None:
+    for name in ("r1", "r2", "s[1]"):
+        (tmp_path / name).mkdir()
+    host = transport.reader()
+    assert await host.query("locate", {"path": f"{tmp_path}/r*"}, 20) == [f"{tmp_path}/r1", f"{tmp_path}/r2"]
+    assert await host.query("locate", {"path": f"{tmp_path}/s[1]"}, 20) == [f"{tmp_path}/s[1]"]
+    assert await host.query("locate", {"path": f"{tmp_path}/none*"}, 20) == []
+    assert await host.query("locate", {"path": "~"}, 20) == [os.path.expanduser("~")]
+    with pytest.raises(InputError, match="'path'"):
+        await host.query("locate", {}, 20)
+
+
+async def test_failures_are_one_line_with_a_kind(transport: Any) -> None:
+    host = transport.reader()
+    with pytest.raises(VerbError, match="no verb 'none'") as caught:
+        await host.query("none", None, 20)
+    assert caught.value.kind == "unknown-verb"
+    with pytest.raises(VerbError) as caught:
+        await host.query("fail", None, 20)
+    assert caught.value.kind == "internal" and str(caught.value) == "KeyError: 'a\\nb'"
+
+
+async def test_a_reader_cannot_act(transport: Any, tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    host = transport.reader()
+    assert not hasattr(host, "call")
+    with pytest.raises(VerbError, match="read-only session") as caught:
+        await host.query("bump", {"counter": str(counter)}, 20)
+    assert caught.value.kind == "refused" and count(counter) == 0
+
+
+async def test_a_call_runs_once_per_key(transport: Any, tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    payload: Json = {"counter": str(counter), "run_dir": str(tmp_path)}
+    host = transport.actor()
+    key = new_key()
+    first = await host.call("bump", payload, key, 20)
+    assert await host.call("bump", payload, key, 20) == first and count(counter) == 1
+    assert (tmp_path / ".gatewatch/calls" / f"{key}.result").exists()
+    assert await host.call("bump", payload, new_key(), 20) != first and count(counter) == 2
+    # another session, and so another process, gives the same answer
+    assert await transport.actor().call("bump", payload, key, 20) == first and count(counter) == 2
+    for bad in ("", "short", "../../../etc/passwd", "x" * 200):
+        with pytest.raises(VerbError, match="key") as caught:
+            await host.call("bump", payload, bad, 20)
+        assert caught.value.kind == "input"
+    assert count(counter) == 2
+
+
+async def test_a_refusal_is_recorded_like_any_answer(transport: Any, tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    payload: Json = {"counter": str(counter), "refuse": True}
+    host = transport.actor()
+    key = new_key()
+    for _ in range(2):
+        with pytest.raises(VerbError, match="not today") as caught:
+            await host.call("bump", payload, key, 20)
+        assert caught.value.kind == "refused"
+    assert count(counter) == 1
+
+
+async def test_a_call_whose_connection_is_cut_still_runs_once(transport: Any, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    host = transport.actor()
+    await pid_of(host)
+    for round_ in range(8):
+        counter = tmp_path / f"counter{round_}"
+        payload: Json = {"counter": str(counter), "takes": 0.05}
+        key = new_key()
+        call = asyncio.create_task(host.call("bump", payload, key, 10))
+        await asyncio.sleep(chance.uniform(0, 0.08))
+        transport.cut()
+        await asyncio.gather(call, return_exceptions=True)
+        await until_told(host, payload, key)
+        assert count(counter) == 1
+
+
+async def test_many_requests_at_a_time(transport: Any, tmp_path: Path) -> None:
+    host = transport.reader()
+    (tmp_path / "f").write_bytes(bytes(200_000))
+    asked = [host.query("nap", {"takes": 0.01, "n": n}, 20) for n in range(15)]
+    read = [host.read(str(tmp_path / "f"), n, 100_000) for n in range(15)]
+    answers = await asyncio.gather(*asked)
+    assert [answer["n"] for answer in answers] == list(range(15))
+    assert all(len(chunk.data) == 100_000 for chunk in await asyncio.gather(*read[:8]))
+    assert all(len(chunk.data) == 100_000 for chunk in await asyncio.gather(*read[8:]))
+
+
+async def test_a_deadline_is_kept_and_the_next_call_answered(transport: Any) -> None:
+    host = transport.reader()
+    await host.query("ping", None, 20)
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match=r"box: no answer to nap within 0\.1 s"):
+        await host.query("nap", {"takes": 1.0}, 0.1)
+    assert time.monotonic() - began < 0.9
+    assert (await host.query("nap", {"takes": 0}, 20)) == {"takes": 0}

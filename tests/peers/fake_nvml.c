@@ -1,0 +1,263 @@
+/*
+ * A stand-in for libnvidia-ml.so.1: as much of NVML as we call, told by a text file what to answer.
+ *
+ * The file is named by FAKE_NVML and read anew at every call, so that a test can change it meanwhile. Each line
+ * is "WHO FIELD VALUE" where WHO is "driver" or a GPU's index. A VALUE of "!15" makes the call return error 15,
+ * "~" makes it hang, and a field that is not there is not supported. Without the file no driver is loaded.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, TOO_SMALL = 7, NOT_LOADED = 9, BAD_VERSION = 25 };
+
+#define MOST 64
+#define MIB (1ull << 20)
+
+typedef unsigned long long wide;
+typedef struct { int index; } device;
+
+static device devices[MOST];
+static int opened;
+
+/* Finds the nth line of WHO and FIELD. */
+static int find(const char *who, const char *field, int nth, char *value, size_t size)
+{
+    const char *path = getenv("FAKE_NVML");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    char line[512], name[64], key[64];
+    int start, result = NOT_SUPPORTED;
+
+    if (!file)
+        return NOT_LOADED;
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        if (sscanf(line, "%63s %63s %n", name, key, &start) < 2 || strcmp(name, who) || strcmp(key, field) || nth--)
+            continue;
+        snprintf(value, size, "%s", line + start);
+        result = value[0] == '!' ? atoi(value + 1) : OK;
+        break;
+    }
+    fclose(file);
+    while (result == OK && !strcmp(value, "~"))
+        pause();
+    return result;
+}
+
+static int text(const char *who, const char *field, char *out, unsigned size)
+{
+    return opened ? find(who, field, 0, out, size) : UNINITIALIZED;
+}
+
+static int number(const char *who, const char *field, wide *out)
+{
+    char value[512];
+    int result = text(who, field, value, sizeof value);
+
+    if (result == OK)
+        *out = strtoull(value, NULL, 10);
+    return result;
+}
+
+static int of_device(const void *handle, const char *field, wide *out)
+{
+    char who[16];
+
+    snprintf(who, sizeof who, "%d", ((const device *)handle)->index);
+    return number(who, field, out);
+}
+
+static int word_of_device(const void *handle, const char *field, char *out, unsigned size)
+{
+    char who[16];
+
+    snprintf(who, sizeof who, "%d", ((const device *)handle)->index);
+    return text(who, field, out, size);
+}
+
+int nvmlInitWithFlags(unsigned flags)
+{
+    char value[512];
+    int i, result = find("driver", "init", 0, value, sizeof value);
+
+    (void)flags;
+    if (result != OK && result != NOT_SUPPORTED)
+        return result;
+    for (i = 0; i < MOST; i++)
+        devices[i].index = i;
+    opened++;
+    return OK;
+}
+
+int nvmlInit_v2(void)
+{
+    return nvmlInitWithFlags(0);
+}
+
+int nvmlShutdown(void)
+{
+    if (!opened)
+        return UNINITIALIZED;
+    opened--;
+    return OK;
+}
+
+const char *nvmlErrorString(int code)
+{
+    switch (code) {
+    case OK: return "Success";
+    case NOT_SUPPORTED: return "Not Supported";
+    case NOT_LOADED: return "Driver Not Loaded";
+    case 15: return "GPU is lost";
+    case 18: return "RM has detected an NVML/RM version mismatch.";
+    case 999: return "Unknown Error";
+    default: return "Some other error";
+    }
+}
+
+int nvmlSystemGetDriverVersion(char *out, unsigned size)
+{
+    return text("driver", "version", out, size);
+}
+
+int nvmlSystemGetCudaDriverVersion_v2(int *out)
+{
+    wide value = 0;
+    int result = number("driver", "cuda", &value);
+
+    *out = (int)value;
+    return result;
+}
+
+int nvmlDeviceGetCount_v2(unsigned *out)
+{
+    wide value = 0;
+    int result = number("driver", "count", &value);
+
+    *out = (unsigned)value;
+    return result;
+}
+
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **out)
+{
+    char who[16], value[512];
+    int result;
+
+    if (!opened)
+        return UNINITIALIZED;
+    if (index >= MOST)
+        return INVALID;
+    snprintf(who, sizeof who, "%u", index);
+    result = find(who, "handle", 0, value, sizeof value);
+    if (result != OK && result != NOT_SUPPORTED)
+        return result;
+    *out = &devices[index];
+    return OK;
+}
+
+int nvmlDeviceGetName(void *handle, char *out, unsigned size)
+{
+    return word_of_device(handle, "name", out, size);
+}
+
+int nvmlDeviceGetUUID(void *handle, char *out, unsigned size)
+{
+    return word_of_device(handle, "uuid", out, size);
+}
+
+struct memory { wide total, free, used; };
+struct memory_v2 { unsigned version; wide total, reserved, free, used; };
+
+static int memory(void *handle, struct memory_v2 *out)
+{
+    wide total = 0, used = 0, reserved = 0;
+    int result = of_device(handle, "total", &total);
+
+    if (result == OK)
+        result = of_device(handle, "used", &used);
+    of_device(handle, "reserved", &reserved);
+    out->total = total * MIB;
+    out->used = used * MIB;
+    out->reserved = reserved * MIB;
+    out->free = out->total - out->used - out->reserved;
+    return result;
+}
+
+int nvmlDeviceGetMemoryInfo(void *handle, struct memory *out)
+{
+    struct memory_v2 all;
+    int result = memory(handle, &all);
+
+    out->total = all.total;
+    out->used = all.used + all.reserved; /* the first version does not tell them apart */
+    out->free = all.free;
+    return result;
+}
+
+int nvmlDeviceGetMemoryInfo_v2(void *handle, struct memory_v2 *out)
+{
+    wide ignored;
+    int result = number("driver", "memory_v2", &ignored);
+
+    if (result != OK && result != NOT_SUPPORTED)
+        return result;
+    if (out->version != (sizeof *out | 2u << 24))
+        return BAD_VERSION;
+    return memory(handle, out);
+}
+
+struct rates { unsigned gpu, memory; };
+
+int nvmlDeviceGetUtilizationRates(void *handle, struct rates *out)
+{
+    wide value = 0;
+    int result = of_device(handle, "utilisation", &value);
+
+    out->gpu = (unsigned)value;
+    out->memory = 0;
+    return result;
+}
+
+int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *out)
+{
+    wide value = 0;
+    int result = sensor ? INVALID : of_device(handle, "temperature", &value);
+
+    *out = (unsigned)value;
+    return result;
+}
+
+int nvmlDeviceGetPowerUsage(void *handle, unsigned *out)
+{
+    wide value = 0;
+    int result = of_device(handle, "milliwatts", &value);
+
+    *out = (unsigned)value;
+    return result;
+}
+
+struct process { unsigned pid; wide memory; unsigned gpu_instance, compute_instance; };
+
+/* A "processes" line says that the call is supported, or its error; each "process" line is one: PID MIB or PID -. */
+int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *out)
+{
+    char who[16], value[512], memory[64];
+    unsigned room = *count, found = 0;
+    wide ignored;
+    int result = of_device(handle, "processes", &ignored);
+
+    if (result != OK)
+        return result;
+    snprintf(who, sizeof who, "%d", ((device *)handle)->index);
+    for (; find(who, "process", (int)found, value, sizeof value) == OK; found++) {
+        if (!out || found >= room)
+            continue;
+        if (sscanf(value, "%u %63s", &out[found].pid, memory) != 2)
+            return INVALID;
+        out[found].memory = memory[0] == '-' ? ~0ull : strtoull(memory, NULL, 10) * MIB;
+        out[found].gpu_instance = out[found].compute_instance = ~0u;
+    }
+    *count = found;
+    return found > room || (found && !out) ? TOO_SMALL : OK;
+}

@@ -1,0 +1,192 @@
+"""A real SSH server on loopback, run as whoever runs the tests: OpenSSH's sshd, else asyncssh's own server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+NAME = "sshd" if SSHD else "asyncssh-server"
+
+
+@dataclass
+class SshPeer:
+    """A running server.
+
+    `keys` are private key files: "plain" logs in as usual, any other one runs the command through a shell of
+    that name, or after some noise.
+    """
+
+    folder: Path
+    port: int
+    pid: int | None
+    known_hosts: Path
+    keys: dict[str, Path] = field(default_factory=dict)
+
+    def sessions(self) -> list[int]:
+        """The processes of sshd that serve a connection now."""
+        found = []
+        for pid in children(self.pid) if self.pid is not None else []:
+            found += [pid, *children(pid)]
+        return [pid for pid in found if _comm(pid).startswith("sshd")]
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(word) for word in task.read_text().split()]
+    return found
+
+
+def make_key(path: Path, kind: str = "ed25519") -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+def public(path: Path) -> str:
+    return " ".join(Path(f"{path}.pub").read_text().split()[:2])
+
+
+def forced_commands(folder: Path) -> dict[str, str]:
+    """What a key's login runs instead of the command that was asked for, by the key's name."""
+    found = {"noisy": f"cat {folder}/noise; cat {folder}/noise >&2; exec /bin/sh -c \\\"$SSH_ORIGINAL_COMMAND\\\""}
+    for shell in ("bash", "csh", "dash", "fish", "tcsh", "zsh"):
+        path = shutil.which(shell)
+        if path:
+            found[shell] = f"exec {path} -c \\\"$SSH_ORIGINAL_COMMAND\\\""
+    return found
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[SshPeer]:
+    """Start the server in `folder`, and end it."""
+    (folder / "noise").write_bytes(b"Welcome to \xff\x1b[2J\nGW1 0123456789abcdef 3 " + b"0" * 64 + b"\nabc" * 50)
+    host_key = make_key(folder / "host_key")
+    keys = {"plain": make_key(folder / "plain")}
+    allowed = [public(keys["plain"])]
+    for name, command in forced_commands(folder).items():
+        keys[name] = make_key(folder / name)
+        allowed.append(f'command="{command}" {public(keys[name])}')
+    (folder / "allowed").write_text("\n".join(allowed) + "\n")
+    with _openssh(folder, host_key) if SSHD else _asyncssh(folder, host_key) as (port, pid):
+        known_hosts = folder / "known_hosts"
+        known_hosts.write_text(f"[127.0.0.1]:{port} {public(host_key)}\n")
+        yield SshPeer(folder, port, pid, known_hosts, keys)
+
+
+@contextlib.contextmanager
+def _openssh(folder: Path, host_key: Path) -> Iterator[tuple[int, int | None]]:
+    assert SSHD is not None
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = folder / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nPidFile none\n"
+        f"AuthorizedKeysFile {folder}/allowed\nUsePAM no\nStrictModes no\nUseDNS no\nPermitRootLogin yes\n"
+        "PasswordAuthentication no\nMaxStartups 500:30:1000\nMaxSessions 100\nPrintMotd no\n"
+    )
+    with open(folder / "sshd.log", "wb") as log:
+        server = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log)
+    try:
+        _wait_for(port, server)
+        yield port, server.pid
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.01)
+    raise RuntimeError("sshd did not start")
+
+
+@contextlib.contextmanager
+def _asyncssh(folder: Path, host_key: Path) -> Iterator[tuple[int, int | None]]:
+    """asyncssh's server in a process of its own, so that it does not share our event loop."""
+    server = subprocess.Popen(
+        [sys.executable, __file__, str(folder), str(host_key)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert server.stdout is not None and server.stdin is not None
+    try:
+        yield int(server.stdout.readline()), None
+    finally:
+        server.stdin.close()
+        server.stdout.close()
+        server.kill()
+        server.wait()
+
+
+async def _serve(folder: str, host_key: str) -> None:
+    import asyncssh
+
+    async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        command = process.command or ""
+        forced = process.get_extra_info("connection").get_key_option("command")
+        environment = {**os.environ, "SSH_ORIGINAL_COMMAND": command}
+        child = await asyncio.create_subprocess_exec(
+            *["/bin/sh", "-c", str(forced or command)],
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+        assert child.stdin and child.stdout and child.stderr
+
+        async def pump(source: object, sink: object) -> None:
+            with contextlib.suppress(asyncssh.Error, OSError, asyncssh.TerminalSizeChanged):
+                while data := await source.read(1 << 16):  # type: ignore[attr-defined]
+                    sink.write(data)  # type: ignore[attr-defined]
+                    await sink.drain()  # type: ignore[attr-defined]
+
+        async def feed() -> None:
+            await pump(process.stdin, child.stdin)
+            assert child.stdin is not None
+            child.stdin.close()
+
+        feeding = asyncio.create_task(feed())
+        await asyncio.gather(pump(child.stdout, process.stdout), pump(child.stderr, process.stderr))
+        status = await child.wait()
+        with contextlib.suppress(asyncssh.Error, OSError):
+            process.exit(status)
+        feeding.cancel()
+
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_host_keys=[host_key],
+        authorized_client_keys=f"{folder}/allowed",
+        process_factory=handle,
+        encoding=None,
+    )
+    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - how the port is told
+    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+    await asyncio.Event().wait()
+
+
+def _comm(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,123 @@
+"""The work behind `calibrate audit` and `calibrate status`: one look, said in text or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from gates.calibration.audit import Audit, audit_lines
+from gates.verdict import Decision
+from jobs.calibration.locate import Watched, find_run
+from jobs.calibration.watch import Look, look, status_document
+from jobs.connect import open_reader
+from monitors.snapshot import State
+from tui import console
+from tui.exits import ExitCode, of_decision
+
+_ALIVE = (State.RUNNING, State.WAITING, State.SLOW_START)
+
+
+async def show_audit(args: argparse.Namespace) -> int:
+    """Print the audit; the exit code is its answer."""
+    watched, found = await _look(args, processes=True)
+    result = _audit_of(found)
+    for finding in result.findings:
+        console.warn(finding)
+    if args.json:
+        console.print_json(audit_document(result, watched.run_dir, found.model))
+    else:
+        console.print_text(*audit_lines(result))
+    return audit_code(result, found.snapshot.state)
+
+
+async def show_status(args: argparse.Namespace) -> int:
+    """Print how the run stands; 0 when it is strict-complete, 3 while it is not or cannot be told."""
+    watched, found = await _look(args, processes=True)
+    result = _audit_of(found)
+    if args.json:
+        console.print_json(status_document(found, watched.run_dir))
+    else:
+        console.print_text(*status_lines(found, watched.run_dir))
+    if result.strict_complete and result.provenance.decision is not Decision.FAIL:
+        return ExitCode.OK
+    return ExitCode.UNKNOWN
+
+
+def audit_code(result: Audit, state: State) -> ExitCode:
+    """The exit code of an audit: 3 only when it is unknown, or nothing but absent cells is missing and the run lives."""
+    if result.verdict.decision is Decision.NOT_YET:
+        return ExitCode.UNKNOWN if state in _ALIVE else ExitCode.SAYS_NO
+    return of_decision(result.verdict.decision)
+
+
+def audit_document(result: Audit, run_dir: str, model: str) -> dict[str, object]:
+    """`audit --json`: cells, gates and the verdict."""
+    return {
+        "run_dir": run_dir,
+        "model": model,
+        "calibration_git_sha": result.git_sha,
+        "repeats": result.repeats,
+        "stages": [
+            {
+                "stage_key": stage.key,
+                "expected": stage.expected,
+                "strict": stage.strict,
+                "ready": stage.ready,
+                "cells": [{"run": cell.run, "mark": cell.mark.value, "reason": cell.reason} for cell in stage.cells],
+            }
+            for stage in result.stages
+        ],
+        "strict_ready": f"{result.ready_count}/{len(result.stages)}",
+        "strict_complete": result.strict_complete,
+        "findings": list(result.findings),
+        "verdict": result.verdict.to_json(),
+        "digest": result.verdict.digest(),
+    }
+
+
+def status_lines(found: Look, run_dir: str) -> list[str]:
+    """A run's state for a person: one sentence, what is open, what can be done."""
+    snapshot, result = found.snapshot, _audit_of(found)
+    progress = snapshot.progress
+    share = f"{progress.done}/{progress.total} cells strict" if progress.total else "no cells"
+    lines = [
+        f"{found.model}: {snapshot.state.value}, {result.ready_count} of {len(result.stages)} stages ready, {share}",
+        f"run-dir {run_dir}",
+    ]
+    if snapshot.error:
+        lines.append(f"  {snapshot.error}")
+    for item in snapshot.active:
+        since = f" for {_duration(time.time() - item.since)}" if item.since is not None else ""
+        lines.append(f"  now {item.name}{since}" + (f", log {item.log}" if item.log else ""))
+    if snapshot.eta is not None:
+        when = time.strftime("%H:%M:%S", time.localtime(snapshot.eta.at)) if snapshot.eta.at else "unknown"
+        lines.append(f"  eta {when} ({snapshot.eta.basis})")
+    for stage in result.stages:
+        marks = "".join(cell.mark.value for cell in stage.cells)
+        lines.append(f"  {marks}  {stage.key}")
+    shown = [stage.cells[run - 1] for key, run in result.incomplete if (stage := result.get(key)) is not None]
+    for cell in [cell for cell in shown if cell.record is not None or cell.reason != "not run yet"][:10]:
+        lines.append(f"  {cell.mark.value} {cell.path}: {cell.reason}")
+    lines.extend(f"  finding: {finding}" for finding in result.findings[:10])
+    lines.extend(f"  to continue: {offer.change}" for offer in snapshot.offers)
+    return lines
+
+
+async def _look(args: argparse.Namespace, processes: bool) -> tuple[Watched, Look]:
+    watched = find_run(args.run_dir, args.root, args.repo, args.host, args.model)
+    reader = open_reader(watched.profile if not watched.local else None)
+    try:
+        return watched, await look(reader, watched, processes)
+    finally:
+        await reader.close()
+
+
+def _audit_of(found: Look) -> Audit:
+    result = found.snapshot.body.audit
+    assert result is not None  # noqa: S101 - a look has an audit
+    return result
+
+
+def _duration(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min"
