@@ -34,6 +34,7 @@ class Place:
 @dataclass(frozen=True)
 class _Stat:
     state: str
+    ppid: int
     sid: int
     start_ticks: int
 
@@ -93,6 +94,9 @@ def is_alive(ref: ProcRef) -> bool | None:
 def marked(marks: Collection[str]) -> list[ProcSeen]:
     """Every live process whose environment, as it was when its program started, holds one of `marks`.
 
+    Some programs write their title over their environment (setproctitle does, unless SPT_NOENV is set, and
+    inference servers use it). Such a process counts as marked when its parent or the leader of its session is.
+
     Processes that vanish during the look, and those of others that we may not read, are left out.
 
     Args:
@@ -102,16 +106,36 @@ def marked(marks: Collection[str]) -> list[ProcSeen]:
     if not wanted:
         return []
     place = here()
-    seen: list[ProcSeen] = []
+    seen: dict[int, ProcSeen] = {}
+    erased: dict[int, _Stat] = {}
     for pid in _pids():
-        if not _carried(pid, wanted):
-            continue
-        found = _stat(pid)
-        carried = _carried(pid, wanted)  # again: in between the pid may have passed to another process
-        if found is None or found.state in _DEAD or not carried:
-            continue
-        seen.append(ProcSeen(_ref(place, pid, found), _argv(pid), found.state, carried))
-    return seen
+        environment = _environment(pid)
+        if _is_erased(environment):
+            found = _stat(pid)
+            if found is not None and found.state not in _DEAD:
+                erased[pid] = found
+        elif _carried(environment, wanted):
+            found = _stat(pid)
+            carried = _carried(_environment(pid), wanted)  # again: in between the pid may have passed to another
+            if found is not None and found.state not in _DEAD and carried:
+                seen[pid] = ProcSeen(_ref(place, pid, found), _argv(pid), found.state, carried)
+    _inherit(place, seen, erased)
+    return [seen[pid] for pid in sorted(seen)]
+
+
+def _inherit(place: Place, seen: dict[int, ProcSeen], erased: dict[int, _Stat]) -> None:
+    """Add those of `erased` whose parent or session leader is marked, and so on down the generations."""
+    found = True
+    while found:
+        found = False
+        for pid, stat in list(erased.items()):
+            kin = seen.get(stat.ppid) or seen.get(stat.sid)
+            now = _stat(pid) if kin is not None else None
+            if kin is not None and now is not None and now.start_ticks == stat.start_ticks:
+                seen[pid] = ProcSeen(_ref(place, pid, stat), _argv(pid), stat.state, kin.marks)
+                found = True
+            if kin is not None:
+                del erased[pid]
 
 
 def look_at(refs: Collection[ProcRef]) -> tuple[list[ProcSeen], list[ProcRef]]:
@@ -258,16 +282,24 @@ def _stat(pid: int) -> _Stat | None:
     # The second field is the program's name in brackets, and may hold blanks and brackets of its own
     fields = data[data.rfind(b")") + 1 :].split()
     try:
-        return _Stat(fields[0].decode("ascii", "replace"), int(fields[3]), int(fields[19]))
+        return _Stat(fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[3]), int(fields[19]))
     except (IndexError, ValueError):
         return None
 
 
-def _carried(pid: int, wanted: dict[bytes, str]) -> tuple[str, ...]:
-    data = _read(f"/proc/{pid}/environ", _ENVIRON_LIMIT)
-    if not data or not any(mark in data for mark in wanted):
+def _environment(pid: int) -> bytes:
+    return _read(f"/proc/{pid}/environ", _ENVIRON_LIMIT) or b""
+
+
+def _is_erased(environment: bytes) -> bool:
+    """Whether something else stands where an environment was; an empty one is that of a kernel thread."""
+    return bool(environment) and b"=" not in environment.split(b"\0", 1)[0]
+
+
+def _carried(environment: bytes, wanted: dict[bytes, str]) -> tuple[str, ...]:
+    if not any(mark in environment for mark in wanted):
         return ()
-    entries = set(data.split(b"\0"))
+    entries = set(environment.split(b"\0"))
     return tuple(mark for raw, mark in wanted.items() if raw in entries)
 
 

@@ -25,7 +25,6 @@ _SAFE = (
     "-c",
     "diff.external=",
     "--no-pager",
-    "--literal-pathspecs",
 )
 
 
@@ -71,7 +70,7 @@ def provenance(repo: Path, without: Sequence[str] = ()) -> Provenance:
     if without:
         # Only what is measured counts, so the same diff is taken again file by file without our own folders.
         names = _names(_git(repo, "diff", "--no-ext-diff", "--name-only", "-z", "HEAD", "--", "."))
-        measured = [name for name in names if not below(name, without)]
+        measured = [f":(literal){name}" for name in names if not below(name, without)]
         diff = _git(repo, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", *measured) if measured else b""
     others = _names(_git(repo, "ls-files", "--others", "--exclude-standard", "-z"))
     untracked = tuple(name for name in others if not below(name, without))
@@ -100,6 +99,8 @@ def is_ignored(repo: Path, path: Path) -> bool:
     if real != top and top not in real.parents:
         return True
     answer = _run(repo, "check-ignore", "--quiet", "--", str(real / "plan.json"))
+    if answer.returncode not in (0, 1):
+        raise _refused(repo, "check-ignore", answer)
     return answer.returncode == 0
 
 
@@ -135,11 +136,15 @@ def _names(data: bytes) -> tuple[str, ...]:
 def _git(repo: Path, *arguments: str, ok: Sequence[int] = (0,)) -> bytes:
     answer = _run(repo, *arguments)
     if answer.returncode not in ok:
-        said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise InputError(f"git {arguments[0]} in {repo}: {said[0] if said else f'exit {answer.returncode}'}")
+        raise _refused(repo, arguments[0], answer)
     if len(answer.stdout) > _DIFF_LIMIT:
         raise InputError(f"git {arguments[0]} in {repo} gave more than {_DIFF_LIMIT >> 20} MiB")
     return answer.stdout
+
+
+def _refused(repo: Path, command: str, answer: subprocess.CompletedProcess[bytes]) -> InputError:
+    said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
+    return InputError(f"git {command} in {repo}: {said[0] if said else f'exit {answer.returncode}'}")
 
 
 def _run(repo: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -145,6 +145,32 @@ def test_children_carry_the_mark_into_a_session_of_their_own(start: Start, mark:
     assert child.ref.sid == child.ref.pid
 
 
+ERASE = """
+with open("/proc/self/stat") as file:
+    start, end = map(int, file.read().rpartition(")")[2].split()[47:49])
+with open("/proc/self/mem", "r+b", buffering=0) as memory:
+    memory.seek(start)
+    memory.write(bytes(end - start))
+print("up", flush=True)
+"""
+
+
+def test_a_title_written_over_the_environment_does_not_hide_a_child(start: Start, mark: str) -> None:
+    """As setproctitle does it, which leaves NULs where the environment was."""
+    sleep = "import time; time.sleep(600)"
+    child = f"import subprocess, sys\n{ERASE}\nsubprocess.run([sys.executable, '-c', {ERASE + sleep!r}])"
+    parent = start(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])")
+    unrelated = start(ERASE + sleep, marks="")
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"up\n", "the grandchild's"
+    found = marked([mark])
+    assert len(found) == 3
+    assert all(proc.marks == (mark,) for proc in found)
+    assert unrelated.pid not in [proc.ref.pid for proc in found]
+    assert len(end_marked([mark], 10)) == 3
+    assert unrelated.poll() is None
+
+
 def test_processes_that_come_and_go_disturb_nobody(start: Start, mark: str) -> None:
     start()
     churn = "import subprocess\nprint('up', flush=True)\nwhile True: subprocess.run(['true'])"

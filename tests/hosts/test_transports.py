@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import secrets
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -164,15 +165,15 @@ async def test_follow_hands_out_what_is_appended(transport: Any, tmp_path: Path)
             break
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-async def test_paths_are_never_interpreted(transport: Any, tmp_path: Path, name: str) -> None:
-    path = tmp_path / name.replace("/", "_")
-    path.write_bytes(b"x")
+async def test_paths_are_never_interpreted(transport: Any, tmp_path: Path) -> None:
     host = transport.reader()
-    assert await host.query("locate", {"path": str(path)}, 20) == [str(path)]
-    assert (await host.read(str(path), 0, 10)).data == b"x"
+    for name in HOSTILE:
+        path = tmp_path / name.replace("/", "_")
+        path.write_bytes(b"x")
+        assert await host.query("locate", {"path": str(path)}, 20) == [str(path)]
+        assert (await host.read(str(path), 0, 10)).data == b"x"
     seen = await host.observe(Wants(trees=(TreeWant(str(tmp_path), ("*",)),)), None, 20)
-    assert set(seen.trees[0].files) == {path.name}
+    assert set(seen.trees[0].files) == {name.replace("/", "_") for name in HOSTILE}
     assert not list(tmp_path.glob("PWNED")) and not Path("PWNED").exists()
 
 
@@ -272,3 +273,86 @@ async def test_a_deadline_is_kept_and_the_next_call_answered(transport: Any) -> 
         await host.query("nap", {"takes": 1.0}, 0.1)
     assert time.monotonic() - began < 0.9
     assert (await host.query("nap", {"takes": 0}, 20)) == {"takes": 0}
+
+
+async def test_a_helper_ends_with_its_session(transport: Any) -> None:
+    if not transport.remote:
+        pytest.skip("there is no helper here")
+    host = transport.reader()
+    pid = await pid_of(host)
+    await host.close()
+    assert await gone(pid)
+    with pytest.raises(UnreachableError, match="closed"):
+        await host.query("ping", None, 20)
+
+
+async def test_a_helper_ends_when_the_way_is_cut_and_the_next_call_starts_another(transport: Any) -> None:
+    if not transport.remote:
+        pytest.skip("there is no helper here")
+    host = transport.reader()
+    pid = await pid_of(host)
+    waiting = asyncio.create_task(host.query("nap", {"takes": 5}, 20))
+    await asyncio.sleep(0.1)
+    transport.cut()
+    with pytest.raises(UnreachableError, match="box: "):
+        await waiting
+    assert await gone(pid)
+    assert await pid_of(host) != pid
+
+
+async def test_what_prints_on_the_host_is_no_answer(transport: Any) -> None:
+    if not transport.remote:
+        pytest.skip("there is no helper here")
+    assert await transport.reader().query("chatter", None, 20) == ""
+
+
+async def test_a_silent_helper_is_given_up(transport: Any) -> None:
+    if not transport.remote:
+        pytest.skip("there is no helper here")
+    host = transport.reader(heartbeat=0.1)
+    pid = await pid_of(host)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(UnreachableError, match="stopped answering"):
+            await host.query("ping", None, 20)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert await pid_of(host) != pid
+    assert await gone(pid)
+
+
+async def test_a_call_is_let_finish_when_its_session_ends(transport: Any, tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    payload: Json = {"counter": str(counter), "takes": 0.4}
+    key = new_key()
+    host = transport.actor()
+    with pytest.raises(UnreachableError):
+        await host.call("bump", payload, key, 0.2 if not transport.remote else await _warm(host) + 0.2)
+    await host.close()
+    await until_told(transport.actor(), payload, key)
+    assert count(counter) == 1
+
+
+async def _warm(host: Any) -> float:
+    await pid_of(host)
+    return 0.0
+
+
+async def test_a_helper_that_is_killed_never_runs_a_call_twice(transport: Any, tmp_path: Path) -> None:
+    if not transport.remote:
+        pytest.skip("there is no helper here")
+    counter = tmp_path / "counter"
+    payload: Json = {"counter": str(counter), "takes": 5}
+    key = new_key()
+    host = transport.actor()
+    pid = await pid_of(host)
+    call = asyncio.create_task(host.call("bump", payload, key, 20))
+    while not count(counter):
+        await asyncio.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(UnreachableError):
+        await call
+    assert await gone(pid)
+    with pytest.raises(VerbError, match="never finished") as caught:
+        await host.call("bump", payload, key, 20)
+    assert caught.value.kind == "not-yet" and count(counter) == 1

@@ -1,0 +1,159 @@
+"""Watching a run that works on its own: milestones and progress until it has ended, and ctrl-c on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import signal
+import sys
+import time
+from contextlib import suppress
+
+from gates.calibration.layout import RUN_LOG
+from hosts.errors import InputError, UnreachableError
+from hosts.host import Data, HostReader, Position
+from monitors.calibration import Calibration, CalibrationMonitor
+from monitors.poller import HostPoller
+from monitors.snapshot import Snapshot, State
+from tui import console
+from tui.progress import Progress, open_progress
+
+LOCAL_INTERVAL_S = 0.5
+REMOTE_INTERVAL_S = 2.0
+_OVER = (State.ENDED, State.HALTED, State.DEAD)
+# A look may fall between two processes: only a state that was seen twice is the end.
+_SURE = 2
+
+
+class Left(enum.Enum):
+    """How watching ended."""
+
+    OVER = "over"
+    LEAVE = "leave"
+    END = "end"
+
+
+async def follow_run(
+    reader: HostReader, monitor: CalibrationMonitor, run_dir: str, local: bool, milestones_from: int
+) -> tuple[Left, Snapshot[Calibration] | None]:
+    """Show a run until it is over, or until the person who watches wants something else.
+
+    Args:
+        milestones_from: Byte of run.log from which milestones are shown.
+
+    Ctrl-c asks: the run goes on by itself, or is ended so that --resume continues. Without a terminal ctrl-c
+    leaves it running. Returns how it ended and the last snapshot.
+    """
+    watcher = _Watcher(open_progress())
+    poller = HostPoller(reader, {run_dir: monitor}, watcher.take, LOCAL_INTERVAL_S if local else REMOTE_INTERVAL_S)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, watcher.interrupted.set)
+    tasks = [
+        asyncio.create_task(poller.run()),
+        asyncio.create_task(_milestones(reader, f"{run_dir}/{RUN_LOG}", milestones_from, watcher)),
+    ]
+    try:
+        left = await watcher.wait()
+        if left is Left.OVER:
+            # The last milestones are on the disk by now; give the follower one more look at them.
+            await asyncio.sleep(LOCAL_INTERVAL_S if local else REMOTE_INTERVAL_S)
+        return left, watcher.last
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        watcher.progress.close()
+
+
+class _Watcher:
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.last: Snapshot[Calibration] | None = None
+        self.interrupted = asyncio.Event()
+        self._over = asyncio.Event()
+        self._seen_over = 0
+        self._error: str | None = None
+
+    def take(self, _name: str, snapshot: Snapshot[Calibration]) -> None:
+        self.last = snapshot
+        self._seen_over = self._seen_over + 1 if snapshot.state in _OVER else 0
+        if self._seen_over >= _SURE:
+            self._over.set()
+        if snapshot.state is State.BLIND and snapshot.error != self._error:
+            self.progress.say(f"blind: {snapshot.error}")
+        self._error = snapshot.error if snapshot.state is State.BLIND else None
+        done, total = snapshot.progress.done, snapshot.progress.total
+        if done is not None and total:
+            self.progress.show(done, total, describe(snapshot))
+
+    async def wait(self) -> Left:
+        """Until it is over, or the person has said what to do."""
+        while True:
+            waiters = [asyncio.create_task(self._over.wait()), asyncio.create_task(self.interrupted.wait())]
+            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+            for waiter in waiters:
+                waiter.cancel()
+            if self._over.is_set():
+                return Left.OVER
+            self.interrupted.clear()
+            answer = await self._ask()
+            if answer is not None:
+                return answer
+
+    async def _ask(self) -> Left | None:
+        if not sys.stdin.isatty():
+            return Left.LEAVE
+        self.progress.close()
+        console.milestone("the run works on its own. [l]eave it running (enter), [e]nd it so that --resume continues, [w]atch on?")
+        loop = asyncio.get_running_loop()
+        line: asyncio.Future[str] = loop.create_future()
+
+        def read() -> None:
+            if not line.done():
+                line.set_result(sys.stdin.readline())
+
+        loop.add_reader(sys.stdin.fileno(), read)
+        again = asyncio.create_task(self.interrupted.wait())
+        try:
+            await asyncio.wait([line, again], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            loop.remove_reader(sys.stdin.fileno())
+            again.cancel()
+        word = line.result().strip().lower() if line.done() else ""
+        if word.startswith("w"):
+            self.progress = open_progress()
+            return None
+        return Left.END if word.startswith("e") else Left.LEAVE
+
+
+def describe(snapshot: Snapshot[Calibration]) -> str:
+    """What runs now, in a few words."""
+    names = ", ".join(item.name for item in snapshot.active) or snapshot.state.value
+    if snapshot.eta is None or snapshot.eta.at is None:
+        return names
+    return f"{names}, done about {time.strftime('%H:%M:%S', time.localtime(snapshot.eta.at))}"
+
+
+async def size_of(reader: HostReader, path: str) -> int:
+    """Bytes in a file, 0 where there is none yet."""
+    with suppress(InputError):
+        return (await reader.read(path, 0, 0)).size
+    return 0
+
+
+async def _milestones(reader: HostReader, path: str, offset: int, watcher: _Watcher) -> None:
+    """Show each line that is added to run.log."""
+    rest = b""
+    position = Position(offset=offset)
+    while True:
+        try:
+            async for piece in reader.follow(path, position):
+                position = piece.position
+                if not isinstance(piece, Data):
+                    continue
+                *lines, rest = (rest + piece.data).split(b"\n")
+                for line in lines:
+                    watcher.progress.say(line.decode("utf-8", "replace"))
+        except UnreachableError:
+            await asyncio.sleep(REMOTE_INTERVAL_S)

@@ -1,0 +1,150 @@
+"""The work behind `calibrate run` and `calibrate stop`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from gates.calibration.audit import audit_lines
+from gates.calibration.layout import RUN_LOG
+from hosts.errors import InputError, RefusedError
+from hosts.host import HostActor
+from hosts.target import parse_target
+from jobs.calibration.example import set_up_example
+from jobs.calibration.control import Started, check, start, stop
+from jobs.calibration.locate import Watched, find_run
+from jobs.calibration.request import RunOptions, make_request
+from jobs.calibration.site import Site, find_site
+from jobs.calibration.watch import look, make_monitor
+from jobs.connect import open_actor
+from tui import console
+from tui.cli.calibration_ask import ask_missing
+from tui.cli.calibration_follow import Left, follow_run, size_of
+from tui.cli.calibration_show import audit_code, audit_document
+from tui.exits import ExitCode
+
+
+async def run_calibration(args: argparse.Namespace) -> int:
+    """Start a calibration, and watch it unless it is to be left alone at once."""
+    site = find_site(args.root, args.repo, args.host)
+    options = _options(args, site)
+    actor = open_actor(site.profile, args.read_only)
+    try:
+        request = await make_request(site, options, actor, os.environ)
+        for warning in request.warnings:
+            console.warn(warning)
+        checked = await check(actor, request)
+        for path in checked.stale:
+            console.warn(f"{path} changed since stages.yaml was made from it; run discover to refresh it")
+        if checked.dirty:
+            console.warn("the working tree has local changes; tracked ones are kept in workspace.diff")
+        console.milestone(
+            f"Running {request.model}: {request.asked}, {request.repeats} repeats on commit {checked.git_sha}, "
+            f"run-dir {request.run_dir}"
+        )
+        seen = await size_of(actor, f"{request.run_dir}/{RUN_LOG}")
+        started = await start(actor, request)
+        if args.detach:
+            _say_started(args, started, request.model)
+            return ExitCode.OK
+        watched = Watched(started.run_dir, site.profile, site.local, site.checkout, request.model)
+        return await watch_run(args.json, actor, watched, seen)
+    finally:
+        await actor.close()
+
+
+async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int = 0) -> int:
+    """Follow a run to its end, and give its audit as the answer.
+
+    Args:
+        seen: Bytes of run.log that were there before and are not shown again.
+    """
+    monitor = await make_monitor(actor, watched)
+    left, _ = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
+    if left is Left.LEAVE:
+        console.milestone(f"the run goes on; look at it with: gatewatch calibrate status --run-dir {watched.run_dir}")
+        return ExitCode.INTERRUPTED
+    if left is Left.END:
+        try:
+            await stop(actor, watched.run_dir)
+        except RefusedError as error:
+            console.milestone(str(error))
+        else:
+            console.milestone("ending it …")
+            seen = await size_of(actor, f"{watched.run_dir}/{RUN_LOG}")
+            await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
+        console.milestone(f"ended; continue with: gatewatch calibrate run --resume --output-dir {watched.run_dir}")
+        return ExitCode.INTERRUPTED
+    found = await look(actor, watched)
+    result = found.snapshot.body.audit
+    assert result is not None  # noqa: S101 - a look has an audit
+    if found.snapshot.error:
+        console.error(found.snapshot.error)
+    if as_json:
+        console.print_json({**audit_document(result, watched.run_dir, found.model), "state": found.snapshot.state.value})
+    else:
+        console.print_text(*audit_lines(result), f"run-dir: {watched.run_dir}")
+    return audit_code(result, found.snapshot.state)
+
+
+async def run_demo(args: argparse.Namespace) -> int:
+    """Set up the example in a temporary folder and calibrate it there, with the Python that runs us."""
+    folder = Path(tempfile.mkdtemp(prefix="gatewatch-demo-")) / "tiny-lab"
+    await asyncio.to_thread(set_up_example, folder)
+    console.milestone(f"the example project is in {folder}")
+    words = {"root": str(folder), "repo": str(folder), "model": None, "host": None, "venv_python": sys.executable}
+    run_words = {"stages": [args.stages], "repeats": args.repeats, "output_dir": None, "resume": False, "max_passes": 10}
+    rest = {"detach": False, "take_over": False, "read_only": False, "json": args.json}
+    return await run_calibration(argparse.Namespace(**words, **run_words, **rest))
+
+
+async def stop_calibration(args: argparse.Namespace) -> int:
+    """Ask a run's runner to end."""
+    if args.read_only:
+        raise InputError("read-only: this would stop a run; leave --read-only out")
+    watched = find_run(args.run_dir, args.root, args.repo, args.host, args.model)
+    actor = open_actor(watched.profile if not watched.local else None, args.read_only)
+    try:
+        await stop(actor, watched.run_dir)
+    finally:
+        await actor.close()
+    if args.json:
+        console.print_json({"run_dir": watched.run_dir, "asked": True})
+    else:
+        console.print_text(f"asked the runner of {watched.run_dir} to end; --resume continues")
+    return ExitCode.OK
+
+
+def _options(args: argparse.Namespace, site: Site) -> RunOptions:
+    stages = tuple(name for group in args.stages or () for name in group.split(",") if name)
+    output = args.output_dir
+    if output is not None and site.local:
+        target = parse_target(output)
+        if target.host is not None:
+            raise InputError("--output-dir is a path on the host that --host names, without HOST:")
+        output = str(Path(target.path).expanduser().absolute())
+    options = RunOptions(
+        model=args.model,
+        stages=stages,
+        repeats=args.repeats,
+        output_dir=output,
+        resume=args.resume,
+        max_passes=args.max_passes,
+        venv_python=args.venv_python,
+        take_over=args.take_over,
+    )
+    return options if args.resume else ask_missing(options, site.checkout)
+
+
+def _say_started(args: argparse.Namespace, started: Started, model: str) -> None:
+    if args.json:
+        document = {"run_dir": started.run_dir, "model": model, "git_sha": started.git_sha, "runner": started.holder}
+        console.print_json(document)
+        return
+    console.print_text(f"started; look at it with: gatewatch calibrate status --run-dir {started.run_dir}")
+
+
