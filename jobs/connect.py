@@ -41,9 +41,7 @@ def open_reader(profile: HostProfile | None) -> HostReader:
     if profile is None or (is_local(profile) and not profile.enter):
         return LocalReader(_name(profile), _verbs())
     opener, close = _way(profile)
-    return PipeReader(
-        profile.name, opener, build_image(), python=profile.python, enter=profile.enter, on_close=close
-    )
+    return PipeReader(profile.name, opener, build_image(), python=profile.python, enter=profile.enter, on_close=close)
 
 
 def open_actor(profile: HostProfile | None, read_only: bool) -> HostActor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import hashlib
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -95,13 +96,13 @@ class CalibrationMonitor:
         marks = (f"{RUN_MARK}={body.run_id}",) if body.run_id else ()
         return Wants(trees=(tree,), procs=ProcsWant(refs, marks))
 
-    def fold(
-        self, previous: Snapshot[Calibration] | None, seen: Observation, now: Now
-    ) -> Snapshot[Calibration]:
+    def fold(self, previous: Snapshot[Calibration] | None, seen: Observation, now: Now) -> Snapshot[Calibration]:
         """The snapshot after one more look; a look that failed keeps the last values and says so."""
         before = previous.body if previous is not None else Calibration()
         tree = next((tree for tree in seen.trees if tree.want.root == self._run_dir), None)
-        error = seen.errors.get("trees") or (tree.error if tree is not None else "nothing was seen of the run directory")
+        error = seen.errors.get("trees") or (
+            tree.error if tree is not None else "nothing was seen of the run directory"
+        )
         if tree is None or error is not None:
             return self._blind(previous, before, error or "", now)
         body = self._with_files(before, tree)
@@ -146,7 +147,9 @@ class CalibrationMonitor:
             audit=judged,
         )
 
-    def _blind(self, previous: Snapshot[Calibration] | None, body: Calibration, error: str, now: Now) -> Snapshot[Calibration]:
+    def _blind(
+        self, previous: Snapshot[Calibration] | None, body: Calibration, error: str, now: Now
+    ) -> Snapshot[Calibration]:
         if previous is not None:
             return replace(previous, state=State.BLIND, error=error)
         nothing = Seen(None, None)
@@ -242,7 +245,9 @@ def _offers(run_dir: str, body: Calibration, state: State, host: str, liveness: 
     stopped = state is State.HALTED and last is not None and last.data.get("why") in ("stopped", "exhausted")
     if not (state is State.DEAD or stopped):
         return ()
-    change = f"gatewatch calibrate run --model {body.run.plan.model} --output-dir {run_dir} --resume"
+    there = body.run.plan.raw.get("host")
+    words = ["--host", there] if isinstance(there, str) else []
+    change = shlex.join(["gatewatch", "calibrate", "run", *words, "--resume", "--output-dir", run_dir])
     return (Offer(run_dir, "resume", liveness.digest(), change, host, danger=False),)
 
 

@@ -68,8 +68,8 @@ def calls_directory(payload: Json, environment: Mapping[str, str], *, needs_run:
         state = environment.get("XDG_STATE_HOME", "")
         path = Path(state if os.path.isabs(state) else os.path.expanduser("~/.local/state")) / "gatewatch" / "calls"
     try:
-        path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.parent.mkdir(exist_ok=True, mode=0o700)
+        # A run directory is for others to look at, as far as the umask lets them; who called what is not.
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise InputError(f"cannot make {path}: {error.strerror or error}") from None

@@ -100,7 +100,9 @@ def lease_directory(environment: Mapping[str, str]) -> Path:
         raise InputError(f"{path} is not a folder, so GPU leases cannot be kept there; set {LEASE_DIR_VARIABLE}")
     shared = bool(status.st_mode & stat.S_IWOTH)
     if shared and not status.st_mode & stat.S_ISVTX:
-        raise InputError(f"{path} is writable by all without the sticky bit; chmod 1777 it, or set {LEASE_DIR_VARIABLE}")
+        raise InputError(
+            f"{path} is writable by all without the sticky bit; chmod 1777 it, or set {LEASE_DIR_VARIABLE}"
+        )
     return path
 
 

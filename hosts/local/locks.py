@@ -135,7 +135,7 @@ def acquire(
     Raises:
         RefusedError: A live holder, or a foreign one without `take_over`, or one whose counter moved.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     suspect: Holder | None = None
     with _guard(path):
         holder = read_holder(path)
@@ -174,7 +174,12 @@ def _take(path: Path, nonce: str) -> RunLock:
 
 
 def _write(path: Path, holder: Holder) -> None:
-    body: dict[str, Json] = {"holder": proc_ref_json(holder.ref), "nonce": holder.nonce, "counter": holder.counter, "at": holder.at}
+    body: dict[str, Json] = {
+        "holder": proc_ref_json(holder.ref),
+        "nonce": holder.nonce,
+        "counter": holder.counter,
+        "at": holder.at,
+    }
     write_atomic(path, strictjson.dumps(body))
 
 

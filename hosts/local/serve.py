@@ -6,6 +6,7 @@ for a while, since a peer that vanishes without a word closes nothing. A verb th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import select
@@ -101,11 +102,10 @@ class _Session:
         self._say({"hello": {"python": sys.version.split()[0], "process": procs.proc_ref_json(procs.self_ref())}})
         self._listen(silence)
         self._wait_for_acts()
-        try:
+        with contextlib.suppress(queue.Full):  # full: nobody reads any more
             self._answers.put(None, timeout=_LAST_WRITES)
-        except queue.Full:
-            return  # nobody reads any more
-        writer.join(_LAST_WRITES)
+            writer.join(_LAST_WRITES)
+        self._broken = True  # the descriptor is the caller's again, and its number may soon mean another file
 
     def _listen(self, silence: float) -> None:
         reader = FrameReader(self._nonce)

@@ -99,6 +99,19 @@ def find_checkout(root: str | None, cwd: Path | None = None) -> Checkout:
     return Checkout(found[0])
 
 
+def find_checkout_near(root: str | None, run_dir: Path | None) -> Checkout:
+    """As `find_checkout`; without `--root` the checkout above `run_dir` is preferred to the one around us.
+
+    Raises:
+        InputError: There is none in either place, or there are several.
+    """
+    for folder in run_dir.absolute().parents if root is None and run_dir is not None else ():
+        found = _checkouts_in(folder)
+        if len(found) == 1:
+            return Checkout(found[0])
+    return find_checkout(root)
+
+
 def find_repo(checkout: Checkout, flag: str | None, profile: HostProfile | None, cwd: Path | None = None) -> Path:
     """Find the repository whose tests run: `--repo`, the profile's when it exists here, git's, else the root itself.
 

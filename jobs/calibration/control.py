@@ -62,9 +62,7 @@ async def start(
     return Started(str(answer.get("run_dir")), str(answer.get("git_sha")), answer.get("holder"))
 
 
-async def stop(
-    actor: HostActor, run_dir: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-) -> None:
+async def stop(actor: HostActor, run_dir: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
     """Ask the runner of `run_dir` to end what it started and leave the rest to --resume.
 
     Raises:

@@ -16,7 +16,7 @@ from hosts.local import strictjson
 from hosts.local.files import read_bytes_limited
 from hosts.profiles import HostProfile, select_profile
 from hosts.target import parse_target
-from jobs.calibration.checkout import Checkout, find_checkout, git_top, load_manifest
+from jobs.calibration.checkout import Checkout, find_checkout_near, git_top, load_manifest
 from jobs.calibration.site import RUNS
 from jobs.connect import is_local
 
@@ -88,21 +88,23 @@ def find_run(
         if target is None or not target.path.startswith(("/", "~")):
             raise InputError("a run on another host is named by its absolute path: --run-dir HOST:/path")
         return Watched(target.path, profile, False, checkout, model)
-    path = _newest(_run_folders(checkout, repo, profile)) if target is None else _named(target.path, checkout, repo, profile)
+    path = (
+        _newest(_run_folders(checkout, repo, profile))
+        if target is None
+        else _named(target.path, checkout, repo, profile)
+    )
     _check_here(path, model)
     return Watched(str(path), profile, True, checkout, model)
 
 
 def _checkout(root: str | None, run_dir: Path | None) -> Checkout | None:
-    """The checkout that was named, or the one around us, or the one above the run directory."""
-    if root is not None:
-        return find_checkout(root)
-    for start in (Path.cwd(), *((run_dir.absolute(), *run_dir.absolute().parents) if run_dir is not None else ())):
-        try:
-            return find_checkout(None, start if start.is_dir() else start.parent)
-        except InputError:
-            continue
-    return None
+    """The checkout that was named, or the one around us, or the one above the run directory; None where there is none."""
+    try:
+        return find_checkout_near(root, run_dir)
+    except InputError:
+        if root is not None:
+            raise
+        return None
 
 
 def _run_folders(checkout: Checkout | None, repo: str | None, profile: HostProfile | None) -> list[Path]:

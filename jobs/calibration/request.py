@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gates.calibration.records import Plan, RecordError, parse_plan
 from gates.calibration.schema import Manifest, needs_config, unstrictable
@@ -29,7 +29,7 @@ from jobs.calibration.checkout import (
 from jobs.calibration.config import ModelConfig
 from jobs.calibration.environment import job_environment
 from jobs.calibration.site import Site
-from jobs.runner.calibration.job import DEFAULT_MAX_PASSES, GpuRules, Job, UnitJob
+from jobs.runner.calibration.job import DEFAULT_MAX_PASSES, GpuRules, Job, UnitJob, parse_job
 
 DEADLINE_S = 60.0
 REPEATS = (1, 2, 3, 5)
@@ -46,6 +46,7 @@ class RunOptions:
     output_dir: str | None = None
     resume: bool = False
     max_passes: int = DEFAULT_MAX_PASSES
+    repo: str | None = None
     venv_python: str | None = None
     take_over: bool = False
 
@@ -85,6 +86,9 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
     model = choose_model(site.checkout, options.model or (plan.model if plan is not None else None))
     if plan is not None:
         _check_same(plan, model, options)
+        # What was said at the start need not be said again: the run remembers it.
+        options = replace(options, venv_python=options.venv_python or plan.venv_python)
+        site = await _same_repo(site, options, reader)
     loaded = load_config(site.checkout, model)
     config = loaded.value
     manifest, document = load_manifest_document(site.checkout, model)
@@ -97,6 +101,8 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
     _check_manifest(manifest, stages, model)
     repeats = plan.repeats if plan is not None else options.repeats or DEFAULT_REPEATS
     venv = await _venv(site, options, config, model, reader, environ)
+    if plan is not None and plan.venv_source and venv.path == plan.venv_python:
+        venv = replace(venv, where=f"plan.json, {plan.venv_source}")
     units = units_of(manifest, stages)
     job = make_job(site, options, config, venv, units, model)
     run_dir = options.output_dir or f"{site.runs}/{_stamp()}_{model}_r{repeats}"
@@ -177,6 +183,17 @@ async def _plan_of(options: RunOptions, reader: HostReader) -> Plan:
         raise InputError(f"{path}: {error}") from error
 
 
+async def _same_repo(site: Site, options: RunOptions, reader: HostReader) -> Site:
+    if options.repo is not None:
+        return site
+    path = f"{options.output_dir}/.gatewatch/job.json"
+    try:
+        chunk = await reader.read(path, 0, 16 << 20)
+        return replace(site, repo=parse_job(strictjson.loads(chunk.data, path)).repo)
+    except InputError:
+        return site  # another program's run: the checkout's own repository it is
+
+
 def _check_same(plan: Plan, model: str, options: RunOptions) -> None:
     if plan.model != model:
         raise InputError(f"{options.output_dir} is a run of model {plan.model}, not of {model}")
@@ -215,7 +232,9 @@ async def _venv(
     venv = choose_venv(options.venv_python, environ if site.local else {}, site.profile, config, model, present)
     expanded = await reader.query("locate", {"path": venv.path}, DEADLINE_S)
     if not isinstance(expanded, list) or len(expanded) != 1:
-        raise InputError(f"venv python {venv.path} (from {venv.where}) does not exist on {reader.name}; pass --venv-python")
+        raise InputError(
+            f"venv python {venv.path} (from {venv.where}) does not exist on {reader.name}; pass --venv-python"
+        )
     return Venv(str(expanded[0]), venv.source, venv.where)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hosts.errors import InputError
 from hosts.profiles import HostProfile, select_profile
-from jobs.calibration.checkout import Checkout, find_checkout, find_repo, git_top
+from jobs.calibration.checkout import Checkout, find_checkout_near, find_repo, git_top
 from jobs.connect import is_local
 
 RUNS = ".tune-runs"
@@ -47,16 +47,23 @@ class Site:
         return tuple(path.relative_to(top).as_posix() for path in files if top in path.parents)
 
 
-def find_site(root: str | None, repo: str | None, host: str | None, environ: Mapping[str, str] = os.environ) -> Site:
+def find_site(
+    root: str | None,
+    repo: str | None,
+    host: str | None,
+    near: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Site:
     """Find the checkout, the host profile and the repository.
 
     Args:
         root, repo, host: What `--root`, `--repo` and `--host` said.
+        near: A run directory: the checkout above it is meant when there is none around us.
 
     Raises:
         InputError: Something named does not exist, or a profile is wrong.
     """
-    checkout = find_checkout(root)
+    checkout = find_checkout_near(root, near)
     selected = select_profile(checkout.hosts_folder, host, environ)
     profile = selected.file.profile if selected is not None else None
     path = selected.file.path if selected is not None else None
@@ -66,5 +73,7 @@ def find_site(root: str | None, repo: str | None, host: str | None, environ: Map
     assert profile is not None  # noqa: S101 - without a profile a site is local
     there = repo or profile.repo_root
     if not there or not there.startswith(("/", "~")):
-        raise InputError(f"host {profile.name}: the repository's absolute path there is needed; set repo_root, or pass --repo")
+        raise InputError(
+            f"host {profile.name}: the repository's absolute path there is needed; set repo_root, or pass --repo"
+        )
     return Site(checkout, profile, path, there, False, warnings)

@@ -87,7 +87,9 @@ def status_document(found: Look, run_dir: str) -> dict[str, Json]:
         "strict_ready": f"{audit.ready_count}/{len(audit.stages)}",
         "strict_complete": audit.strict_complete,
         "pytest_active": snapshot.body.pytest_active,
-        "incomplete": [{"stage_key": cell.stage, "run": cell.run, "mark": cell.mark.value, "reason": cell.reason} for cell in lines],
+        "incomplete": [
+            {"stage_key": cell.stage, "run": cell.run, "mark": cell.mark.value, "reason": cell.reason} for cell in lines
+        ],
         "state": snapshot.state.value,
         "detail": snapshot.error or "",
         "runner": snapshot.body.runner,

@@ -58,7 +58,11 @@ def fingerprint(
     return {
         "hostname": platform.node(),
         "image": os.environ.get(IMAGE_VARIABLE),
-        "gpu_model": next(iter(names)) if len(names) == 1 else None if not names else ", ".join(sorted(map(str, names))),
+        "gpu_model": next(iter(names))
+        if len(names) == 1
+        else None
+        if not names
+        else ", ".join(sorted(map(str, names))),
         "gpu_count": len(accelerators.devices) if known else None,
         "driver": accelerators.driver,
         "cuda": accelerators.cuda,

@@ -71,7 +71,11 @@ def provenance(repo: Path, without: Sequence[str] = ()) -> Provenance:
         # Only what is measured counts, so the same diff is taken again file by file without our own folders.
         names = _names(_git(repo, "diff", "--no-ext-diff", "--name-only", "-z", "HEAD", "--", "."))
         measured = [f":(literal){name}" for name in names if not below(name, without)]
-        diff = _git(repo, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", *measured) if measured else b""
+        diff = (
+            _git(repo, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", *measured)
+            if measured
+            else b""
+        )
     others = _names(_git(repo, "ls-files", "--others", "--exclude-standard", "-z"))
     untracked = tuple(name for name in others if not below(name, without))
     return Provenance(sha, branch or None, diff, untracked)
@@ -84,9 +88,13 @@ def head(repo: Path) -> str:
         InputError: `repo` is no git checkout, or has no commit yet.
     """
     try:
-        sha = _git(repo, "rev-parse", "--verify", "--end-of-options", "HEAD^{commit}").decode("ascii", "replace").strip()
+        sha = (
+            _git(repo, "rev-parse", "--verify", "--end-of-options", "HEAD^{commit}").decode("ascii", "replace").strip()
+        )
     except InputError as error:
-        raise InputError(f"{repo} is not a git checkout with a commit, so the calibration's commit cannot be recorded: {error}") from error
+        raise InputError(
+            f"{repo} is not a git checkout with a commit, so the calibration's commit cannot be recorded: {error}"
+        ) from error
     if not _SHA.match(sha):
         raise InputError(f"{repo}: git names HEAD as {sha!r}")
     return sha
@@ -94,7 +102,9 @@ def head(repo: Path) -> str:
 
 def is_ignored(repo: Path, path: Path) -> bool:
     """True when git would not track `path` (absolute): it is ignored, or lies outside `repo`'s checkout."""
-    top = Path(os.path.realpath(_git(repo, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n")))
+    top = Path(
+        os.path.realpath(_git(repo, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n"))
+    )
     real = Path(os.path.realpath(path))
     if real != top and top not in real.parents:
         return True
@@ -169,4 +179,10 @@ def _run(repo: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 def _environment(shell: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in shell.items() if not name.startswith("GIT_")}
-    return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_ALLOW_PROTOCOL": "https:ssh", "LC_ALL": "C"}
+    return {
+        **kept,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_ALLOW_PROTOCOL": "https:ssh",
+        "LC_ALL": "C",
+    }

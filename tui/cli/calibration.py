@@ -8,10 +8,14 @@ CLI = Group(
     "calibrate",
     "run CI threshold tests N times, and audit, report and apply what they gave",
     (
-        Entry("run", "run the tests N times, so that every stage has N whole repeats", "tui.cli.calibration_run", "RUN"),
+        Entry(
+            "run", "run the tests N times, so that every stage has N whole repeats", "tui.cli.calibration_run", "RUN"
+        ),
         Entry("stop", "end a run so that --resume continues it", "tui.cli.calibration_run", "STOP"),
         Entry("status", "say how a run stands", "tui.cli.calibration_judge", "STATUS"),
-        Entry("audit", "say whether every stage has N whole repeats of one commit", "tui.cli.calibration_judge", "AUDIT"),
+        Entry(
+            "audit", "say whether every stage has N whole repeats of one commit", "tui.cli.calibration_judge", "AUDIT"
+        ),
         Entry("models", "list the models of a checkout", "tui.cli.calibration_lists", "MODELS"),
         Entry(
             "stages",

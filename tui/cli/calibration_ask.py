@@ -33,8 +33,12 @@ def ask_missing(options: RunOptions, checkout: Checkout) -> RunOptions:
     if not missing:
         return options
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InputError(f"{', '.join(missing)} missing, and there is no terminal to ask on (--stages ALL --repeats 5 is usual)")
-    model = options.model or (models[0] if len(models) == 1 else _ask(f"model ({', '.join(models)})", models[0] if models else ""))
+        raise InputError(
+            f"{', '.join(missing)} missing, and there is no terminal to ask on (--stages ALL --repeats 5 is usual)"
+        )
+    model = options.model or (
+        models[0] if len(models) == 1 else _ask(f"model ({', '.join(models)})", models[0] if models else "")
+    )
     model = choose_model(checkout, model)
     stages, repeats = options.stages, options.repeats
     if not stages:

@@ -90,10 +90,7 @@ class _Watcher:
     async def wait(self) -> Left:
         """Until it is over, or the person has said what to do."""
         while True:
-            waiters = [asyncio.create_task(self._over.wait()), asyncio.create_task(self.interrupted.wait())]
-            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-            for waiter in waiters:
-                waiter.cancel()
+            await _first_of(self._over, self.interrupted)
             if self._over.is_set():
                 return Left.OVER
             self.interrupted.clear()
@@ -105,26 +102,29 @@ class _Watcher:
         if not sys.stdin.isatty():
             return Left.LEAVE
         self.progress.close()
-        console.milestone("the run works on its own. [l]eave it running (enter), [e]nd it so that --resume continues, [w]atch on?")
+        console.milestone(
+            "the run works on its own. [l]eave it running (enter), [e]nd it so that --resume continues, [w]atch on?"
+        )
         loop = asyncio.get_running_loop()
-        line: asyncio.Future[str] = loop.create_future()
-
-        def read() -> None:
-            if not line.done():
-                line.set_result(sys.stdin.readline())
-
-        loop.add_reader(sys.stdin.fileno(), read)
-        again = asyncio.create_task(self.interrupted.wait())
+        ready = asyncio.Event()
+        loop.add_reader(sys.stdin.fileno(), ready.set)
         try:
-            await asyncio.wait([line, again], return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(ready, self.interrupted)
         finally:
             loop.remove_reader(sys.stdin.fileno())
-            again.cancel()
-        word = line.result().strip().lower() if line.done() else ""
+        # A terminal gives a whole line at once, so this does not wait. A second ctrl-c leaves the run alone.
+        word = sys.stdin.readline().strip().lower() if ready.is_set() else ""
         if word.startswith("w"):
             self.progress = open_progress()
             return None
         return Left.END if word.startswith("e") else Left.LEAVE
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waiters = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+    for waiter in waiters:
+        waiter.cancel()
 
 
 def describe(snapshot: Snapshot[Calibration]) -> str:

@@ -14,7 +14,9 @@ class Judge:
 
     def add(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "--run-dir", metavar="DIR", help="the run: a path, a name below .tune-runs/, or HOST:/path (default: the newest)"
+            "--run-dir",
+            metavar="DIR",
+            help="the run: a path, a name below .tune-runs/, or HOST:/path (default: the newest)",
         )
         add_root(parser)
         add_repo(parser)

@@ -26,7 +26,9 @@ class Run:
             "--output-dir", metavar="DIR", help="the run directory (default: a new one below .tune-runs/)"
         )
         parser.add_argument("--resume", action="store_true", help="continue the run in --output-dir")
-        parser.add_argument("--max-passes", metavar="N", type=_passes, default=10, help="passes over what is incomplete (10)")
+        parser.add_argument(
+            "--max-passes", metavar="N", type=_passes, default=10, help="passes over what is incomplete (10)"
+        )
         parser.add_argument("--detach", action="store_true", help="start it and return at once")
         parser.add_argument(
             "--take-over", action="store_true", help="take a lock whose holder cannot be judged from here"

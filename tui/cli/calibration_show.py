@@ -95,9 +95,10 @@ def status_lines(found: Look, run_dir: str) -> list[str]:
     for stage in result.stages:
         marks = "".join(cell.mark.value for cell in stage.cells)
         lines.append(f"  {marks}  {stage.key}")
-    shown = [stage.cells[run - 1] for key, run in result.incomplete if (stage := result.get(key)) is not None]
-    for cell in [cell for cell in shown if cell.record is not None or cell.reason != "not run yet"][:10]:
-        lines.append(f"  {cell.mark.value} {cell.path}: {cell.reason}")
+    faults = [cell for stage in result.stages for cell in stage.faults]
+    lines.extend(f"  {cell.mark.value} {cell.path}: {cell.reason}" for cell in faults[:10])
+    if len(faults) > 10:
+        lines.append(f"  and {len(faults) - 10} more")
     lines.extend(f"  finding: {finding}" for finding in result.findings[:10])
     lines.extend(f"  to continue: {offer.change}" for offer in snapshot.offers)
     return lines

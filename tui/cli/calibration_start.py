@@ -30,7 +30,8 @@ from tui.exits import ExitCode
 
 async def run_calibration(args: argparse.Namespace) -> int:
     """Start a calibration, and watch it unless it is to be left alone at once."""
-    site = find_site(args.root, args.repo, args.host)
+    near = Path(args.output_dir) if args.resume and args.output_dir else None
+    site = find_site(args.root, args.repo, args.host, near)
     options = _options(args, site)
     actor = open_actor(site.profile, args.read_only)
     try:
@@ -85,7 +86,9 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
     if found.snapshot.error:
         console.error(found.snapshot.error)
     if as_json:
-        console.print_json({**audit_document(result, watched.run_dir, found.model), "state": found.snapshot.state.value})
+        console.print_json(
+            {**audit_document(result, watched.run_dir, found.model), "state": found.snapshot.state.value}
+        )
     else:
         console.print_text(*audit_lines(result), f"run-dir: {watched.run_dir}")
     return audit_code(result, found.snapshot.state)
@@ -97,7 +100,13 @@ async def run_demo(args: argparse.Namespace) -> int:
     await asyncio.to_thread(set_up_example, folder)
     console.milestone(f"the example project is in {folder}")
     words = {"root": str(folder), "repo": str(folder), "model": None, "host": None, "venv_python": sys.executable}
-    run_words = {"stages": [args.stages], "repeats": args.repeats, "output_dir": None, "resume": False, "max_passes": 10}
+    run_words = {
+        "stages": [args.stages],
+        "repeats": args.repeats,
+        "output_dir": None,
+        "resume": False,
+        "max_passes": 10,
+    }
     rest = {"detach": False, "take_over": False, "read_only": False, "json": args.json}
     return await run_calibration(argparse.Namespace(**words, **run_words, **rest))
 
@@ -134,6 +143,7 @@ def _options(args: argparse.Namespace, site: Site) -> RunOptions:
         output_dir=output,
         resume=args.resume,
         max_passes=args.max_passes,
+        repo=args.repo,
         venv_python=args.venv_python,
         take_over=args.take_over,
     )
@@ -146,5 +156,3 @@ def _say_started(args: argparse.Namespace, started: Started, model: str) -> None
         console.print_json(document)
         return
     console.print_text(f"started; look at it with: gatewatch calibrate status --run-dir {started.run_dir}")
-
-

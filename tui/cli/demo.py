@@ -15,8 +15,12 @@ class Demo:
     """Copies the example to a temporary folder, calibrates it, and shows its audit."""
 
     def add(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--headless", action="store_true", help="without a screen: progress on stderr, the audit on stdout")
-        parser.add_argument("--repeats", metavar="N", type=int, choices=range(1, 21), default=REPEATS, help="repeats (3)")
+        parser.add_argument(
+            "--headless", action="store_true", help="without a screen: progress on stderr, the audit on stdout"
+        )
+        parser.add_argument(
+            "--repeats", metavar="N", type=int, choices=range(1, 21), default=REPEATS, help="repeats (3)"
+        )
         parser.add_argument("--stages", metavar="NAMES", default="ALL", help="stages, bases or @groups (ALL)")
         add_json(parser)
 

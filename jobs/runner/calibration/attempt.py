@@ -99,7 +99,12 @@ def write_attempt(places: RepeatPlaces, attempt: Attempt) -> None:
 
 
 def launch(
-    context: RunContext, unit: UnitJob, places: RepeatPlaces, attempt: Attempt, grant: GpuGrant, environment: Mapping[str, str]
+    context: RunContext,
+    unit: UnitJob,
+    places: RepeatPlaces,
+    attempt: Attempt,
+    grant: GpuGrant,
+    environment: Mapping[str, str],
 ) -> None:
     """Start pytest under a shim; both outlive this process.
 
@@ -287,5 +292,3 @@ def _read_object(path: Path) -> dict[str, Json] | None:
     except InputError:
         return None
     return body if isinstance(body, dict) else None
-
-

@@ -102,7 +102,9 @@ def acquire_gpus(
         if isinstance(grant, GpuGrant):
             wait(rules.settle_s, "")
             again = {device.index: busy_reason(device, rules.limit_mib) for device in read().devices}
-            reason = next((again.get(index, f"GPU {index} is gone") for index in grant.indices if again.get(index, "")), None)
+            reason = next(
+                (again.get(index, f"GPU {index} is gone") for index in grant.indices if again.get(index, "")), None
+            )
             if reason is None and all(index in again for index in grant.indices):
                 return grant
             grant.close()

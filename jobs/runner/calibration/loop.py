@@ -103,6 +103,8 @@ def _begin(context: RunContext, unit: UnitJob, repeat: int, previous: Attempt) -
         attempt = next_attempt(previous, grant.indices, utc_now())
         environment = complete(os.environ, {**context.job.overlay, **unit.env}, grant.indices if unit.gpus else None)
         environment[RUN_MARK] = context.run_id
+        # setproctitle, which model servers use, would write over the marks that their processes are found by.
+        environment["SPT_NOENV"] = "1"
         _empty_cold_paths(context, unit, environment)
         context.check()
         write_attempt(places, attempt)
@@ -195,7 +197,9 @@ def _wait_until_alone(context: RunContext, unit: UnitJob, repeat: int) -> None:
             data = {"unit": unit.key, "run": repeat, "why": why}
             context.note("unit.waiting", data, f"WAIT {_name(context, unit, repeat)}: {why}")
         if monotonic() > end:
-            raise HaltError(f"{_name(context, unit, repeat)}: {places.alive} is still held after {context.job.gpu.wait_s:.0f} s")
+            raise HaltError(
+                f"{_name(context, unit, repeat)}: {places.alive} is still held after {context.job.gpu.wait_s:.0f} s"
+            )
         context.pause(0.5)
 
 
@@ -210,7 +214,12 @@ def _gate(context: RunContext, unit: UnitJob, repeat: int) -> GpuGrant:
             context.note("unit.waiting", data, f"WAIT {_name(context, unit, repeat)}: {reason}")
         context.pause(seconds)
 
-    holder: dict[str, Json] = {"run": str(context.places.root), "pid": os.getpid(), "user": user_name(), "since": utc_now()}
+    holder: dict[str, Json] = {
+        "run": str(context.places.root),
+        "pid": os.getpid(),
+        "user": user_name(),
+        "since": utc_now(),
+    }
     last = GpuWaitError("")
     for _ in range(context.job.max_attempts):
         try:
@@ -263,7 +272,9 @@ def _say_adopted(context: RunContext, unit: UnitJob, repeat: int, attempt: Attem
     lives = is_running(context.repeat(unit, repeat))
     what = "still runs and is taken over" if lives else "ended while no runner was there"
     data = {"unit": unit.key, "run": repeat, "token": attempt.token, "alive": lives}
-    context.note("attempt.adopted", data, f"ADOPT {_name(context, unit, repeat)}: the pytest of an earlier runner {what}")
+    context.note(
+        "attempt.adopted", data, f"ADOPT {_name(context, unit, repeat)}: the pytest of an earlier runner {what}"
+    )
 
 
 def _say_slow_start(context: RunContext, unit: UnitJob, repeat: int, scan: LogScan) -> None:

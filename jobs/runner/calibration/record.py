@@ -76,7 +76,9 @@ def is_recorded(context: RunContext, unit: UnitJob, repeat: int, token: str) -> 
     return bool(token) and all(_token_of(item) == token for item in cell_documents(context, unit, repeat).values())
 
 
-def judge(context: RunContext, unit: UnitJob, places: RepeatPlaces, ended: Ended) -> tuple[Outcome, dict[str, Extraction]]:
+def judge(
+    context: RunContext, unit: UnitJob, places: RepeatPlaces, ended: Ended
+) -> tuple[Outcome, dict[str, Extraction]]:
     """What this ended attempt was: an observation, an infrastructure failure, or a halt."""
     stages = stages_of(context, unit)
     documents: dict[str, Document] = {}
@@ -162,7 +164,9 @@ def set_aside(context: RunContext, unit: UnitJob, repeat: int, why: str) -> None
     _move(context, places.attempt, target)
     for key, path in cells:
         if _move(context, path, target):
-            context.note("cell.discarded", {"stage": key, "run": repeat, "why": "set-aside", "reason": why, "to": target.name})
+            context.note(
+                "cell.discarded", {"stage": key, "run": repeat, "why": "set-aside", "reason": why, "to": target.name}
+            )
     for path in rest:
         _move(context, path, target)
 

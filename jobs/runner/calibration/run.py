@@ -135,5 +135,9 @@ def _say_begin(context: RunContext) -> None:
     }
     word = "RUN" if before is None else "RESUME"
     python = context.job.venv_python
-    context.note(kind, data, f"{word} {plan.model}: {len(plan.stages)} stages, {plan.repeats} repeats, commit {context.git_sha}")
-    context.say(f"environment: {python}, " + ", ".join(f"{name}={value}" for name, value in context.job.overlay.items()))
+    context.note(
+        kind, data, f"{word} {plan.model}: {len(plan.stages)} stages, {plan.repeats} repeats, commit {context.git_sha}"
+    )
+    context.say(
+        f"environment: {python}, " + ", ".join(f"{name}={value}" for name, value in context.job.overlay.items())
+    )

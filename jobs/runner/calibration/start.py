@@ -137,7 +137,10 @@ def _stale(checked: Checked) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for unit in checked.request.job.units:
         for stage in (stage for key in unit.stages if (stage := manifest.get(key)) is not None):
-            for path, known in ((stage.test, stage.test_file_sha256), (stage.threshold_file, stage.threshold_file_sha256)):
+            for path, known in (
+                (stage.test, stage.test_file_sha256),
+                (stage.threshold_file, stage.threshold_file_sha256),
+            ):
                 if path and known and _sha256(Path(checked.request.job.repo) / path) != known:
                     found[path] = None
     return tuple(found)
@@ -154,7 +157,11 @@ def _check_gpus(job: Job, accelerators: Accelerators) -> None:
     offered = len(usable(accelerators, job.gpu))
     for unit in job.units:
         if unit.gpus > offered and accelerators.source != "unknown":
-            have = f"this host offers {offered} of {len(accelerators.devices)}" if accelerators.devices else "this host has none"
+            have = (
+                f"this host offers {offered} of {len(accelerators.devices)}"
+                if accelerators.devices
+                else "this host has none"
+            )
             raise RefusedError(f"{unit.test} needs {unit.gpus} GPUs, {have}; see gpus_per_test and gpu_exclude")
 
 
@@ -165,7 +172,9 @@ def _check_place(request: StartRequest, places: RunPlaces) -> None:
     if request.resume and not has_plan:
         raise InputError(f"{places.root} holds no {PLAN}, so there is nothing to resume there")
     if not request.resume and has_plan:
-        raise InputError(f"{places.root} already holds a run; --resume continues it, another --output-dir starts a new one")
+        raise InputError(
+            f"{places.root} already holds a run; --resume continues it, another --output-dir starts a new one"
+        )
     holder = read_holder(places.lock) if places.lock.exists() else None
     if holder is not None and is_alive(holder.ref):
         raise RefusedError(f"{places.root} is already running: {holder}")
@@ -224,7 +233,8 @@ def _check_commit(
         changed = git.changed_files(repo, plan.calibration_git_sha, code.sha)
         measured = [path for path in changed if not git.below(path, request.job.settings)]
         texts = {
-            path: (git.file_at(repo, plan.calibration_git_sha, path), git.file_at(repo, code.sha, path)) for path in measured
+            path: (git.file_at(repo, plan.calibration_git_sha, path), git.file_at(repo, code.sha, path))
+            for path in measured
         }
         reasons = unforgiven_changes(texts, manifest)
         if reasons:
@@ -237,7 +247,9 @@ def _check_commit(
         return
     recorded = document.get("workspace_diff_sha256")
     if isinstance(recorded, str) and recorded != code.diff_sha256:
-        raise RefusedError("the working tree changed since the run was started; restore it (workspace.diff) or start a new run")
+        raise RefusedError(
+            "the working tree changed since the run was started; restore it (workspace.diff) or start a new run"
+        )
 
 
 def _check_manifest(places: RunPlaces, plan: Plan, manifest: Manifest) -> None:
@@ -264,7 +276,7 @@ def _freeze(checked: Checked) -> None:
     request, places = checked.request, checked.places
     for folder in (places.root, places.ours, places.inbox):
         try:
-            folder.mkdir(mode=0o755 if folder == places.root else 0o700, parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise failed(folder, error) from error
     write_atomic(places.job, strictjson.dumps(request.job.to_json(), indent=1), 0o600)
@@ -328,7 +340,9 @@ def _wait_for_lock(places: RunPlaces, nonce: str, ended: Callable[[], int | None
         if code is not None:
             raise RefusedError(f"the runner ended at once: {last_line(places.runner_log)}")
         if time.monotonic() > end:
-            raise RefusedError(f"the runner did not take the run's lock within {patience_s:.0f} s; see {places.runner_log}")
+            raise RefusedError(
+                f"the runner did not take the run's lock within {patience_s:.0f} s; see {places.runner_log}"
+            )
         time.sleep(0.02)
 
 

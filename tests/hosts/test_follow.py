@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from hosts.errors import InputError, UnreachableError
+from hosts.follow import follow
+from hosts.host import Chunk, Data, Gap, Position, Rotated
+from hosts.local.observe import read_range
+
+pytestmark = pytest.mark.blocks_loop(reason="the writer, and the reads, take their turns in the follower's own task")
+
+
+class Stop(Exception):
+    """Ends a follow from within its sleep."""
+
+
+class Log:
+    """A log, whoever writes it, and one follower whose sleeps are the writer's turns."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "log"
+        self.reads = 0
+
+    async def read(self, path: str, offset: int, size: int) -> Chunk:
+        self.reads += 1
+        return read_range(path, offset, size)
+
+    def append(self, text: str) -> None:
+        with self.path.open("a") as file:
+            file.write(text)
+
+    async def items(self, *turns: Callable[[], object], at: Position = Position()) -> list[Data | Gap | Rotated]:  # noqa: B008
+        """What a follower hands out while the writer takes its turns, one per sleep."""
+        left = list(turns)
+
+        async def sleep(_seconds: float) -> None:
+            if not left:
+                raise Stop
+            left.pop(0)()
+
+        found: list[Data | Gap | Rotated] = []
+        try:
+            async for item in follow(self.read, str(self.path), at, 1.0, sleep):
+                found.append(item)
+        except Stop:
+            pass
+        return found
+
+
+def plain(items: list[Data | Gap | Rotated]) -> list[str]:
+    return [
+        item.data.decode() if isinstance(item, Data) else f"<{item.why}>" if isinstance(item, Rotated) else "<gap>"
+        for item in items
+    ]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path)
+
+
+def nothing() -> None:
+    """The writer does nothing in this turn."""
+
+
+async def test_what_is_appended_comes_once(log: Log) -> None:
+    log.append("one\n")
+    items = await log.items(lambda: log.append("two"), nothing, lambda: log.append("\nthree\n"))
+    assert plain(items) == ["one\n", "two", "\nthree\n"]
+    assert items[-1].position.offset == 14
+
+
+async def test_a_file_that_does_not_exist_yet_is_waited_for(log: Log) -> None:
+    assert plain(await log.items(nothing, lambda: log.append("born\n"))) == ["born\n"]
+
+
+async def test_it_goes_on_from_a_position_in_another_session(log: Log) -> None:
+    log.append("one\n")
+    first = await log.items(lambda: log.append("two\n"))
+    log.append("three\n")
+    assert plain(await log.items(at=first[0].position)) == ["two\nthree\n"]
+    assert plain(await log.items(at=first[1].position)) == ["three\n"]
+
+
+async def test_it_can_begin_anywhere(log: Log) -> None:
+    log.append("x" * 5000 + "end\n")
+    assert plain(await log.items(lambda: log.append("more\n"), at=Position(5000))) == ["end\n", "more\n"]
+
+
+async def test_a_large_file_comes_in_pieces(log: Log) -> None:
+    content = "".join(f"line {n}\n" for n in range(400_000))
+    log.append(content)
+    items = await log.items()
+    assert "".join(plain(items)) == content and len(items) > 3
+    assert all(isinstance(item, Data) and len(item.data) <= 1 << 20 for item in items)
+
+
+async def test_truncation_starts_again_with_a_mark(log: Log) -> None:
+    log.append("before\n")
+    items = await log.items(lambda: log.path.write_text(""), lambda: log.append("after\n"))
+    assert plain(items) == ["before\n", "<gap>", "<truncated>", "after\n"]
+
+
+async def test_copytruncate_that_grew_past_the_old_end_is_noticed(log: Log) -> None:
+    log.append("a" * 3000)
+    items = await log.items(lambda: log.path.write_text("b" * 5000))
+    assert plain(items) == ["a" * 3000, "<gap>", "<truncated>", "b" * 5000]
+
+
+async def test_copytruncate_with_the_same_beginning_is_noticed_too(log: Log) -> None:
+    head = "header\n" * 200
+    log.append(head + "old line\n" * 10)
+    items = await log.items(lambda: log.path.write_text(head + "new line\n" * 20))
+    assert plain(items)[2:] == ["<truncated>", head + "new line\n" * 20]
+
+
+async def test_copytruncate_with_the_copy_at_hand_loses_nothing(log: Log) -> None:
+    def rotate() -> None:
+        log.append("unread\n")
+        shutil.copy(log.path, f"{log.path}.1")
+        log.path.write_text("new\n")
+
+    log.append("".join(f"line {n}\n" for n in range(300)))
+    items = plain(await log.items(rotate))
+    assert items[1:] == ["unread\n", "<truncated>", "new\n"]
+
+
+async def test_a_renamed_log_is_read_to_its_end_first(log: Log) -> None:
+    def rotate() -> None:
+        log.append("last of the old\n")
+        log.path.rename(f"{log.path}.1")
+        log.append("first of the new\n")
+
+    log.append("old\n")
+    assert plain(await log.items(rotate)) == ["old\n", "last of the old\n", "<replaced>", "first of the new\n"]
+
+
+async def test_a_writer_that_has_not_turned_yet_is_followed_in_the_renamed_file(log: Log) -> None:
+    log.append("old\n")
+    with log.path.open("a", buffering=1) as writer:
+        items = await log.items(
+            lambda: log.path.rename(f"{log.path}.1"),
+            lambda: writer.write("still old\n"),
+            lambda: log.path.touch(),
+            lambda: writer.write("the very last\n"),
+            lambda: log.append("new\n"),
+        )
+    assert plain(items) == ["old\n", "still old\n", "the very last\n", "<replaced>", "new\n"]
+
+
+async def test_a_replacement_without_a_trace_of_the_old_is_marked(log: Log, tmp_path: Path) -> None:
+    def replace() -> None:
+        (tmp_path / "other").write_text("new\n")
+        (tmp_path / "other").rename(log.path)
+
+    log.append("old\n")
+    items = await log.items(replace)
+    assert plain(items) == ["old\n", "<gap>", "<replaced>", "new\n"]
+    assert isinstance(items[1], Gap) and items[1].missing is None and items[1].position.offset == 0
+
+
+async def test_a_file_that_is_deleted_and_made_again(log: Log) -> None:
+    log.append("old and long\n")
+    items = plain(await log.items(log.path.unlink, nothing, lambda: log.append("new\n")))
+    assert items[0] == "old and long\n" and items[-1] == "new\n" and "<gap>" in items
+
+
+async def test_what_cannot_be_read_is_told(log: Log) -> None:
+    log.path.mkdir()
+    with pytest.raises(InputError, match="not a regular file"):
+        await log.items()
+
+
+async def test_a_lost_host_ends_it_and_the_position_goes_on(log: Log) -> None:
+    log.append("one\n")
+    seen: list[Data | Gap | Rotated] = []
+
+    async def lost(path: str, offset: int, size: int) -> Chunk:
+        if seen:
+            raise UnreachableError("box: gone")
+        return read_range(path, offset, size)
+
+    async def run() -> AsyncIterator[None]:
+        async for item in follow(lost, str(log.path), Position()):
+            seen.append(item)
+            yield None
+
+    with pytest.raises(UnreachableError):
+        async for _ in run():
+            pass
+    log.append("two\n")
+    assert plain(await log.items(at=seen[-1].position)) == ["two\n"]
+
+
+async def test_an_idle_file_costs_one_read_per_look(log: Log) -> None:
+    log.append("one\n")
+    await log.items(*[nothing] * 10)
+    assert log.reads == 12
+
+
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seen_often", [True, False])
+async def test_no_line_is_lost_or_doubled_without_a_mark(log: Log, seed: int, seen_often: bool) -> None:
+    """Whatever a writer does between two looks: lines come in order and once, and a loss has a mark before it."""
+    chance = random.Random(seed)
+    written = 0
+    expected: list[str] = []
+
+    def write() -> None:
+        nonlocal written
+        lines = [f"line {n} {'x' * chance.randrange(60)}\n" for n in range(written, written + chance.randrange(1, 40))]
+        written += len(lines)
+        expected.extend(lines)
+        log.append("".join(lines))
+
+    def rename() -> None:
+        if log.path.exists():
+            log.path.rename(f"{log.path}.1")
+        if chance.random() < 0.7:
+            write()
+
+    def copytruncate() -> None:
+        if log.path.exists():
+            shutil.copy(log.path, f"{log.path}.1")
+            log.path.write_text("")
+        if chance.random() < 0.5:
+            write()
+
+    def truncate() -> None:
+        log.path.write_text("")
+
+    def delete() -> None:
+        log.path.unlink(missing_ok=True)
+
+    def turn() -> None:
+        for _ in range(1 if seen_often else chance.randrange(1, 4)):
+            chance.choices([write, rename, copytruncate, truncate, delete, nothing], [8, 1, 1, 1, 1, 2])[0]()
+
+    write()
+    items = await log.items(*[turn] * 40, nothing, nothing)
+    got = "".join(item.data.decode() for item in items if isinstance(item, Data)).splitlines(keepends=True)
+    numbers = [int(line.split()[1]) for line in got]
+    assert numbers == sorted(set(numbers)), "in order and once"
+    assert got == [expected[number] for number in numbers], "whole"
+    marks = set()
+    at = -1
+    for item in items:
+        if isinstance(item, Data):
+            at = int(item.data.decode().splitlines()[-1].split()[1])
+        else:
+            marks.add(at)
+    for before, after in zip([-1, *numbers], numbers, strict=False):
+        assert after == before + 1 or before in marks, f"lines between {before} and {after} are lost without a mark"
