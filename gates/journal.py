@@ -75,7 +75,8 @@ def encode_event(event: Event) -> bytes:
         "kind": event.kind,
         "data": dict(event.data),
     }
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
+    line = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return line.encode("utf-8", "surrogatepass") + b"\n"
 
 
 def decode_journal(data: bytes) -> Journal:
@@ -112,7 +113,8 @@ def _decode_line(line: bytes) -> Event | str:
         return "id, at or kind is missing"
     if not isinstance(seq, int) or isinstance(seq, bool):
         return "seq is not a whole number"
-    return Event(ident, seq, writer if isinstance(writer, dict) else {}, at, kind, data if isinstance(data, dict) else {})
+    known_writer = writer if isinstance(writer, dict) else {}
+    return Event(ident, seq, known_writer, at, kind, data if isinstance(data, dict) else {})
 
 
 def _no_constant(name: str) -> object:

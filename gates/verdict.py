@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -124,6 +125,6 @@ def combine(decisions: Iterable[Decision]) -> Decision:
 
 def _finite(item: dict[str, object]) -> dict[str, object]:
     return {
-        key: str(value) if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))) else value
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in item.items()
     }

@@ -40,9 +40,7 @@ class UnreachableError(GatewatchError):
 class VerbError(GatewatchError):
     """A verb failed on the host; `kind` says how: input, refused, not-yet, unknown-verb, internal."""
 
-    _CODES = {"input": 2, "refused": 1, "not-yet": 3, "unknown-verb": 2, "internal": 2}
-
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
-        self.code = self._CODES.get(kind, 2)
+        self.code = {"refused": RefusedError.code, "not-yet": NotYetError.code}.get(kind, InputError.code)

@@ -156,7 +156,7 @@ class CalibrationMonitor:
         return Snapshot(self._run_dir, State.BLIND, nothing, Progress(None, None), None, (), (), (), error, body)
 
     def _snapshot(self, body: Calibration, last: Seen, seen: Observation, now: Now) -> Snapshot[Calibration]:
-        assert body.audit is not None  # noqa: S101 - _with_files has just made it
+        assert body.audit is not None  # _with_files has just made it
         state, remark = _state(body)
         verdicts = (body.audit.verdict, _liveness(body, state, remark))
         cells = [cell for stage in body.audit.stages for cell in stage.cells[: stage.repeats]]
@@ -193,7 +193,7 @@ def _with_processes(body: Calibration, seen: ProcsSeen | None) -> Calibration:
 
 def _state(body: Calibration) -> tuple[State, str]:
     """How the run stands, and one sentence where that needs an explanation."""
-    assert body.audit is not None and body.run is not None  # noqa: S101 - both come from the same fold
+    assert body.audit is not None and body.run is not None  # both come from the same fold
     if body.run.plan is None:
         return State.UNKNOWN, f"there is no usable {PLAN}"
     if body.runner == "alive":
@@ -262,7 +262,7 @@ def _active(body: Calibration) -> tuple[Active, ...]:
 
 def _eta(body: Calibration, at: float) -> Eta | None:
     """When the run should be done, from the mean duration of its own finished repeats, unit by unit."""
-    assert body.audit is not None  # noqa: S101 - only called on a folded body
+    assert body.audit is not None  # only called on a folded body
     lasted: dict[str, list[float]] = {}
     unit_of = _units(body.journal)
     for stage in body.audit.stages:

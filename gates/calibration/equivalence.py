@@ -76,7 +76,7 @@ def _blanked(source: bytes, names: frozenset[str], keys: frozenset[tuple[str, st
             if isinstance(dictionary, ast.Dict):
                 dictionary.values = [
                     _BLANK if isinstance(key, ast.Constant) and key.value in inner and _is_number(item) else item
-                    for key, item in zip(dictionary.keys, dictionary.values)
+                    for key, item in zip(dictionary.keys, dictionary.values, strict=True)
                 ]
     return ast.dump(tree)
 

@@ -70,7 +70,9 @@ def find_run(
     model: str | None,
     environ: Mapping[str, str] = os.environ,
 ) -> Watched:
-    """Find the run that is asked about: `--run-dir` (a path, a name below `.tune-runs/`, or HOST:PATH), else the newest.
+    """Find the run that is asked about: `--run-dir`, else the newest one.
+
+    `--run-dir` is a path, a name below `.tune-runs/`, or HOST:PATH.
 
     Raises:
         InputError: It is not there, is a file, holds no plan.json, or is a run of another model.
@@ -83,7 +85,7 @@ def find_run(
     if host is not None and selected is None:
         raise InputError(f"--host {host}: there is no checkout with a hosts/ folder; name it with --root")
     profile = selected.file.profile if selected is not None else None
-    local = (target is None or target.host is None) and host is None or is_local(profile)
+    local = ((target is None or target.host is None) and host is None) or is_local(profile)
     if not local or (profile is not None and profile.enter and host is not None):
         if target is None or not target.path.startswith(("/", "~")):
             raise InputError("a run on another host is named by its absolute path: --run-dir HOST:/path")
@@ -98,7 +100,7 @@ def find_run(
 
 
 def _checkout(root: str | None, run_dir: Path | None) -> Checkout | None:
-    """The checkout that was named, or the one around us, or the one above the run directory; None where there is none."""
+    """The checkout that was named, or the one above the run directory, or the one around us, or None."""
     try:
         return find_checkout_near(root, run_dir)
     except InputError:

@@ -213,7 +213,8 @@ def _check_manifest(manifest: Manifest, stages: Sequence[str], model: str) -> No
     if open_ends:
         named = ", ".join(f"{stage}.{metric}" for stage, metric in open_ends[:5])
         raise InputError(
-            f"{named}: NEEDS_CONFIG; say under metric_sources in models/{model}/config.yaml where the value is, then discover"
+            f"{named}: NEEDS_CONFIG; say under metric_sources in models/{model}/config.yaml where the value is, "
+            "then discover"
         )
     for key in stages:
         stage = manifest.get(key)

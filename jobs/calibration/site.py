@@ -70,7 +70,7 @@ def find_site(
     warnings = selected.file.warnings if selected is not None else ()
     if is_local(profile) and not (profile is not None and profile.enter):
         return Site(checkout, profile, path, str(find_repo(checkout, repo, profile)), True, warnings)
-    assert profile is not None  # noqa: S101 - without a profile a site is local
+    assert profile is not None  # without a profile a site is local
     there = repo or profile.repo_root
     if not there or not there.startswith(("/", "~")):
         raise InputError(

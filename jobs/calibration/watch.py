@@ -71,7 +71,7 @@ async def make_monitor(reader: HostReader, watched: Watched) -> CalibrationMonit
 def status_document(found: Look, run_dir: str) -> dict[str, Json]:
     """`status --json`, in the shape that scripts know (spec/calibration.md, section 6), and more."""
     snapshot, audit = found.snapshot, found.snapshot.body.audit
-    assert audit is not None  # noqa: S101 - a look has an audit
+    assert audit is not None  # a look has an audit
     cells = [cell for stage in audit.stages for cell in stage.cells[: stage.repeats]]
     missing = [cell for cell in cells if not cell.has_metrics]
     lines = [cell for cell in cells if (cell.stage, cell.run) in set(audit.incomplete)]

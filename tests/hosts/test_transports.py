@@ -16,7 +16,6 @@ from hosts.host import Data, Json, Position, ProcsWant, TailWant, TreeWant, Want
 from hosts.local.observe import NotThereError
 from hosts.local.procs import self_ref
 
-
 ME = self_ref()
 HOSTILE = [
     "plain",

@@ -115,7 +115,7 @@ async def _look(args: argparse.Namespace, processes: bool) -> tuple[Watched, Loo
 
 def _audit_of(found: Look) -> Audit:
     result = found.snapshot.body.audit
-    assert result is not None  # noqa: S101 - a look has an audit
+    assert result is not None  # a look has an audit
     return result
 
 

@@ -14,8 +14,8 @@ from gates.calibration.layout import RUN_LOG
 from hosts.errors import InputError, RefusedError
 from hosts.host import HostActor
 from hosts.target import parse_target
-from jobs.calibration.example import set_up_example
 from jobs.calibration.control import Started, check, start, stop
+from jobs.calibration.example import set_up_example
 from jobs.calibration.locate import Watched, find_run
 from jobs.calibration.request import RunOptions, make_request
 from jobs.calibration.site import Site, find_site
@@ -82,7 +82,7 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
         return ExitCode.INTERRUPTED
     found = await look(actor, watched)
     result = found.snapshot.body.audit
-    assert result is not None  # noqa: S101 - a look has an audit
+    assert result is not None  # a look has an audit
     if found.snapshot.error:
         console.error(found.snapshot.error)
     if as_json:

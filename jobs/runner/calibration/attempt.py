@@ -149,7 +149,7 @@ def launch(
             start_new_session=True,
             pass_fds=keep,
         )
-        assert shim.stdin is not None  # noqa: S101 - PIPE was asked for
+        assert shim.stdin is not None  # PIPE was asked for
         with shim.stdin:
             shim.stdin.write(spec_json(spec))
     except OSError as error:

@@ -213,7 +213,7 @@ def _resumed(
         plan = parse_plan(document)
     except RecordError as error:
         raise InputError(f"{places.root / PLAN}: {error}") from error
-    assert isinstance(document, dict)  # noqa: S101 - parse_plan has seen to it
+    assert isinstance(document, dict)  # parse_plan has seen to it
     asked_model = request.plan.get("model")
     if plan.model != asked_model:
         raise InputError(f"{places.root} is a run of model {plan.model}, not of {asked_model}")

@@ -147,7 +147,7 @@ PATHS = st.sampled_from(["plan.json", "stages.yaml", "environment-fingerprint.js
 @given(st.dictionaries(PATHS, JSON | st.builds(Broken, st.text()), max_size=5), st.randoms(use_true_random=False))
 def test_the_order_of_documents_changes_nothing(documents: dict[str, Document], random: st.DrawFn) -> None:
     items = list(documents.items())
-    getattr(random, "shuffle")(items)
+    random.shuffle(items)
     one, other = assemble(documents, MANIFEST), assemble(dict(items), MANIFEST)
     assert repr(one) == repr(other) or (one.findings, one.notes, dict(one.cells).keys()) == (
         other.findings,
