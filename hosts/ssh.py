@@ -32,6 +32,9 @@ _CIPHERS = (
     "aes192-ctr",
     "aes128-ctr",
 )
+# "+": the kinds that the file has come first. The others are taken too, because a host that has none of the first
+# would hang up without a word, and then nobody could say that its key has changed.
+_HOST_KEYS = "+ssh-ed25519,ecdsa-sha2-nistp*,rsa-sha2-*"
 _KEEPALIVE_INTERVAL = 3
 _KEEPALIVE_COUNT = 2
 _LOGIN_TIMEOUT = 20
@@ -171,6 +174,7 @@ class SshHost:
             "connect_timeout": _LOGIN_TIMEOUT,
             "login_timeout": _LOGIN_TIMEOUT,
             "encryption_algs": _CIPHERS,
+            "server_host_key_algs": _HOST_KEYS,
             "client_factory": lambda: client,
         }
         keys = [files.identity] if files.identity is not None else None
@@ -331,7 +335,8 @@ def _explained(spec: SshSpec, client: Any, error: Exception) -> GatewatchError:
     if client.offered is not None:
         offered = f"{client.offered.get_algorithm()} {client.offered.get_fingerprint()}"
         if client.expected:
-            known = ", ".join(f"{key.get_algorithm()} {key.get_fingerprint()}" for key in client.expected)
+            each = {f"{key.get_algorithm()} {key.get_fingerprint()}": None for key in client.expected}
+            known = ", ".join(each)
             return UnreachableError(
                 f"{spec.host}: its host key has changed, so nothing was sent: {known_file} has {known}, "
                 f"the host offers {offered}"
@@ -346,10 +351,7 @@ def _explained(spec: SshSpec, client: Any, error: Exception) -> GatewatchError:
         who = f" for {spec.user}" if spec.user else ""
         return UnreachableError(f"{spec.host}: login refused{who}: {_reason(error)}")
     if isinstance(error, asyncssh.KeyExchangeFailed):
-        return UnreachableError(
-            f"{spec.host}: no common ground ({_reason(error)}); if it has a new kind of host key, "
-            f"{known_file} has to name that one"
-        )
+        return UnreachableError(f"{spec.host}: no common way to encrypt: {_reason(error)}")
     if isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
         return InputError(
             f"{spec.host}: cannot use the identity file {spec.identity_file or '(default)'}: {_reason(error)}"

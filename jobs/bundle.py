@@ -12,6 +12,7 @@ import io
 import zipfile
 from pathlib import Path
 
+from gates.systems import SYSTEMS
 from hosts.bootstrap import RunnerImage
 
 TRAVELLING: tuple[str, ...] = (
@@ -25,8 +26,8 @@ TRAVELLING: tuple[str, ...] = (
     "jobs/runner/**/*.py",
     "monitors/__init__.py",
     "monitors/snapshot.py",
-    "monitors/calibration.py",
     "monitors/documents.py",
+    *(f"monitors/{system}.py" for system in SYSTEMS),
 )
 
 _MAIN = b"import sys\n\nfrom jobs.runner.main import main\n\nsys.exit(main(sys.argv[1:]))\n"

@@ -193,7 +193,8 @@ def _with_processes(body: Calibration, seen: ProcsSeen | None) -> Calibration:
 
 def _state(body: Calibration) -> tuple[State, str]:
     """How the run stands, and one sentence where that needs an explanation."""
-    assert body.audit is not None and body.run is not None  # both come from the same fold
+    assert body.audit is not None  # both come from the same fold
+    assert body.run is not None
     if body.run.plan is None:
         return State.UNKNOWN, f"there is no usable {PLAN}"
     if body.runner == "alive":
@@ -300,6 +301,9 @@ def _seconds(text: str) -> float | None:
         return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
     except ValueError:
         return None
+
+
+MONITOR = CalibrationMonitor
 
 
 def _sha256(file: FileSeen) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
 from gates.systems import SYSTEMS
 from hosts.errors import InputError, RefusedError
@@ -15,7 +16,7 @@ from hosts.local.inmemory import image_bytes
 from hosts.local.locks import read_holder
 from hosts.local.procs import is_alive, proc_ref_json, self_ref
 from hosts.local.verbs import READ_VERBS, Verb, text_of
-from jobs.runner.calibration.places import RunPlaces
+from jobs.runner.places import RunPlaces
 
 
 def verbs_with(image: Callable[[], bytes]) -> Mapping[str, Verb]:
@@ -37,26 +38,23 @@ def _own_image() -> bytes:
     return data
 
 
-def _system(payload: Json) -> str:
+def _starter(payload: Json) -> ModuleType:
+    """The module of the payload's system that checks and starts its runs."""
     system = text_of(payload, "system")
     if system not in SYSTEMS:
         raise InputError(f"unknown system {system!r}; known are {', '.join(SYSTEMS)}")
-    return system
+    return importlib.import_module(f"jobs.runner.{system}.start")
 
 
 def _check(payload: Json) -> Json:
     """Everything that start would refuse, without changing anything."""
-    _system(payload)
-    from jobs.runner.calibration.start import check
-
-    return check(payload)
+    answer: Json = _starter(payload).check(payload)
+    return answer
 
 
 def _start(payload: Json, image: bytes) -> Json:
-    _system(payload)
-    from jobs.runner.calibration.start import start
-
-    return start(payload, image)
+    answer: Json = _starter(payload).start(payload, image)
+    return answer
 
 
 def _stop(payload: Json) -> Json:

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import pytest
 
@@ -18,7 +18,7 @@ from tests.peers import sshd
 ROOT = Path(__file__).resolve().parents[2]
 
 # What a host can do in these tests: all that looks, and one verb that acts in a way that can be counted.
-VERBS = '''
+VERBS = """
 from __future__ import annotations
 import os, time
 from hosts.errors import InputError, RefusedError
@@ -45,7 +45,7 @@ def chatter(payload):
     return os.read(0, 10).decode()
 
 VERBS = {**READ_VERBS, "bump": Verb(bump, acts=True), "nap": Verb(nap), "fail": Verb(fail), "chatter": Verb(chatter)}
-'''
+"""
 
 
 def make_image() -> bytes:
@@ -80,24 +80,21 @@ class Transport:
     name: str
     make: Callable[..., Any]
     made: list[Any]
-    cut: Callable[[], None]
+    cut: Callable[[], object]
 
     def reader(self, **options: Any) -> HostReader:
-        return self._keep(self.make(actor=False, **options))
+        host: HostReader = self.make(actor=False, **options)
+        self.made.append(host)
+        return host
 
     def actor(self, **options: Any) -> HostActor:
-        return self._keep(self.make(actor=True, **options))
-
-    def _keep(self, host: Any) -> Any:
+        host: HostActor = self.make(actor=True, **options)
         self.made.append(host)
         return host
 
     @property
     def remote(self) -> bool:
         return self.name != "local"
-
-
-Made = Union[Transport, None]
 
 
 @pytest.fixture(params=["local", "pipe", sshd.NAME])
@@ -109,7 +106,7 @@ async def transport(
     if request.param == "local":
         yield Transport("local", _local(), made, lambda: None)
     elif request.param == "pipe":
-        yield Transport("pipe", _pipe(image), made, lambda: [host.abort() for host in made] and None)
+        yield Transport("pipe", _pipe(image), made, lambda: [host.abort() for host in made])
     else:
         peer = request.getfixturevalue("ssh_peer")
         make, ssh = _ssh(image, peer)

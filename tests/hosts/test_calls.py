@@ -98,6 +98,7 @@ def test_of_many_processes_one_runs(tmp_path: Path) -> None:
 
 def test_of_many_threads_one_runs(tmp_path: Path) -> None:
     runs: list[int] = []
+    kinds: set[str] = set()
     gate = threading.Barrier(8)
 
     def ask() -> None:
@@ -105,7 +106,7 @@ def test_of_many_threads_one_runs(tmp_path: Path) -> None:
         try:
             at_most_once(tmp_path, KEY, lambda: runs.append(1))
         except VerbError as error:
-            assert error.kind == "not-yet"
+            kinds.add(error.kind)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -113,6 +114,7 @@ def test_of_many_threads_one_runs(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert runs == [1]
+    assert kinds <= {"not-yet"}
 
 
 def test_a_claim_that_cannot_be_read_is_still_a_claim(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_a_claim_that_cannot_be_read_is_still_a_claim(tmp_path: Path) -> None:
 def test_keys_are_kept_in_the_run_directory_or_in_the_state_of_the_user(tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert calls_directory({"run_dir": str(run)}, {}) == run / ".gatewatch/calls"
-    assert (run / ".gatewatch").stat().st_mode & 0o777 == 0o700
+    assert (run / ".gatewatch/calls").stat().st_mode & 0o777 == 0o700
     state = tmp_path / "state"
     assert calls_directory(None, {"XDG_STATE_HOME": str(state)}) == state / "gatewatch/calls"
     with pytest.raises(InputError, match="no run directory"):

@@ -15,7 +15,7 @@ from hosts.local.observe import read_range
 pytestmark = pytest.mark.blocks_loop(reason="the writer, and the reads, take their turns in the follower's own task")
 
 
-class Stop(Exception):
+class _StopError(Exception):
     """Ends a follow from within its sleep."""
 
 
@@ -40,14 +40,14 @@ class Log:
 
         async def sleep(_seconds: float) -> None:
             if not left:
-                raise Stop
+                raise _StopError
             left.pop(0)()
 
         found: list[Data | Gap | Rotated] = []
         try:
             async for item in follow(self.read, str(self.path), at, 1.0, sleep):
-                found.append(item)
-        except Stop:
+                found += [item]
+        except _StopError:
             pass
         return found
 
@@ -96,7 +96,8 @@ async def test_a_large_file_comes_in_pieces(log: Log) -> None:
     content = "".join(f"line {n}\n" for n in range(400_000))
     log.append(content)
     items = await log.items()
-    assert "".join(plain(items)) == content and len(items) > 3
+    assert "".join(plain(items)) == content
+    assert len(items) > 3
     assert all(isinstance(item, Data) and len(item.data) <= 1 << 20 for item in items)
 
 
@@ -146,7 +147,7 @@ async def test_a_writer_that_has_not_turned_yet_is_followed_in_the_renamed_file(
         items = await log.items(
             lambda: log.path.rename(f"{log.path}.1"),
             lambda: writer.write("still old\n"),
-            lambda: log.path.touch(),
+            log.path.touch,
             lambda: writer.write("the very last\n"),
             lambda: log.append("new\n"),
         )
@@ -161,13 +162,17 @@ async def test_a_replacement_without_a_trace_of_the_old_is_marked(log: Log, tmp_
     log.append("old\n")
     items = await log.items(replace)
     assert plain(items) == ["old\n", "<gap>", "<replaced>", "new\n"]
-    assert isinstance(items[1], Gap) and items[1].missing is None and items[1].position.offset == 0
+    assert isinstance(items[1], Gap)
+    assert items[1].missing is None
+    assert items[1].position.offset == 0
 
 
 async def test_a_file_that_is_deleted_and_made_again(log: Log) -> None:
     log.append("old and long\n")
     items = plain(await log.items(log.path.unlink, nothing, lambda: log.append("new\n")))
-    assert items[0] == "old and long\n" and items[-1] == "new\n" and "<gap>" in items
+    assert items[0] == "old and long\n"
+    assert items[-1] == "new\n"
+    assert "<gap>" in items
 
 
 async def test_what_cannot_be_read_is_told(log: Log) -> None:

@@ -27,10 +27,15 @@ def raising(error: Exception) -> Verb:
     return Verb(run)
 
 
+def nap(payload: Json) -> Json:
+    time.sleep(float(str(payload)))
+    return payload
+
+
 VERBS: Mapping[str, Verb] = {
     **READ_VERBS,
     "echo": Verb(lambda payload: payload),
-    "nap": Verb(lambda payload: time.sleep(float(str(payload))) or payload),  # type: ignore[func-returns-value]
+    "nap": Verb(nap),
     "act": Verb(lambda payload: "done", acts=True),
     "act_in": Verb(lambda payload: "done", acts=True, needs_run=True),
     "nan": Verb(lambda payload: float("nan")),
@@ -53,7 +58,7 @@ class Session:
         self.reader = FrameReader(NONCE)
         self.kept: list[Any] = []
 
-    def send(self, *bodies: Json) -> None:
+    def send(self, *bodies: Any) -> None:
         os.write(self.sink, b"".join(encode_frame(NONCE, body) for body in bodies))
 
     def next(self) -> Any:
@@ -99,7 +104,8 @@ def session() -> Iterator[Session]:
 
 
 @pytest.mark.parametrize(
-    ("verb", "message"), [("input", "bad"), ("refused", "no"), ("not-yet", "wait"), ("internal", "ZeroDivisionError: a b")]
+    ("verb", "message"),
+    [("input", "bad"), ("refused", "no"), ("not-yet", "wait"), ("internal", "ZeroDivisionError: a b")],
 )
 def test_errors_have_a_kind_and_one_line(session: Session, verb: str, message: str) -> None:
     assert session.ask(verb) == {"error": {"kind": verb, "message": message}}
@@ -116,7 +122,8 @@ def test_an_unknown_verb(session: Session) -> None:
 
 def test_a_read_only_session_refuses_what_acts(session: Session) -> None:
     answer = session.ask("act", {}, key="0123456789")
-    assert answer["error"]["kind"] == "refused" and "read-only session" in answer["error"]["message"]
+    assert answer["error"]["kind"] == "refused"
+    assert "read-only session" in answer["error"]["message"]
 
 
 def test_a_ping_overtakes_verbs_that_hang(session: Session) -> None:
@@ -145,9 +152,10 @@ def test_an_acting_session_needs_a_key(tmp_path: Any) -> None:
     assert session.ask("act", {"run_dir": str(tmp_path)})["error"]["kind"] == "input"
     assert session.ask("act", {"run_dir": str(tmp_path)}, key="0123456789") == {"ok": "done"}
     answer = session.ask("act_in", {"run_dir": str(tmp_path / "none")}, key="0123456789")
-    assert answer["error"]["kind"] == "input" and not (tmp_path / "none").exists()
+    assert answer["error"]["kind"] == "input"
+    assert not (tmp_path / "none").exists()
     assert session.ask("act", {"run_dir": str(tmp_path / "new")}, key="0123456789") == {"ok": "done"}
-    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "new/.gatewatch/calls").stat().st_mode & 0o777 == 0o700
     session.hang_up()
     os.close(session.source)
 

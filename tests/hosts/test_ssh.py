@@ -24,7 +24,27 @@ from hosts.ssh import SshHost, SshSpec, remote_command
 from tests.peers import sshd
 
 SHELLS = ("bash", "csh", "dash", "fish", "tcsh", "zsh")
-WORDS = ["plain", "", "a b", "'", '"', "$HOME", "`id`", "$(id)", "~", "*", ";", "&", "|", ">x", "{a,b}", "%", "#", "=", "^"]
+WORDS = [
+    "plain",
+    "",
+    "a b",
+    "'",
+    '"',
+    "$HOME",
+    "`id`",
+    "$(id)",
+    "~",
+    "*",
+    ";",
+    "&",
+    "|",
+    ">x",
+    "{a,b}",
+    "%",
+    "#",
+    "=",
+    "^",
+]
 
 
 @pytest.fixture
@@ -87,7 +107,9 @@ def test_words_that_some_shell_would_misread_are_refused(word: str) -> None:
 
 def test_the_boot_command_is_plain_and_short() -> None:
     command = remote_command(boot_argv("python3"))
-    assert command.isascii() and "\n" not in command and len(command) < 2000
+    assert command.isascii()
+    assert "\n" not in command
+    assert len(command) < 2000
     for python in ("", "-c", "a\0b"):
         with pytest.raises(InputError):
             boot_argv(python)
@@ -107,11 +129,14 @@ async def test_an_unknown_host_key_stops_everything(connect: Any, tmp_path: Path
     known = tmp_path / "known"
     known.write_text("")
     error = await failure(connect(known_hosts=str(known)))
-    assert isinstance(error, UnreachableError) and error.code == 4
+    assert isinstance(error, UnreachableError)
+    assert error.code == 4
     offered = subprocess.run(
         ["ssh-keygen", "-lf", f"{ssh_peer.folder}/host_key.pub"], capture_output=True, text=True, check=True
     ).stdout.split()[1]
-    assert "unknown" in str(error) and str(known) in str(error) and offered in str(error)
+    assert "unknown" in str(error)
+    assert str(known) in str(error)
+    assert offered in str(error)
 
 
 async def test_a_changed_host_key_stops_everything(connect: Any, tmp_path: Path, ssh_peer: sshd.SshPeer) -> None:
@@ -120,7 +145,9 @@ async def test_a_changed_host_key_stops_everything(connect: Any, tmp_path: Path,
     known.write_text(f"[127.0.0.1]:{ssh_peer.port} {sshd.public(other)}\n")
     error = await failure(connect(known_hosts=str(known)))
     assert isinstance(error, UnreachableError)
-    assert "has changed" in str(error) and str(known) in str(error) and str(error).count("SHA256:") == 2
+    assert "has changed" in str(error)
+    assert str(known) in str(error)
+    assert str(error).count("SHA256:") == 2
 
 
 async def test_a_new_kind_of_host_key_stops_everything(connect: Any, tmp_path: Path, ssh_peer: sshd.SshPeer) -> None:
@@ -128,7 +155,13 @@ async def test_a_new_kind_of_host_key_stops_everything(connect: Any, tmp_path: P
     known = tmp_path / "known"
     known.write_text(f"[127.0.0.1]:{ssh_peer.port} {sshd.public(other)}\n")
     error = await failure(connect(known_hosts=str(known)))
-    assert isinstance(error, UnreachableError) and str(known) in str(error)
+    assert isinstance(error, UnreachableError)
+    assert "has changed" in str(error)
+    assert "has ecdsa-sha2-nistp256 SHA256:" in str(error)
+    assert "offers ssh-ed25519 SHA256:" in str(error)
+    with known.open("a") as file:
+        file.write(ssh_peer.known_hosts.read_text())
+    assert (await connect(known_hosts=str(known)).query("ping", None, 20))["pid"]
 
 
 async def test_a_revoked_host_key_stops_everything(connect: Any, tmp_path: Path, ssh_peer: sshd.SshPeer) -> None:
@@ -136,38 +169,46 @@ async def test_a_revoked_host_key_stops_everything(connect: Any, tmp_path: Path,
     line = ssh_peer.known_hosts.read_text()
     known.write_text(f"{line}@revoked {line}")
     error = await failure(connect(known_hosts=str(known)))
-    assert isinstance(error, UnreachableError) and "revoked" in str(error)
+    assert isinstance(error, UnreachableError)
+    assert "revoked" in str(error)
 
 
 async def test_files_that_are_missing_are_named(connect: Any, tmp_path: Path) -> None:
     none = str(tmp_path / "none")
     error = await failure(connect(known_hosts=none))
-    assert isinstance(error, InputError) and none in str(error)
+    assert isinstance(error, InputError)
+    assert none in str(error)
     error = await failure(connect(identity_file=none))
-    assert isinstance(error, InputError) and none in str(error)
+    assert isinstance(error, InputError)
+    assert none in str(error)
     (tmp_path / "bad").write_text("this is no key")
     error = await failure(connect(identity_file=str(tmp_path / "bad")))
-    assert isinstance(error, InputError) and str(tmp_path / "bad") in str(error)
+    assert isinstance(error, InputError)
+    assert str(tmp_path / "bad") in str(error)
 
 
 async def test_a_login_that_is_refused(connect: Any, tmp_path: Path) -> None:
     error = await failure(connect(identity_file=str(sshd.make_key(tmp_path / "stranger"))))
-    assert isinstance(error, UnreachableError) and "login refused" in str(error)
+    assert isinstance(error, UnreachableError)
+    assert "login refused" in str(error)
 
 
 async def test_a_host_that_is_not_there(connect: Any) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         error = await failure(connect(port=closed.getsockname()[1]))
-    assert isinstance(error, UnreachableError) and str(error).startswith("127.0.0.1: ")
+    assert isinstance(error, UnreachableError)
+    assert str(error).startswith("127.0.0.1: ")
     error = await failure(connect(host="no-such-host.invalid"))
-    assert isinstance(error, UnreachableError) and str(error).startswith("no-such-host.invalid: ")
+    assert isinstance(error, UnreachableError)
+    assert str(error).startswith("no-such-host.invalid: ")
 
 
 async def test_a_python_that_is_missing_or_no_python(connect: Any) -> None:
     for python in ("no-such-python", "/no/such/python"):
         error = await failure(connect(python=python))
-        assert isinstance(error, InputError) and f"{python} cannot be run on box" in str(error)
+        assert isinstance(error, InputError)
+        assert f"{python} cannot be run on box" in str(error)
         assert "set `python:` in the profile" in str(error)
     assert isinstance(await failure(connect(python="/bin/true")), UnreachableError)
     assert "cat" in str(await failure(connect(python="/bin/cat")))
@@ -264,7 +305,8 @@ async def test_a_call_runs_once_although_the_server_kills_its_session(
             except UnreachableError:
                 continue
             except VerbError as error:
-                assert error.kind == "not-yet" and "still running" in str(error)
+                assert error.kind == "not-yet"
+                assert "still running" in str(error)
                 await asyncio.sleep(0.02)
         assert counter.read_text() == "x"
 

@@ -42,7 +42,7 @@ def count(path: Path) -> int:
     return len(path.read_bytes()) if path.exists() else 0
 
 
-async def until_told(host: Any, payload: Json, key: str, seconds: float = 20) -> Json:
+async def until_told(host: Any, payload: Json, key: str, seconds: float = 20) -> Any:
     """Call again with the same key, as a caller does that lost the way, until there is a result."""
     end = time.monotonic() + seconds
     while True:
@@ -90,10 +90,14 @@ async def test_observe_brings_everything_then_differences(transport: Any, tmp_pa
     host = transport.reader()
     before = time.time()
     seen = await host.observe(want, None, 20)
-    assert seen.host == "box" and before <= seen.at <= seen.received <= time.time() and 0 < seen.rtt < 20
+    assert seen.host == "box"
+    assert before <= seen.at <= seen.received <= time.time()
+    assert 0 < seen.rtt < 20
     assert dict(seen.errors) == {}
     (tree,) = seen.trees
-    assert tree.full and tree.error is None and tree.want == want.trees[0]
+    assert tree.full
+    assert tree.error is None
+    assert tree.want == want.trees[0]
     assert {path: file.data for path, file in tree.files.items()} == {
         "plan.json": b"{}",
         "unit/run1.json": b"one",
@@ -101,8 +105,10 @@ async def test_observe_brings_everything_then_differences(transport: Any, tmp_pa
     }
     assert (seen.tails[0].data, seen.tails[0].offset, seen.tails[0].size) == (b"6789", 6, 10)
     assert "not there" in (seen.tails[1].error or "")
-    assert seen.procs is not None and [proc.ref for proc in seen.procs.live] == [ME]
-    assert seen.load is not None and seen.load.cores
+    assert seen.procs is not None
+    assert [proc.ref for proc in seen.procs.live] == [ME]
+    assert seen.load is not None
+    assert seen.load.cores
 
     again = await host.observe(want, seen.cursor, 20)
     assert (dict(again.trees[0].files), again.trees[0].gone, again.trees[0].full) == ({}, (), False)
@@ -123,7 +129,8 @@ async def test_a_cursor_of_another_session_gives_everything(transport: Any, tmp_
     want = Wants(trees=(TreeWant(str(tmp_path), ("*.json",)),))
     first = await transport.reader().observe(want, None, 20)
     second = await transport.reader().observe(want, first.cursor, 20)
-    assert second.trees[0].full and list(second.trees[0].files) == ["a.json"]
+    assert second.trees[0].full
+    assert list(second.trees[0].files) == ["a.json"]
 
 
 async def test_read_gives_a_range_and_says_what_file_it_is(transport: Any, tmp_path: Path) -> None:
@@ -173,7 +180,8 @@ async def test_paths_are_never_interpreted(transport: Any, tmp_path: Path) -> No
         assert (await host.read(str(path), 0, 10)).data == b"x"
     seen = await host.observe(Wants(trees=(TreeWant(str(tmp_path), ("*",)),)), None, 20)
     assert set(seen.trees[0].files) == {name.replace("/", "_") for name in HOSTILE}
-    assert not list(tmp_path.glob("PWNED")) and not Path("PWNED").exists()
+    assert not list(tmp_path.glob("PWNED"))
+    assert not Path("PWNED").exists()
 
 
 async def test_locate_expands_globs_and_home(transport: Any, tmp_path: Path) -> None:
@@ -195,7 +203,8 @@ async def test_failures_are_one_line_with_a_kind(transport: Any) -> None:
     assert caught.value.kind == "unknown-verb"
     with pytest.raises(VerbError) as caught:
         await host.query("fail", None, 20)
-    assert caught.value.kind == "internal" and str(caught.value) == "KeyError: 'a\\nb'"
+    assert caught.value.kind == "internal"
+    assert str(caught.value) == "KeyError: 'a\\nb'"
 
 
 async def test_a_reader_cannot_act(transport: Any, tmp_path: Path) -> None:
@@ -204,7 +213,8 @@ async def test_a_reader_cannot_act(transport: Any, tmp_path: Path) -> None:
     assert not hasattr(host, "call")
     with pytest.raises(VerbError, match="read-only session") as caught:
         await host.query("bump", {"counter": str(counter)}, 20)
-    assert caught.value.kind == "refused" and count(counter) == 0
+    assert caught.value.kind == "refused"
+    assert count(counter) == 0
 
 
 async def test_a_call_runs_once_per_key(transport: Any, tmp_path: Path) -> None:
@@ -213,11 +223,14 @@ async def test_a_call_runs_once_per_key(transport: Any, tmp_path: Path) -> None:
     host = transport.actor()
     key = new_key()
     first = await host.call("bump", payload, key, 20)
-    assert await host.call("bump", payload, key, 20) == first and count(counter) == 1
+    assert await host.call("bump", payload, key, 20) == first
+    assert count(counter) == 1
     assert (tmp_path / ".gatewatch/calls" / f"{key}.result").exists()
-    assert await host.call("bump", payload, new_key(), 20) != first and count(counter) == 2
+    assert await host.call("bump", payload, new_key(), 20) != first
+    assert count(counter) == 2
     # another session, and so another process, gives the same answer
-    assert await transport.actor().call("bump", payload, key, 20) == first and count(counter) == 2
+    assert await transport.actor().call("bump", payload, key, 20) == first
+    assert count(counter) == 2
     for bad in ("", "short", "../../../etc/passwd", "x" * 200):
         with pytest.raises(VerbError, match="key") as caught:
             await host.call("bump", payload, bad, 20)
@@ -354,4 +367,5 @@ async def test_a_helper_that_is_killed_never_runs_a_call_twice(transport: Any, t
     assert await gone(pid)
     with pytest.raises(VerbError, match="never finished") as caught:
         await host.call("bump", payload, key, 20)
-    assert caught.value.kind == "not-yet" and count(counter) == 1
+    assert caught.value.kind == "not-yet"
+    assert count(counter) == 1

@@ -37,16 +37,22 @@ OBSERVATION = Observation(
     received=2.0,
     rtt=0.25,
     cursor=Cursor("t"),
-    trees=(TreeSeen(TREE, {"\udcff": FileSeen("\udcff", 3, 4, 5, b"\x00\xff\n"), "b": FileSeen("b", 1, 2, 3)}, ("c",)),),
+    trees=(
+        TreeSeen(TREE, {"\udcff": FileSeen("\udcff", 3, 4, 5, b"\x00\xff\n"), "b": FileSeen("b", 1, 2, 3)}, ("c",)),
+    ),
     tails=(TailSeen("/log", 10, 5, b"hello", 1, 2),),
     procs=ProcsSeen((ProcSeen(REF, ("python", "-c", ""), "S", ("A=b",)),), (REF,)),
-    accelerators=Accelerators((GpuDevice(0, None, None, 1, 2, None, power=1.5, processes=(GpuProcess(1, None),)),), "nvml"),
+    accelerators=Accelerators(
+        (GpuDevice(0, None, None, 1, 2, None, power=1.5, processes=(GpuProcess(1, None),)),), "nvml"
+    ),
     load=Load((0.1, 0.2, 0.3), 2, None, 5),
     errors={"procs": "no"},
 )
 
 
-@pytest.mark.parametrize("value", [WANTS, OBSERVATION, Chunk(b"x", 1, 2, 3, 4, "f"), Wants(), Load(None, None, None, None)])
+@pytest.mark.parametrize(
+    "value", [WANTS, OBSERVATION, Chunk(b"x", 1, 2, 3, 4, "f"), Wants(), Load(None, None, None, None)]
+)
 def test_what_is_sent_arrives(value: Any) -> None:
     assert from_wire(type(value), json.loads(json.dumps(to_wire(value)))) == value
 

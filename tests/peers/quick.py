@@ -136,8 +136,8 @@ class Quick:
         """Everything alive that carries the mark of a run of this checkout: runners, shims, pytests, children."""
         marks = []
         for plan in sorted(self.runs.glob("*/plan.json")):
-            with contextlib.suppress(ValueError):
-                marks.append(f"GATEWATCH_RUN={json.loads(plan.read_bytes()).get('run_id')}")
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                marks.append(f"GATEWATCH_RUN={json.loads(plan.read_bytes())['run_id']}")
         return list(marked(tuple(marks))) if marks else []
 
     def commit(self, message: str = "more") -> str:

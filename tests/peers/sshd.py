@@ -60,11 +60,11 @@ def public(path: Path) -> str:
 
 def forced_commands(folder: Path) -> dict[str, str]:
     """What a key's login runs instead of the command that was asked for, by the key's name."""
-    found = {"noisy": f"cat {folder}/noise; cat {folder}/noise >&2; exec /bin/sh -c \\\"$SSH_ORIGINAL_COMMAND\\\""}
+    found = {"noisy": f'cat {folder}/noise; cat {folder}/noise >&2; exec /bin/sh -c \\"$SSH_ORIGINAL_COMMAND\\"'}
     for shell in ("bash", "csh", "dash", "fish", "tcsh", "zsh"):
         path = shutil.which(shell)
         if path:
-            found[shell] = f"exec {path} -c \\\"$SSH_ORIGINAL_COMMAND\\\""
+            found[shell] = f'exec {path} -c \\"$SSH_ORIGINAL_COMMAND\\"'
     return found
 
 
@@ -124,7 +124,8 @@ def _asyncssh(folder: Path, host_key: Path) -> Iterator[tuple[int, int | None]]:
     server = subprocess.Popen(
         [sys.executable, __file__, str(folder), str(host_key)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    assert server.stdout is not None and server.stdin is not None
+    assert server.stdout is not None
+    assert server.stdin is not None
     try:
         yield int(server.stdout.readline()), None
     finally:
@@ -149,7 +150,9 @@ async def _serve(folder: str, host_key: str) -> None:
             env=environment,
             start_new_session=True,
         )
-        assert child.stdin and child.stdout and child.stderr
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
 
         async def pump(source: object, sink: object) -> None:
             with contextlib.suppress(asyncssh.Error, OSError, asyncssh.TerminalSizeChanged):

@@ -44,7 +44,7 @@ async def show_status(args: argparse.Namespace) -> int:
 
 
 def audit_code(result: Audit, state: State) -> ExitCode:
-    """The exit code of an audit: 3 only when it is unknown, or nothing but absent cells is missing and the run lives."""
+    """The exit code of an audit: 3 when it is unknown, or when only absent cells are missing and the run lives."""
     if result.verdict.decision is Decision.NOT_YET:
         return ExitCode.UNKNOWN if state in _ALIVE else ExitCode.SAYS_NO
     return of_decision(result.verdict.decision)

@@ -25,7 +25,8 @@ from hosts.local.procs import end_marked, proc_ref_from_json
 from jobs.runner.calibration.context import RunContext, StoppedError, monotonic
 from jobs.runner.calibration.gpus import GpuGrant
 from jobs.runner.calibration.job import UnitJob
-from jobs.runner.calibration.places import ATTEMPT_MARK, RepeatPlaces
+from jobs.runner.calibration.places import RepeatPlaces
+from jobs.runner.places import ATTEMPT_MARK
 from jobs.runner.shim import ShimSpec, spec_json
 
 How = Literal["exited", "timeout", "stalled", "lost", "crashed"]

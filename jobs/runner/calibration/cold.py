@@ -15,7 +15,8 @@ DEFAULT_BELOW_HOME = ".cache/flashinfer"
 def cold_paths(configured: Sequence[str] | None, environment: Mapping[str, str]) -> tuple[Path, ...]:
     """The folders to empty for a launch with `environment`.
 
-    None means the default folder. Only below $OMNI_CI_HOME: a relative path is taken from there, and without OMNI_CI_HOME nothing is emptied.
+    None means the default folder. Only below $OMNI_CI_HOME: a relative path is taken from there, and without
+    OMNI_CI_HOME nothing is emptied.
 
     Raises:
         InputError: A configured path leaves OMNI_CI_HOME, or is OMNI_CI_HOME itself.

@@ -17,8 +17,9 @@ from hosts.errors import GatewatchError
 from hosts.local.files import utc_now
 from hosts.local.locks import LockLostError, RunLock
 from jobs.runner.calibration.job import Job, UnitJob
-from jobs.runner.calibration.places import RepeatPlaces, RunPlaces
+from jobs.runner.calibration.places import RepeatPlaces
 from jobs.runner.journal import JournalWriter, failed
+from jobs.runner.places import RunPlaces
 
 BEAT_S = 5.0
 _MILESTONES_LIMIT = 4000

@@ -60,9 +60,7 @@ def usable(accelerators: Accelerators, rules: GpuRules) -> list[GpuDevice]:
 
 
 def choices(devices: Sequence[GpuDevice], need: int, rules: GpuRules) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """All (indices, CPUs) that would serve, preferred first: whole cpuset groups where a group has the
-    right size, else the lowest indices.
-    """
+    """All (indices, CPUs) that would serve: whole cpuset groups where one has the right size, else the first GPUs."""
     present = {device.index for device in devices}
     found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     for group, cpus in (rules.cpusets or {}).items():

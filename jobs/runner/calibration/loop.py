@@ -31,8 +31,9 @@ from jobs.runner.calibration.context import ExhaustedError, HaltError, RunContex
 from jobs.runner.calibration.environ import complete
 from jobs.runner.calibration.gpus import GpuGrant, GpuWaitError, acquire_gpus, busy_reason, user_name
 from jobs.runner.calibration.job import UnitJob
-from jobs.runner.calibration.places import RUN_MARK, RepeatPlaces
+from jobs.runner.calibration.places import RepeatPlaces
 from jobs.runner.journal import read_journal
+from jobs.runner.places import RUN_MARK
 
 FIRST = Attempt("", 0, (), (), "")
 SUSPECTS = ("HOME", "OMNI_CI_HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "CUDA_HOME", "LD_PRELOAD")

@@ -26,8 +26,8 @@ from jobs.runner.calibration.context import (
 )
 from jobs.runner.calibration.job import read_job
 from jobs.runner.calibration.loop import run_all
-from jobs.runner.calibration.places import RunPlaces
 from jobs.runner.journal import JournalWriter, read_journal
+from jobs.runner.places import RunPlaces
 
 _LIMIT = 64 << 20
 
@@ -76,7 +76,7 @@ def _run(places: RunPlaces, control: Control, words: LastWords) -> int:
         words.say(str(error))
         print(f"{utc_now()} gatewatch runner: {error}", file=sys.stderr, flush=True)
         return error.code
-    except Exception as error:  # the last resort of a process without a terminal: it must leave a word
+    except Exception as error:  # noqa: BLE001 - a process without a terminal must leave a word
         words.say(f"internal error: {type(error).__name__}: {error}")
         traceback.print_exc()
         return 2

@@ -31,9 +31,9 @@ from jobs.runner import git
 from jobs.runner.calibration.environ import complete
 from jobs.runner.calibration.gpus import usable
 from jobs.runner.calibration.job import Job, parse_job
-from jobs.runner.calibration.places import RUN_MARK, RunPlaces
 from jobs.runner.fingerprint import fingerprint
 from jobs.runner.journal import failed
+from jobs.runner.places import RUN_MARK, RunPlaces
 
 _READY_S = 60.0
 _FILE_LIMIT = 64 << 20
@@ -239,8 +239,8 @@ def _check_commit(
         reasons = unforgiven_changes(texts, manifest)
         if reasons:
             raise RefusedError(
-                f"HEAD is {code.sha[:12]}, the run is of {plan.calibration_git_sha[:12]}, and more than threshold literals "
-                f"changed: {'; '.join(reasons[:3])}; start a new run, or check out that commit"
+                f"HEAD is {code.sha[:12]}, the run is of {plan.calibration_git_sha[:12]}, and more than threshold "
+                f"literals changed: {'; '.join(reasons[:3])}; start a new run, or check out that commit"
             )
         if code.diff:
             raise RefusedError("HEAD has moved and the working tree is changed too; commit or undo the changes first")
@@ -305,7 +305,7 @@ def _launch(checked: Checked, image: bytes) -> Json:
         raise failed(places.runner_log, error) from error
     try:
         process = subprocess.Popen(
-            [sys.executable, "-I", str(pyz), "run", str(places.root), nonce],
+            [sys.executable, "-I", str(pyz), "run", "calibration", str(places.root), nonce],
             cwd="/",
             env={**os.environ, RUN_MARK: run_id},
             stdin=subprocess.DEVNULL,
@@ -317,7 +317,7 @@ def _launch(checked: Checked, image: bytes) -> Json:
         raise InputError(f"cannot start the runner with {sys.executable}: {error.strerror}") from error
     finally:
         os.close(log)
-    holder = _wait_for_lock(places, nonce, lambda: process.poll(), 130.0 if request.job.take_over else _READY_S)
+    holder = _wait_for_lock(places, nonce, process.poll, 130.0 if request.job.take_over else _READY_S)
     return {
         "run_dir": str(places.root),
         "run_id": run_id,

@@ -76,7 +76,9 @@ def plan_data(stages: Sequence[str], repeats: int = 5, **more: Json) -> dict[str
     }
 
 
-def record_data(metrics: Mapping[str, Json] | None = None, total: Json = 50, ok: Json = 50, **more: Json) -> dict[str, Json]:
+def record_data(
+    metrics: Mapping[str, Json] | None = None, total: Json = 50, ok: Json = 50, **more: Json
+) -> dict[str, Json]:
     """An artifact as the old tool writes it."""
     return {
         "status": "ok",

@@ -196,7 +196,11 @@ def test_the_words_for_another_commit(environment: bool) -> None:
     if environment:
         documents["readme_docs/run1.json"] = good("readme_docs", git_sha="")
     result = judged(documents)
-    missing = "2 without git_sha: mmmu_speed/run2.json, readme_docs/run1.json" if environment else "1 without git_sha: mmmu_speed/run2.json"
+    missing = (
+        "2 without git_sha: mmmu_speed/run2.json, readme_docs/run1.json"
+        if environment
+        else "1 without git_sha: mmmu_speed/run2.json"
+    )
     assert audit_lines(result)[1] == (
         f"GIT PROVENANCE: FAIL (1 artifact differs: mmmu_accuracy/run1.json has {OTHER_SHA}; {missing})"
     )
@@ -296,7 +300,9 @@ def test_without_a_manifest_values_are_shown_and_nothing_is_decided() -> None:
 
 
 def test_a_contradiction_is_at_best_unknown() -> None:
-    recorded = Journal((Event("id", 1, {}, "2026-05-25T02:43:02Z", "cell.recorded", {"stage": "mmmu_speed", "run": 9}),))
+    recorded = Journal(
+        (Event("id", 1, {}, "2026-05-25T02:43:02Z", "cell.recorded", {"stage": "mmmu_speed", "run": 9}),)
+    )
     result = judged(full(), recorded)
     assert result.strict.decision is Decision.UNKNOWN
     assert "mmmu_speed/run9.json: recorded at" in result.strict.detail
@@ -419,4 +425,6 @@ def test_what_a_verdict_says_agrees_with_its_marks(documents: dict[str, Document
         assert result.incomplete == ()
         assert audit_lines(result)[-1] == "STRICT + GIT: READY"
     for part in (result.strict, result.provenance):
-        assert (part.decision is Decision.PASS) is (part.failure is None and not part.missing and part.outcome in ("READY", "ok"))
+        assert (part.decision is Decision.PASS) is (
+            part.failure is None and not part.missing and part.outcome in ("READY", "ok")
+        )

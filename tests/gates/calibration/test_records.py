@@ -59,7 +59,9 @@ def test_a_plan_that_cannot_be_used_names_the_key(change: dict[str, Json], said:
 
 def test_a_record_is_read() -> None:
     record = parse_record(
-        record_data({"n_above_50": 0, "wer": 0.0051, "gone": None}, 50.0, 48, reason="x", gpu_indices=[0, 1], attempt_token="t")
+        record_data(
+            {"n_above_50": 0, "wer": 0.0051, "gone": None}, 50.0, 48, reason="x", gpu_indices=[0, 1], attempt_token="t"
+        )
     )
     assert dict(record.metrics) == {"n_above_50": 0, "wer": 0.0051, "gone": None}
     assert isinstance(record.metrics["n_above_50"], int)
@@ -81,7 +83,15 @@ def test_what_is_only_shown_may_have_any_shape() -> None:
     )
     assert (record.gpu_indices, record.attempts, record.duration_s) == ((), None, None)
     assert set(record.odd) == {
-        *("gpu_indices", "attempts", "duration_s", "attempt_history", "recorded_at", "destructive_evidence", "pytest_rc"),
+        *(
+            "gpu_indices",
+            "attempts",
+            "duration_s",
+            "attempt_history",
+            "recorded_at",
+            "destructive_evidence",
+            "pytest_rc",
+        ),
     }
 
 

@@ -76,12 +76,21 @@ def test_a_docs_stage_has_no_metrics() -> None:
         ({"metrics": {"a/b": {}}}, "metrics.a/b: a metric's name contains '/'"),
         ({"metrics": {"rtf": {**metric_data(), "worst": "avg"}}}, "metrics.rtf.worst: expected min or max, got 'avg'"),
         ({"metrics": {"rtf": {**metric_data(), "source": None}}}, "metrics.rtf.source: expected text, got nothing"),
-        ({"metrics": {"rtf": {**metric_data(), "json_file": "../x.json"}}}, "metrics.rtf.json_file: expected a relative path"),
-        ({"metrics": {"rtf": {**metric_data(), "json_file": "/x.json"}}}, "metrics.rtf.json_file: expected a relative path"),
+        (
+            {"metrics": {"rtf": {**metric_data(), "json_file": "../x.json"}}},
+            "metrics.rtf.json_file: expected a relative path",
+        ),
+        (
+            {"metrics": {"rtf": {**metric_data(), "json_file": "/x.json"}}},
+            "metrics.rtf.json_file: expected a relative path",
+        ),
         ({"metrics": {"rtf": {**metric_data(), "status": "MAYBE"}}}, "metrics.rtf.status: expected OK or NEEDS_CONFIG"),
         ({"metrics": {"rtf": {**metric_data(), "display": {"scale": 0}}}}, "display.scale: expected a number above 0"),
         ({"metrics": {"rtf": {**metric_data(), "display": {"scale": math.inf}}}}, "display.scale: expected a number"),
-        ({"metrics": {"rtf": {**metric_data(), "display": {"digits": 1.5}}}}, "display.digits: expected a whole number"),
+        (
+            {"metrics": {"rtf": {**metric_data(), "display": {"digits": 1.5}}}},
+            "display.digits: expected a whole number",
+        ),
         ({"observation_validity": {"json_file": "a.json"}}, "observation_validity: expected json_file and json_path"),
     ],
 )
@@ -95,7 +104,9 @@ def test_an_error_names_its_key_path(change: dict[str, Json], said: str) -> None
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("name", ["", "..", ".", ".hidden", "a/b", "a\nb", "a\x00b", "\x1b[2J", "_pytest", "_discarded", "\ud800", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["", "..", ".", ".hidden", "a/b", "a\nb", "a\x00b", "\x1b[2J", "_pytest", "_discarded", "\ud800", "x" * 300]
+)
 def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
     with pytest.raises(SchemaError, match="a stage's name") as caught:
         parse_manifest({name: stage_data()})
@@ -111,7 +122,11 @@ def test_what_is_no_manifest_is_an_error(document: Json) -> None:
 @settings(deadline=None)
 @given(JSON, JSON)
 def test_whatever_it_holds_it_is_read_or_refused(document: Json, inside: Json) -> None:
-    for candidate in (document, {"stage": inside}, {"stage": {**stage_data(), "metrics": inside, "sample_counts": document}}):
+    for candidate in (
+        document,
+        {"stage": inside},
+        {"stage": {**stage_data(), "metrics": inside, "sample_counts": document}},
+    ):
         try:
             manifest = parse_manifest(candidate)
         except SchemaError as error:
@@ -131,7 +146,9 @@ def test_metrics_without_a_path_need_configuration() -> None:
     assert needs_config(manifest, ["c"]) == []
 
 
-@pytest.mark.parametrize("counts", [None, {"total": None, "ok": None}, {"total": {"json_file": "a.json", "json_path": None}}])
+@pytest.mark.parametrize(
+    "counts", [None, {"total": None, "ok": None}, {"total": {"json_file": "a.json", "json_path": None}}]
+)
 def test_without_counts_no_repeat_can_be_strict(counts: Json) -> None:
     stage = stage_of(manifest_of(mmmu_speed=stage_data() | {"sample_counts": counts}), "mmmu_speed")
     assert stage.sample_counts is None
@@ -141,7 +158,9 @@ def test_without_counts_no_repeat_can_be_strict(counts: Json) -> None:
 def test_the_same_measure_may_be_found_and_shown_elsewhere() -> None:
     before = manifest_of(a=stage_data(), b=stage_data())
     moved = stage_data(expected=20, title="Other", gpus=4)
-    moved["metrics"] = {"accuracy": {**metric_data(path="other.path"), "display": {"label": "x", "scale": 1, "digits": 0}}}
+    moved["metrics"] = {
+        "accuracy": {**metric_data(path="other.path"), "display": {"label": "x", "scale": 1, "digits": 0}}
+    }
     assert same_measure(before, manifest_of(a=moved, b=stage_data()), ["a", "b"]) == []
 
 

@@ -55,7 +55,9 @@ def test_the_names_are_those_of_old_runs() -> None:
     manifest = manifest_of(
         mmmu_accuracy=stage_data(),
         mmmu_speed=stage_data(gpus=2),
-        tts_higgs_wer=stage_data(test="tests/test_tts_ci.py", calibration_preset="higgs", extra_env={"P": "higgs"}, gpus=1),
+        tts_higgs_wer=stage_data(
+            test="tests/test_tts_ci.py", calibration_preset="higgs", extra_env={"P": "higgs"}, gpus=1
+        ),
         tts_moss_wer=stage_data(test="tests/test_tts_ci.py", calibration_preset="moss", extra_env={"P": "moss"}),
     )
     units = units_of(manifest, manifest.keys)
