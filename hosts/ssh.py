@@ -91,10 +91,16 @@ def remote_command(argv: Sequence[str]) -> str:
 
 
 class SshHost:
-    """One connection to one host, made when it is first needed and again after it was lost; `open` is the opener."""
+    """One connection to one host, made when it is first needed and again after it was lost; `open` is the opener.
 
-    def __init__(self, spec: SshSpec) -> None:
+    Args:
+        spec: How it is reached.
+        keepalive: Seconds between two signs of life; a host that misses two of them is lost.
+    """
+
+    def __init__(self, spec: SshSpec, keepalive: float = _KEEPALIVE_INTERVAL) -> None:
         self._spec = spec
+        self._keepalive = keepalive
         self._connecting: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._jumps: list[asyncssh.SSHClientConnection] = []
 
@@ -169,7 +175,7 @@ class SshHost:
             "config": files.configs,
             "tunnel": through,
             "agent_forwarding": False,
-            "keepalive_interval": _KEEPALIVE_INTERVAL,
+            "keepalive_interval": self._keepalive,
             "keepalive_count_max": _KEEPALIVE_COUNT,
             "connect_timeout": _LOGIN_TIMEOUT,
             "login_timeout": _LOGIN_TIMEOUT,

@@ -246,8 +246,8 @@ def _offers(run_dir: str, body: Calibration, state: State, host: str, liveness: 
     stopped = state is State.HALTED and last is not None and last.data.get("why") in ("stopped", "exhausted")
     if not (state is State.DEAD or stopped):
         return ()
-    there = body.run.plan.raw.get("host")
-    words = ["--host", there] if isinstance(there, str) else []
+    known = body.run.plan.raw
+    words = [word for name in ("root", "host") if isinstance(said := known.get(name), str) for word in (f"--{name}", said)]
     change = shlex.join(["gatewatch", "calibrate", "run", *words, "--resume", "--output-dir", run_dir])
     return (Offer(run_dir, "resume", liveness.digest(), change, host, danger=False),)
 

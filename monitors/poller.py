@@ -75,12 +75,13 @@ class HostPoller:
                 self._publish_blind(str(error))
                 return
             self._cursor = seen.cursor
-            self._publish_folded(seen)
+            await self._publish_folded(seen)
 
-    def _publish_folded(self, seen: Observation) -> None:
+    async def _publish_folded(self, seen: Observation) -> None:
         now = Now(self._clock())
         for name, monitor in self._monitors.items():
-            snapshot = monitor.fold(self._last.get(name), seen, now)
+            # A first look at a large run takes longer to fold than a screen may stand still.
+            snapshot = await asyncio.to_thread(monitor.fold, self._last.get(name), seen, now)
             self._last[name] = snapshot
             self._publish(name, snapshot)
 

@@ -97,7 +97,7 @@ def read_number(documents: Mapping[str, Document], locator: Locator) -> Number |
     found = read_locator(documents, locator)
     if isinstance(found, Missing):
         return found
-    if not isinstance(found, (int, float)):
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
         return Missing(f"{locator.json_path} is {_kind(found)}, not a number")
     try:
         finite = math.isfinite(float(found))

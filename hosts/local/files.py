@@ -30,6 +30,11 @@ class WriteError(GatewatchError):
         self.reason = reason
         self.errno = number
 
+    @classmethod
+    def of(cls, path: Path, error: OSError) -> WriteError:
+        """What to raise when the system refused to write `path`."""
+        return cls(path, _reason(error), error.errno or 0)
+
 
 class ReadError(InputError):
     """A file could not be read; `errno` is the system's error number, or 0 where the refusal is our own."""
@@ -39,6 +44,11 @@ class ReadError(InputError):
         self.path = path
         self.reason = reason
         self.errno = number
+
+    @classmethod
+    def of(cls, path: Path, error: OSError) -> ReadError:
+        """What to raise when the system refused to read `path`."""
+        return cls(path, _reason(error), error.errno or 0)
 
 
 def is_temp(name: str) -> bool:
@@ -66,7 +76,7 @@ def write_atomic(path: Path, data: bytes, mode: int | None = None) -> None:
             os.rename(temp, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
             _remove(temp, folder)
-            raise _failed(path, error) from None
+            raise WriteError.of(path, error) from None
         except BaseException:
             _remove(temp, folder)
             raise
@@ -112,7 +122,7 @@ def read_bytes_limited(path: Path, limit: int) -> bytes:
         # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise ReadError(path, _reason(error), error.errno or 0) from None
+        raise ReadError.of(path, error) from None
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
@@ -127,7 +137,7 @@ def read_bytes_limited(path: Path, limit: int) -> bytes:
             left -= len(part)
         raise ReadError(path, f"longer than {limit} bytes")
     except OSError as error:
-        raise ReadError(path, _reason(error), error.errno or 0) from None
+        raise ReadError.of(path, error) from None
     finally:
         os.close(fd)
 
@@ -147,7 +157,7 @@ def _open_folder(path: Path) -> int:
     try:
         return os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise _failed(path, error) from None
+        raise WriteError.of(path, error) from None
 
 
 def _existing(path: Path, folder: int) -> os.stat_result | None:
@@ -156,7 +166,7 @@ def _existing(path: Path, folder: int) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _failed(path, error) from None
+        raise WriteError.of(path, error) from None
     if stat.S_ISLNK(status.st_mode):
         raise WriteError(path, "it is a symbolic link, which is not followed")
     if not stat.S_ISREG(status.st_mode):
@@ -176,7 +186,7 @@ def _write_temp(path: Path, folder: int, data: bytes, mode: int | None, old: os.
     try:
         fd = os.open(temp, flags, 0o666 if final is None else 0o600, dir_fd=folder)
     except OSError as error:
-        raise _failed(path, error) from None
+        raise WriteError.of(path, error) from None
     try:
         try:
             if old is not None:
@@ -191,7 +201,7 @@ def _write_temp(path: Path, folder: int, data: bytes, mode: int | None, old: os.
             os.close(fd)  # its error counts too: a network file system may report a full disk only here
     except OSError as error:
         _remove(temp, folder)
-        raise _failed(path, error) from None
+        raise WriteError.of(path, error) from None
     except BaseException:
         _remove(temp, folder)
         raise
@@ -220,7 +230,7 @@ def _link(temp: str, path: Path, folder: int) -> bool:
     except OSError as error:
         if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise WriteError(path, "the file system has no hard links", error.errno) from None
-        raise _failed(path, error) from None
+        raise WriteError.of(path, error) from None
     return True
 
 
@@ -244,10 +254,6 @@ def _sync_folder(path: Path, folder: int) -> None:
         if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # some file systems cannot sync a folder
             reason = f"written, but it may not survive a power loss: {_reason(error)}"
             raise WriteError(path, reason, error.errno or 0) from None
-
-
-def _failed(path: Path, error: OSError) -> WriteError:
-    return WriteError(path, _reason(error), error.errno or 0)
 
 
 def _reason(error: OSError) -> str:

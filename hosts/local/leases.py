@@ -8,6 +8,7 @@ without a race. What a lease file says of its holder is for people; the lock its
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -18,6 +19,7 @@ from pathlib import Path
 from hosts.errors import InputError
 from hosts.host import Json
 from hosts.local import strictjson
+from hosts.local.files import ReadError, WriteError, read_bytes_limited, write_new
 
 LEASE_DIR_VARIABLE = "GATEWATCH_LEASES"
 
@@ -39,33 +41,41 @@ def try_lease(path: Path, holder: Mapping[str, Json], mode: int = 0o600) -> Leas
     """Take the lock on `path` and write who holds it, or return None while another holds it.
 
     Raises:
-        OSError: The file cannot be created or opened; a symbolic link is refused.
+        WriteError: The file cannot be created or opened; a symbolic link is refused.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    fd = _open(path, mode)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
         return None
-    except OSError:
+    except OSError as error:
         os.close(fd)
-        raise
-    # Another user's lease file keeps its name here; what matters is the lock, so a failure to say who is let go.
+        raise WriteError.of(path, error) from None
+    # What matters is the lock: on a full disk, or with another user's file, what it says of us is let go.
     with contextlib.suppress(OSError):
         os.fchmod(fd, mode)
-    os.truncate(fd, 0)
-    os.pwrite(fd, strictjson.dumps(dict(holder)), 0)
+    with contextlib.suppress(OSError):
+        os.truncate(fd, 0)
+        os.pwrite(fd, strictjson.dumps(dict(holder)), 0)
     return Lease(fd, path)
 
 
 def is_held(path: Path) -> bool:
-    """True while any process holds the lock on `path`; False when there is no such file."""
+    """True while any process holds the lock on `path`; False when there is no such file.
+
+    Raises:
+        ReadError: It cannot be looked at; a symbolic link is refused.
+    """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise ReadError.of(path, error) from None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared, so that two who only look do not take each other for a holder.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
@@ -76,8 +86,8 @@ def is_held(path: Path) -> bool:
 def holder_of(path: Path) -> str:
     """Who a lease file says holds it, in words."""
     try:
-        body = strictjson.loads(path.read_bytes()[:4096], str(path))
-    except (OSError, ValueError, InputError):
+        body = strictjson.loads(read_bytes_limited(path, 4096), str(path))
+    except InputError:
         return "an unknown holder"
     if not isinstance(body, dict):
         return "an unknown holder"
@@ -92,10 +102,13 @@ def lease_directory(environment: Mapping[str, str]) -> Path:
     """
     named = environment.get(LEASE_DIR_VARIABLE)
     path = Path(named) if named else Path("/tmp/gatewatch-leases")  # noqa: S108 - shared by all users on purpose; checked below
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(parents=True)
-        path.chmod(0o1777)
-    status = path.lstat()
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            path.chmod(0o1777)
+        status = path.lstat()
+    except OSError as error:
+        raise InputError(f"GPU leases cannot be kept in {path}: {error.strerror}; set {LEASE_DIR_VARIABLE}") from None
     if not stat.S_ISDIR(status.st_mode):
         raise InputError(f"{path} is not a folder, so GPU leases cannot be kept there; set {LEASE_DIR_VARIABLE}")
     shared = bool(status.st_mode & stat.S_IWOTH)
@@ -112,14 +125,37 @@ def lease_name(gpu: str) -> str:
 
 
 def lease_gpus(directory: Path, names: Sequence[str], holder: Mapping[str, Json]) -> list[Lease] | str:
-    """Lease all of `names` (a GPU's uuid or index each) or none; a string names who holds the first that is taken."""
+    """Lease all of `names` (a GPU's uuid or index each) or none; a string names who holds the first that is taken.
+
+    Raises:
+        WriteError: A lease file cannot be made or opened.
+    """
     held: list[Lease] = []
-    for name in sorted(names):
-        path = directory / lease_name(name)
-        lease = try_lease(path, holder, mode=0o666)
-        if lease is None:
-            for taken in held:
-                taken.close()
-            return f"GPU {name} is leased by {holder_of(path)}"
-        held.append(lease)
+    with contextlib.ExitStack() as undo:
+        for name in sorted(names):
+            path = directory / lease_name(name)
+            lease = try_lease(path, holder, mode=0o666)
+            if lease is None:
+                return f"GPU {name} is leased by {holder_of(path)}"
+            undo.callback(lease.close)
+            held.append(lease)
+        undo.pop_all()
     return held
+
+
+def _open(path: Path, mode: int) -> int:
+    """Open the file at `path`, or make it first: for the others it appears with its final permissions.
+
+    Never with O_CREAT: where fs.protected_regular is set, not even root may open so what another user made in a
+    shared folder.
+    """
+    try:
+        for _ in range(2):
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            write_new(path, b"", mode)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise WriteError(path, "it is a symbolic link, which is not followed", error.errno) from None
+        raise WriteError.of(path, error) from None
+    raise WriteError(path, "it comes and goes")

@@ -10,6 +10,7 @@ never both conclude that the old holder is dead. The lock file itself is replace
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -21,10 +22,11 @@ from pathlib import Path
 from hosts.errors import GatewatchError, InputError, RefusedError
 from hosts.host import Json, ProcRef
 from hosts.local import strictjson
-from hosts.local.files import utc_now, write_atomic
+from hosts.local.files import ReadError, WriteError, read_bytes_limited, utc_now, write_atomic
 from hosts.local.procs import is_alive, proc_ref_from_json, proc_ref_json, self_ref
 
 STANDSTILL_S = 60.0
+_LIMIT = 1 << 16
 
 
 class LockLostError(GatewatchError):
@@ -53,10 +55,11 @@ def read_holder(path: Path) -> Holder | None:
         RefusedError: There is a lock and it cannot be read, so nobody can say whose it is.
     """
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    holder = parse_holder(data)
+        holder = parse_holder(read_bytes_limited(path, _LIMIT))
+    except ReadError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise RefusedError(f"the lock {path} cannot be read: {error.reason}") from None
     if holder is None:
         raise RefusedError(f"the lock {path} cannot be read; remove it if no runner lives on this directory")
     return holder
@@ -89,6 +92,7 @@ class RunLock:
 
         Raises:
             LockLostError: The lock is gone or names another holder.
+            WriteError: The counter cannot be written; the lock is still ours.
         """
         with _guard(self.path):
             self._still_ours()
@@ -97,13 +101,20 @@ class RunLock:
             _write(self.path, self.holder)
 
     def release(self) -> None:
-        """Give the lock up; a lock that is no longer ours is left alone."""
+        """Give the lock up; a lock that is no longer ours is left alone.
+
+        Raises:
+            WriteError: It cannot be removed; once this process is gone it is no obstacle.
+        """
         with _guard(self.path):
             try:
                 self._still_ours()
             except LockLostError:
                 return
-            self.path.unlink()
+            try:
+                self.path.unlink()
+            except OSError as error:
+                raise WriteError.of(self.path, error) from None
 
     def _still_ours(self) -> None:
         try:
@@ -134,8 +145,12 @@ def acquire(
 
     Raises:
         RefusedError: A live holder, or a foreign one without `take_over`, or one whose counter moved.
+        WriteError: The lock cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError.of(path.parent, error) from None
     suspect: Holder | None = None
     with _guard(path):
         holder = read_holder(path)
@@ -185,7 +200,11 @@ def _write(path: Path, holder: Holder) -> None:
 
 @contextmanager
 def _guard(path: Path) -> Iterator[None]:
-    guard = os.open(path.with_name(path.name + ".guard"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    beside = path.with_name(path.name + ".guard")
+    try:
+        guard = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise WriteError.of(beside, error) from None
     try:
         fcntl.flock(guard, fcntl.LOCK_EX)
         yield

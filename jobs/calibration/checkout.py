@@ -105,11 +105,17 @@ def find_checkout_near(root: str | None, run_dir: Path | None) -> Checkout:
     Raises:
         InputError: There is none in either place, or there are several.
     """
-    for folder in run_dir.absolute().parents if root is None and run_dir is not None else ():
+    above = checkout_above(run_dir) if root is None and run_dir is not None else None
+    return find_checkout(root) if above is None else above
+
+
+def checkout_above(run_dir: Path) -> Checkout | None:
+    """The checkout whose run `run_dir` looks to be, by where it lies; None when it lies in none."""
+    for folder in run_dir.absolute().parents:
         found = _checkouts_in(folder)
         if len(found) == 1:
             return Checkout(found[0])
-    return find_checkout(root)
+    return None
 
 
 def find_repo(checkout: Checkout, flag: str | None, profile: HostProfile | None, cwd: Path | None = None) -> Path:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from hosts.errors import GatewatchError, InputError, RefusedError, UnreachableError, VerbError
 from hosts.host import HostActor, HostReader, Json
 from hosts.local.files import new_ulid
+from hosts.local.observe import NotThereError
 from jobs.calibration.request import DEADLINE_S, Request
+from monitors.calibration import LOCK
 
 START_DEADLINE_S = 150.0
 _TRIES = 6
@@ -68,6 +70,11 @@ async def stop(actor: HostActor, run_dir: str, sleep: Callable[[float], Awaitabl
     Raises:
         RefusedError: Nobody is at work there.
     """
+    try:
+        # Looked at first: the call leaves its key in the run directory, which may be one that others made.
+        await actor.read(f"{run_dir}/{LOCK}", 0, 1)
+    except NotThereError:
+        raise RefusedError(f"no runner is at work in {run_dir}") from None
     await _called(actor, "stop", {"run_dir": run_dir}, DEADLINE_S, sleep)
 
 

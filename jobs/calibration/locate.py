@@ -123,9 +123,10 @@ def _run_folders(checkout: Checkout | None, repo: str | None, profile: HostProfi
 
 def _newest(folders: list[Path]) -> Path:
     for folder in folders:
-        runs = sorted(folder.glob(f"*/{PLAN}"))
+        # Not by name: people give their own. A resume writes plan.json again, and that run is the one at work.
+        runs = [(path.lstat().st_mtime_ns, path) for path in folder.glob(f"*/{PLAN}")]
         if runs:
-            return runs[-1].parent
+            return max(runs)[1].parent
     raise InputError(f"no run found in {', '.join(map(str, folders))}; name one with --run-dir")
 
 

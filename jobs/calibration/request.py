@@ -6,9 +6,11 @@ checked there, by the `check` verb, before anything is changed.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from gates.calibration.records import Plan, RecordError, parse_plan
 from gates.calibration.schema import Manifest, needs_config, unstrictable
@@ -21,6 +23,7 @@ from hosts.profiles import HostProfile
 from hosts.version import VERSION
 from jobs.calibration.checkout import (
     Venv,
+    checkout_above,
     choose_model,
     choose_venv,
     load_config,
@@ -83,28 +86,28 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
         UnreachableError: The host did not answer.
     """
     plan = await _plan_of(options, reader) if options.resume else None
-    model = choose_model(site.checkout, options.model or (plan.model if plan is not None else None))
     if plan is not None:
-        _check_same(plan, model, options)
+        _check_same(plan, site, options)
+    asked_model = options.model or (plan.model if plan is not None else None)
+    model = await asyncio.to_thread(choose_model, site.checkout, asked_model)
+    if plan is not None:
         # What was said at the start need not be said again: the run remembers it.
         options = replace(options, venv_python=options.venv_python or plan.venv_python)
         site = await _same_repo(site, options, reader)
-    loaded = load_config(site.checkout, model)
+    loaded = await asyncio.to_thread(load_config, site.checkout, model)
     config = loaded.value
-    manifest, document = load_manifest_document(site.checkout, model)
-    asked = options.stages or (plan.stages if plan is not None else ("ALL",))
-    stages = _stages(manifest, asked)
-    if plan is not None and options.stages and stages != plan.stages:
-        raise InputError("--stages names other stages than the run that is resumed; leave it out, or start a new run")
-    if plan is not None:
-        stages = plan.stages
+    manifest, document = await asyncio.to_thread(load_manifest_document, site.checkout, model)
+    if plan is None:
+        stages = _stages(manifest, options.stages or ("ALL",))
+    else:
+        stages = _same_stages(plan, manifest, options)
     _check_manifest(manifest, stages, model)
     repeats = plan.repeats if plan is not None else options.repeats or DEFAULT_REPEATS
     venv = await _venv(site, options, config, model, reader, environ)
     if plan is not None and plan.venv_source and venv.path == plan.venv_python:
         venv = replace(venv, where=f"plan.json, {plan.venv_source}")
     units = units_of(manifest, stages)
-    job = make_job(site, options, config, venv, units, model)
+    job = await asyncio.to_thread(make_job, site, options, config, venv, units, model)
     run_dir = options.output_dir or f"{site.runs}/{_stamp()}_{model}_r{repeats}"
     payload: Json = {
         "system": "calibration",
@@ -123,6 +126,7 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
             "reference": _reference(site.profile, config),
             "units": [{"key": unit.key, "test": unit.test, "stages": list(unit.stages)} for unit in units],
             "host": site.profile.name if site.profile is not None else None,
+            "root": _far_root(site, run_dir),
         },
     }
     words = "ALL" if set(stages) == set(manifest.keys) else ",".join(options.stages or stages)
@@ -194,11 +198,24 @@ async def _same_repo(site: Site, options: RunOptions, reader: HostReader) -> Sit
         return site  # another program's run: the checkout's own repository it is
 
 
-def _check_same(plan: Plan, model: str, options: RunOptions) -> None:
-    if plan.model != model:
-        raise InputError(f"{options.output_dir} is a run of model {plan.model}, not of {model}")
+def _check_same(plan: Plan, site: Site, options: RunOptions) -> None:
+    if options.model not in (None, plan.model):
+        raise InputError(f"{options.output_dir} is a run of model {plan.model}, not of {options.model}")
+    if plan.model not in site.checkout.models():
+        raise InputError(
+            f"{options.output_dir} is a run of model {plan.model}, which is not in {site.checkout.models_folder}"
+        )
     if options.repeats not in (None, plan.repeats):
         raise InputError(f"{options.output_dir} has {plan.repeats} repeats; --repeats cannot change that on --resume")
+
+
+def _same_stages(plan: Plan, manifest: Manifest, options: RunOptions) -> tuple[str, ...]:
+    gone = [key for key in plan.stages if manifest.get(key) is None]
+    if gone:
+        raise InputError(f"stage {gone[0]} of {options.output_dir} is no longer in stages.yaml; start a new run")
+    if options.stages and set(_stages(manifest, options.stages)) != set(plan.stages):
+        raise InputError("--stages names other stages than the run that is resumed; leave it out, or start a new run")
+    return plan.stages
 
 
 def _stages(manifest: Manifest, asked: Sequence[str]) -> tuple[str, ...]:
@@ -220,7 +237,7 @@ def _check_manifest(manifest: Manifest, stages: Sequence[str], model: str) -> No
         stage = manifest.get(key)
         reason = unstrictable(stage) if stage is not None else None
         if reason:
-            raise InputError(f"stage {key} can never become strict: {reason}")
+            raise InputError(f"models/{model}/stages.yaml: {reason}")
 
 
 async def _venv(
@@ -233,8 +250,9 @@ async def _venv(
     venv = choose_venv(options.venv_python, environ if site.local else {}, site.profile, config, model, present)
     expanded = await reader.query("locate", {"path": venv.path}, DEADLINE_S)
     if not isinstance(expanded, list) or len(expanded) != 1:
+        there = "" if site.local else f" on {reader.name}"
         raise InputError(
-            f"venv python {venv.path} (from {venv.where}) does not exist on {reader.name}; pass --venv-python"
+            f"venv python {venv.path} (from {venv.where}) does not exist{there}; name another with --venv-python"
         )
     return Venv(str(expanded[0]), venv.source, venv.where)
 
@@ -247,6 +265,12 @@ def _reference(profile: HostProfile | None, config: ModelConfig) -> Json:
     if not (pins or reference.gpu_model or reference.image):
         return None
     return {"gpu_model": reference.gpu_model, "image": reference.image, "pins": pins}
+
+
+def _far_root(site: Site, run_dir: str) -> str | None:
+    """What a later `--root` has to say, None where the run directory itself tells."""
+    above = checkout_above(Path(run_dir)) if site.local else None
+    return None if above == site.checkout else str(site.checkout.root)
 
 
 def _stamp() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 
@@ -40,10 +41,10 @@ async def look(reader: HostReader, watched: Watched, processes: bool = True) -> 
     """
     monitor = await make_monitor(reader, watched)
     seen = await reader.observe(monitor.wants(None), None, _DEADLINE_S)
-    snapshot = monitor.fold(None, seen, Now(time.time()))
+    snapshot = await asyncio.to_thread(monitor.fold, None, seen, Now(time.time()))
     if processes and snapshot.body.run is not None:
         seen = await reader.observe(monitor.wants(snapshot), seen.cursor, _DEADLINE_S)
-        snapshot = monitor.fold(snapshot, seen, Now(time.time()))
+        snapshot = await asyncio.to_thread(monitor.fold, snapshot, seen, Now(time.time()))
     run = snapshot.body.run
     if run is None or run.plan is None:
         raise InputError(f"{watched.run_dir}: {snapshot.error or PLAN + ' cannot be used'}")
@@ -65,7 +66,8 @@ async def make_monitor(reader: HostReader, watched: Watched) -> CalibrationMonit
         raise InputError(f"{path}: {error}") from error
     if watched.model not in (None, plan.model):
         raise InputError(f"{watched.run_dir} is a run of model {plan.model}, not of {watched.model}")
-    return CalibrationMonitor(watched.run_dir, watched.manifest(plan.model), watched.reference())
+    manifest = await asyncio.to_thread(watched.manifest, plan.model)
+    return CalibrationMonitor(watched.run_dir, manifest, watched.reference())
 
 
 def status_document(found: Look, run_dir: str) -> dict[str, Json]:

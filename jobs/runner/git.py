@@ -102,16 +102,19 @@ def head(repo: Path) -> str:
 
 def is_ignored(repo: Path, path: Path) -> bool:
     """True when git would not track `path` (absolute): it is ignored, or lies outside `repo`'s checkout."""
-    top = Path(
-        os.path.realpath(_git(repo, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n"))
-    )
     real = Path(os.path.realpath(path))
-    if real != top and top not in real.parents:
+    if (above := top(repo)) != real and above not in real.parents:
         return True
     answer = _run(repo, "check-ignore", "--quiet", "--", str(real / "plan.json"))
     if answer.returncode not in (0, 1):
         raise _refused(repo, "check-ignore", answer)
     return answer.returncode == 0
+
+
+def top(repo: Path) -> Path:
+    """The top of the checkout that `repo` lies in, links resolved."""
+    said = _git(repo, "rev-parse", "--show-toplevel").decode("utf-8", "surrogateescape").rstrip("\n")
+    return Path(os.path.realpath(said))
 
 
 def changed_files(repo: Path, old: str, new: str) -> tuple[str, ...]:
@@ -123,6 +126,8 @@ def changed_files(repo: Path, old: str, new: str) -> tuple[str, ...]:
     for sha in (old, new):
         if not _SHA.match(sha):
             raise InputError(f"{sha!r} is not a full commit id")
+        if _run(repo, "cat-file", "-e", f"{sha}^{{commit}}").returncode != 0:
+            raise InputError(f"commit {sha} is not in {repo}; fetch it, or name the repository that has it with --repo")
     return _names(_git(repo, "diff", "--no-ext-diff", "--no-renames", "--name-only", "-z", old, new, "--", "."))
 
 

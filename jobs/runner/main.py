@@ -10,6 +10,7 @@ from pathlib import Path
 from gates.systems import SYSTEMS
 from hosts.errors import GatewatchError
 from jobs.runner.shim import exec_command
+from jobs.runner.voice import tell
 
 
 def main(argv: Sequence[str]) -> int:
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
             code: int = module.run_command(Path(rest[1]), rest[2])
             return code
     except GatewatchError as error:
-        print(f"gatewatch runner: {error}", file=sys.stderr, flush=True)
+        tell(f"gatewatch runner: {error}")
         return error.code
     print("gatewatch runner: expected `run SYSTEM RUN_DIR NONCE` or `exec`", file=sys.stderr)
     return 2

@@ -8,10 +8,10 @@ gone. Signals to end are for pytest; the shim stays to report.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from hosts.host import Json
 from hosts.local import strictjson
 from hosts.local.files import utc_now, write_atomic
 from hosts.local.procs import proc_ref_json, ref_of, self_ref
+from jobs.runner.voice import tell
 
 _REPORT_TRIES = 60
 
@@ -62,13 +63,14 @@ def exec_command(stdin: bytes) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # A handler and not SIG_IGN, because an ignored signal would stay ignored in pytest.
         signal.signal(number, _stay)
-    if spec.cpus:
-        os.sched_setaffinity(0, spec.cpus)
     environment = dict(os.environ)
     environment[spec.mark] = spec.token
-    log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     started_at, began = utc_now(), time.monotonic()
+    log = -1
     try:
+        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        if spec.cpus:
+            os.sched_setaffinity(0, spec.cpus)
         process = subprocess.Popen(
             spec.argv,
             cwd=spec.cwd,
@@ -80,12 +82,16 @@ def exec_command(stdin: bytes) -> int:
             pass_fds=spec.keep_fds,
         )
     except OSError as error:
-        os.write(log, f"gatewatch: cannot start {spec.argv[0]}: {error.strerror}\n".encode())
+        said = f"gatewatch: cannot start {spec.argv[0]}: {error.strerror}"
+        tell(said)
+        with contextlib.suppress(OSError):
+            os.write(log, f"{said}\n".encode())
         failed: dict[str, Json] = {"token": spec.token, "rc": 127, "started_at": started_at, "ended_at": utc_now()}
         _report(spec, {**failed, "duration_s": 0.0})
         return 0
     finally:
-        os.close(log)
+        if log >= 0:
+            os.close(log)
     pytest_ref = ref_of(process.pid)
     about: dict[str, Json] = {
         "token": spec.token,
@@ -112,7 +118,7 @@ def _try_write(path: Path, body: dict[str, Json]) -> bool:
     try:
         write_atomic(path, strictjson.dumps(body))
     except GatewatchError as error:
-        print(f"gatewatch shim: {error}", file=sys.stderr)
+        tell(f"gatewatch shim: {error}")
         return False
     return True
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gates.journal import Event, Journal, decode_journal, encode_event
@@ -24,7 +24,6 @@ EVENTS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(EVENTS, max_size=5))
 def test_what_was_written_is_read(events: list[Event]) -> None:
     data = b"".join(map(encode_event, events))
@@ -32,7 +31,6 @@ def test_what_was_written_is_read(events: list[Event]) -> None:
     assert data.count(b"\n") == len(events)
 
 
-@settings(deadline=None)
 @given(st.lists(EVENTS, min_size=1, max_size=4), st.data())
 def test_every_prefix_loads(events: list[Event], data: st.DataObject) -> None:
     lines = [encode_event(event) for event in events]
@@ -45,7 +43,6 @@ def test_every_prefix_loads(events: list[Event], data: st.DataObject) -> None:
     assert journal.torn is (cut > 0 and whole[cut - 1] != 10)
 
 
-@settings(deadline=None)
 @given(st.lists(EVENTS, min_size=1, max_size=3), st.binary(max_size=30))
 def test_a_torn_line_is_closed_by_the_next_writer_and_told(events: list[Event], torn: bytes) -> None:
     lines = [encode_event(event) for event in events]

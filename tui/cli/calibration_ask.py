@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import replace
 
@@ -33,9 +34,16 @@ def ask_missing(options: RunOptions, checkout: Checkout) -> RunOptions:
     if not missing:
         return options
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InputError(
-            f"{', '.join(missing)} missing, and there is no terminal to ask on (--stages ALL --repeats 5 is usual)"
-        )
+        usual = [
+            f"{name} {words}"
+            for name, words in (
+                ("--model", " or ".join(models)),
+                ("--stages", "ALL"),
+                ("--repeats", str(DEFAULT_REPEATS)),
+            )
+            if name in missing
+        ]
+        raise InputError(f"{', '.join(missing)} missing, and there is no terminal to ask on; try {' '.join(usual)}")
     model = options.model or (
         models[0] if len(models) == 1 else _ask(f"model ({', '.join(models)})", models[0] if models else "")
     )
@@ -56,7 +64,12 @@ def ask_missing(options: RunOptions, checkout: Checkout) -> RunOptions:
 
 def _ask(question: str, default: str) -> str:
     console.milestone(f"{question} [{default}]:")
-    answer = sys.stdin.readline()
+    # The event loop's own handler waits for an await, which a person at this prompt would wait for in vain.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)
     if not answer:
         raise InputError("no answer; nothing was started")
     return answer.strip() or default

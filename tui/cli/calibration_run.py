@@ -46,7 +46,12 @@ class Stop:
     """Asks the runner of a run to end; what is incomplete is left to --resume."""
 
     def add(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--run-dir", metavar="DIR", help="the run: a path, a name below .tune-runs/, or HOST:/path")
+        parser.add_argument(
+            "--run-dir",
+            metavar="DIR",
+            required=True,
+            help="the run: a path, a name below .tune-runs/, or HOST:/path",
+        )
         add_root(parser)
         add_repo(parser)
         add_model(parser)

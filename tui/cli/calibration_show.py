@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import time
 
 from gates.calibration.audit import Audit, audit_lines
@@ -105,8 +106,8 @@ def status_lines(found: Look, run_dir: str) -> list[str]:
 
 
 async def _look(args: argparse.Namespace, processes: bool) -> tuple[Watched, Look]:
-    watched = find_run(args.run_dir, args.root, args.repo, args.host, args.model)
-    reader = open_reader(watched.profile if not watched.local else None)
+    watched = await asyncio.to_thread(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
+    reader = await asyncio.to_thread(open_reader, watched.profile if not watched.local else None)
     try:
         return watched, await look(reader, watched, processes)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from gates.calibration.audit import audit_lines
 from gates.calibration.layout import RUN_LOG
 from hosts.errors import InputError, RefusedError
 from hosts.host import HostActor
-from hosts.target import parse_target
+from hosts.target import Target, parse_target
 from jobs.calibration.control import Started, check, start, stop
 from jobs.calibration.example import set_up_example
 from jobs.calibration.locate import Watched, find_run
@@ -31,9 +32,9 @@ from tui.exits import ExitCode
 async def run_calibration(args: argparse.Namespace) -> int:
     """Start a calibration, and watch it unless it is to be left alone at once."""
     near = Path(args.output_dir) if args.resume and args.output_dir else None
-    site = find_site(args.root, args.repo, args.host, near)
+    site = await asyncio.to_thread(find_site, args.root, args.repo, args.host, near)
     options = _options(args, site)
-    actor = open_actor(site.profile, args.read_only)
+    actor = await asyncio.to_thread(open_actor, site.profile, args.read_only)
     try:
         request = await make_request(site, options, actor, os.environ)
         for warning in request.warnings:
@@ -49,10 +50,10 @@ async def run_calibration(args: argparse.Namespace) -> int:
         )
         seen = await size_of(actor, f"{request.run_dir}/{RUN_LOG}")
         started = await start(actor, request)
-        if args.detach:
-            _say_started(args, started, request.model)
-            return ExitCode.OK
         watched = Watched(started.run_dir, site.profile, site.local, site.checkout, request.model)
+        if args.detach:
+            _say_started(args, started, watched)
+            return ExitCode.OK
         return await watch_run(args.json, actor, watched, seen)
     finally:
         await actor.close()
@@ -65,9 +66,9 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
         seen: Bytes of run.log that were there before and are not shown again.
     """
     monitor = await make_monitor(actor, watched)
-    left, _ = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
+    left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
     if left is Left.LEAVE:
-        console.milestone(f"the run goes on; look at it with: gatewatch calibrate status --run-dir {watched.run_dir}")
+        console.milestone(f"the run goes on; look at it with: {_look_again(watched)}")
         return ExitCode.INTERRUPTED
     if left is Left.END:
         try:
@@ -77,8 +78,12 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
         else:
             console.milestone("ending it …")
             seen = await size_of(actor, f"{watched.run_dir}/{RUN_LOG}")
-            await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
-        console.milestone(f"ended; continue with: gatewatch calibrate run --resume --output-dir {watched.run_dir}")
+            left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
+            if left is not Left.OVER:
+                console.milestone(f"it is still ending; look at it with: {_look_again(watched)}")
+                return ExitCode.INTERRUPTED
+        offers = last.offers if last is not None else ()
+        console.milestone("; ".join(["ended", *(f"continue with: {offer.change}" for offer in offers)]))
         return ExitCode.INTERRUPTED
     found = await look(actor, watched)
     result = found.snapshot.body.audit
@@ -115,8 +120,9 @@ async def stop_calibration(args: argparse.Namespace) -> int:
     """Ask a run's runner to end."""
     if args.read_only:
         raise InputError("read-only: this would stop a run; leave --read-only out")
-    watched = find_run(args.run_dir, args.root, args.repo, args.host, args.model)
-    actor = open_actor(watched.profile if not watched.local else None, args.read_only)
+    watched = await asyncio.to_thread(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
+    profile = watched.profile if not watched.local else None
+    actor = await asyncio.to_thread(open_actor, profile, args.read_only)
     try:
         await stop(actor, watched.run_dir)
     finally:
@@ -150,9 +156,15 @@ def _options(args: argparse.Namespace, site: Site) -> RunOptions:
     return options if args.resume else ask_missing(options, site.checkout)
 
 
-def _say_started(args: argparse.Namespace, started: Started, model: str) -> None:
+def _say_started(args: argparse.Namespace, started: Started, watched: Watched) -> None:
     if args.json:
-        document = {"run_dir": started.run_dir, "model": model, "git_sha": started.git_sha, "runner": started.holder}
-        console.print_json(document)
+        document = {"run_dir": started.run_dir, "model": watched.model, "git_sha": started.git_sha}
+        console.print_json({**document, "runner": started.holder})
         return
-    console.print_text(f"started; look at it with: gatewatch calibrate status --run-dir {started.run_dir}")
+    console.print_text(f"started; look at it with: {_look_again(watched)}")
+
+
+def _look_again(watched: Watched) -> str:
+    """The command that says how this run stands, to be pasted."""
+    far = watched.profile.name if watched.profile is not None and not watched.local else None
+    return shlex.join(["gatewatch", "calibrate", "status", "--run-dir", str(Target(far, watched.run_dir))])

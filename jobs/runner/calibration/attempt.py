@@ -19,7 +19,7 @@ from gates.calibration.outcome import LogScan
 from hosts.errors import GatewatchError, InputError
 from hosts.host import Json, ProcRef
 from hosts.local import strictjson
-from hosts.local.files import new_ulid, read_bytes_limited, write_atomic
+from hosts.local.files import ReadError, new_ulid, read_bytes_limited, write_atomic
 from hosts.local.leases import is_held, try_lease
 from hosts.local.procs import end_marked, proc_ref_from_json
 from jobs.runner.calibration.context import RunContext, StoppedError, monotonic
@@ -274,8 +274,12 @@ def _feed(log: Path, offset: int, scan: LogScan) -> int:
         fd = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return 0
+    except OSError as error:
+        raise ReadError.of(log, error) from None
     try:
         block = os.pread(fd, _LOG_BLOCK, offset)
+    except OSError as error:
+        raise ReadError.of(log, error) from None
     finally:
         os.close(fd)
     scan.feed(block)

@@ -19,7 +19,7 @@ def cold_paths(configured: Sequence[str] | None, environment: Mapping[str, str])
     OMNI_CI_HOME nothing is emptied.
 
     Raises:
-        InputError: A configured path leaves OMNI_CI_HOME, or is OMNI_CI_HOME itself.
+        InputError: A configured path leaves OMNI_CI_HOME, is OMNI_CI_HOME itself, or leads through a link.
     """
     home_text = environment.get("OMNI_CI_HOME")
     if not home_text:
@@ -27,14 +27,22 @@ def cold_paths(configured: Sequence[str] | None, environment: Mapping[str, str])
             raise InputError("cold_paths needs OMNI_CI_HOME: only folders below it are ever emptied")
         return ()
     home = Path(os.path.realpath(home_text))
-    chosen: list[Path] = []
-    for text in (DEFAULT_BELOW_HOME,) if configured is None else configured:
-        expanded = Path(home_text, text.replace("$OMNI_CI_HOME", home_text, 1))
-        real = Path(os.path.realpath(expanded))
-        if real == home or home not in real.parents:
-            raise InputError(f"cold_paths: {text!r} does not lie below OMNI_CI_HOME ({home})")
-        chosen.append(expanded)
-    return tuple(chosen)
+    return tuple(
+        _below(home, home_text, text) for text in ((DEFAULT_BELOW_HOME,) if configured is None else configured)
+    )
+
+
+def _below(home: Path, home_text: str, text: str) -> Path:
+    named = Path(home_text, text.replace("$OMNI_CI_HOME", home_text, 1))
+    if ".." in Path(text).parts:
+        raise InputError(f"cold_paths: {text!r} holds '..'; name the folder itself, below OMNI_CI_HOME")
+    base = next((base for base in (Path(home_text), home) if base in named.parents), None)
+    if base is None:
+        raise InputError(f"cold_paths: {text!r} does not lie below OMNI_CI_HOME ({home})")
+    folder = home / named.relative_to(base)
+    if Path(os.path.realpath(folder)) != folder:
+        raise InputError(f"cold_paths: {text!r} leads through a symbolic link, which is not followed ({folder})")
+    return folder
 
 
 def empty(folder: Path) -> int:

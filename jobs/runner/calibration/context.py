@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,14 +15,16 @@ from pathlib import Path
 from gates.calibration.records import Plan
 from gates.calibration.schema import Manifest
 from hosts.errors import GatewatchError
-from hosts.local.files import utc_now
+from hosts.local.files import ReadError, utc_now
 from hosts.local.locks import LockLostError, RunLock
 from jobs.runner.calibration.job import Job, UnitJob
 from jobs.runner.calibration.places import RepeatPlaces
 from jobs.runner.journal import JournalWriter, failed
 from jobs.runner.places import RunPlaces
+from jobs.runner.voice import tell
 
 BEAT_S = 5.0
+_STEP_S = 0.1
 _MILESTONES_LIMIT = 4000
 
 
@@ -45,18 +48,28 @@ class ExhaustedError(GatewatchError):
 
 @dataclass
 class Control:
-    """Asked from outside to end? Set by signals and by the heartbeat, read by every wait."""
+    """Asked from outside to end? Set by signals and by the heartbeat, read by every wait.
 
-    stop: threading.Event = field(default_factory=threading.Event)
+    A plain attribute and no threading.Event: a signal handler that sets one waits for ever when it has
+    interrupted the very thread that holds the event's lock.
+    """
+
+    asked: bool = False
     why: str = ""
     lost: bool = False
     children: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
     def ask(self, why: str) -> None:
         """Ask the loop to end at its next check; the first reason stands."""
-        if not self.stop.is_set():
+        if not self.asked:
             self.why = why
-            self.stop.set()
+            self.asked = True
+
+    def rest(self, seconds: float) -> None:
+        """Wait so long, or until asked to end."""
+        until = monotonic() + seconds
+        while not self.asked and (left := until - monotonic()) > 0:
+            time.sleep(min(_STEP_S, left))
 
     def install(self) -> None:
         """Let SIGTERM, SIGINT and SIGHUP ask."""
@@ -87,22 +100,25 @@ class RunContext:
         Raises:
             StoppedError: By a signal, by a stop file in the inbox, or because the lock was lost.
         """
-        if not self.control.stop.is_set():
+        if not self.control.asked:
             request = next(iter(sorted(self._inbox())), None)
             if request is not None:
                 self.control.ask("a person asked for it")
-        if self.control.stop.is_set():
+        if self.control.asked:
             raise StoppedError(f"stopped: {self.control.why}")
 
     def clear_inbox(self) -> None:
         """Drop requests that were meant for an earlier runner."""
         for request in self._inbox():
-            request.unlink(missing_ok=True)
+            try:
+                request.unlink(missing_ok=True)
+            except OSError as error:
+                raise failed(request, error) from error
 
     def pause(self, seconds: float) -> None:
         """Wait, unless the run is to end."""
         self.check()
-        self.control.stop.wait(seconds)
+        self.control.rest(seconds)
         self.check()
 
     def note(self, kind: str, data: Mapping[str, object], milestone: str = "") -> None:
@@ -120,6 +136,8 @@ class RunContext:
             return [path for path in self.places.inbox.iterdir() if path.suffix == ".json"]
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise ReadError.of(self.places.inbox, error) from error
 
 
 def append_milestone(places: RunPlaces, line: str) -> None:
@@ -130,9 +148,13 @@ def append_milestone(places: RunPlaces, line: str) -> None:
     """
     text = "".join(char if char.isprintable() else "?" for char in line)[:_MILESTONES_LIMIT]
     try:
-        fd = os.open(places.milestones, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        fd = os.open(places.milestones, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            os.write(fd, f"{utc_now()} {text}\n".encode())
+            size = os.fstat(fd).st_size
+            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"  # a full disk left half a line
+            data = b"\n" * torn + f"{utc_now()} {text}\n".encode()
+            if os.write(fd, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(fd)
     except OSError as error:
@@ -168,7 +190,7 @@ class Heartbeat:
                 return
             except GatewatchError as error:
                 # The disk may be full for a moment; the lock is still ours, and a foreign taker waits a minute.
-                print(f"{utc_now()} heartbeat: {error}", flush=True)
+                tell(f"{utc_now()} heartbeat: {error}")
 
 
 class LastWords:
@@ -194,7 +216,7 @@ class LastWords:
             os.pwrite(self._fd, body.ljust(self._SIZE), 0)
             os.fsync(self._fd)
         except OSError as error:
-            print(f"{utc_now()} could not leave last words: {error}", flush=True)
+            tell(f"{utc_now()} could not leave last words: {error}")
 
 
 def monotonic() -> float:

@@ -59,17 +59,26 @@ def usable(accelerators: Accelerators, rules: GpuRules) -> list[GpuDevice]:
     ]
 
 
-def choices(devices: Sequence[GpuDevice], need: int, rules: GpuRules) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """All (indices, CPUs) that would serve: whole cpuset groups where one has the right size, else the first GPUs."""
-    present = {device.index for device in devices}
-    found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-    for group, cpus in (rules.cpusets or {}).items():
-        indices = parse_numbers(group)
-        if len(indices) == need and set(indices) <= present:
-            found.append((indices, parse_numbers(cpus)))
-    if not found:
-        found.append((tuple(sorted(present))[:need], ()))
-    return [option for option in found if len(option[0]) == need]
+def choices(
+    offered: Sequence[GpuDevice], clear: Sequence[GpuDevice], need: int, rules: GpuRules
+) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """All (indices, CPUs) that would serve now.
+
+    Where configuration has cpuset groups of the right size, only one of these as a whole: GPUs from two groups
+    are another machine, so a group is waited for. Otherwise the first clear GPUs.
+
+    Args:
+        offered: The devices that configuration lets us use; a group with any other one does not count.
+        clear: Those of them that nobody uses.
+    """
+    allowed = {device.index for device in offered}
+    present = {device.index for device in clear}
+    groups = [(parse_numbers(gpus), parse_numbers(cpus)) for gpus, cpus in (rules.cpusets or {}).items()]
+    fitting = [(indices, cpus) for indices, cpus in groups if len(indices) == need and set(indices) <= allowed]
+    if fitting:
+        return [(indices, cpus) for indices, cpus in fitting if set(indices) <= present]
+    first = tuple(sorted(present))[:need]
+    return [(first, ())] if len(first) == need else []
 
 
 def acquire_gpus(
@@ -99,18 +108,26 @@ def acquire_gpus(
         seen = read()
         grant = _try_grant(seen, need, rules, holder)
         if isinstance(grant, GpuGrant):
-            wait(rules.settle_s, "")
-            again = {device.index: busy_reason(device, rules.limit_mib) for device in read().devices}
-            reason = next(
-                (again.get(index, f"GPU {index} is gone") for index in grant.indices if again.get(index, "")), None
-            )
-            if reason is None and all(index in again for index in grant.indices):
+            try:
+                wait(rules.settle_s, "")
+                reason = _unsettled(read(), grant, rules)
+            except BaseException:
+                grant.close()
+                raise
+            if reason is None:
                 return grant
             grant.close()
-            grant = reason or "a GPU disappeared"
+            grant = reason
         if clock() >= end:
             raise GpuWaitError(f"GPUs not clear after {rules.wait_s:.0f} s: {grant}")
         wait(poll_s, grant)
+
+
+def _unsettled(seen: Accelerators, grant: GpuGrant, rules: GpuRules) -> str | None:
+    """Why the granted GPUs are not clear after all, or None when they are."""
+    again = {device.index: busy_reason(device, rules.limit_mib) for device in seen.devices}
+    reasons = (again.get(index, f"GPU {index} is gone") for index in grant.indices)
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def _try_grant(seen: Accelerators, need: int, rules: GpuRules, holder: Mapping[str, Json]) -> GpuGrant | str:
@@ -128,7 +145,7 @@ def _try_grant(seen: Accelerators, need: int, rules: GpuRules, holder: Mapping[s
             reasons[device.index] = f"GPU {device.index} is leased by {holder_of(lease)}"
     clear = [device for device in devices if reasons[device.index] is None]
     refusal = "; ".join(reason for reason in reasons.values() if reason) or "no group of GPUs is clear as a whole"
-    for indices, cpus in choices(clear, need, rules):
+    for indices, cpus in choices(devices, clear, need, rules):
         leases = lease_gpus(directory, [names[index] for index in indices], holder)
         if not isinstance(leases, str):
             return GpuGrant(indices, _allowed(cpus), tuple(leases))

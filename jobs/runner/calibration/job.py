@@ -114,7 +114,6 @@ def parse_job(body: Json) -> Job:
     units = body.get("units")
     if not isinstance(units, list) or not units:
         raise InputError("job.units: expected a list with at least one unit")
-    gpu = body.get("gpu")
     return Job(
         repo=_text(body, "repo"),
         venv_python=_text(body, "venv_python"),
@@ -122,7 +121,7 @@ def parse_job(body: Json) -> Job:
         units=tuple(_unit(item, f"units[{index}]") for index, item in enumerate(units)),
         max_passes=int(_number(body, "max_passes", DEFAULT_MAX_PASSES)),
         max_attempts=int(_number(body, "max_attempts", MAX_ATTEMPTS)),
-        gpu=_gpu(gpu) if isinstance(gpu, dict) else GpuRules(),
+        gpu=_gpu(body.get("gpu", {})),
         cold_paths=None if body.get("cold_paths") is None else _list(body, "cold_paths"),
         startup_warn_s=_number(body, "startup_warn_s", 60.0),
         settings=_list(body, "settings"),
@@ -145,17 +144,24 @@ def _unit(body: Json, where: str) -> UnitJob:
     )
 
 
-def _gpu(body: dict[str, Json]) -> GpuRules:
-    include = body.get("include")
-    cpusets = body.get("cpusets")
+def _gpu(body: Json) -> GpuRules:
+    if not isinstance(body, dict):
+        raise InputError("job.gpu: expected an object")
     return GpuRules(
-        include=tuple(item for item in include if isinstance(item, int)) if isinstance(include, list) else None,
-        exclude=tuple(item for item in _items(body, "exclude") if isinstance(item, int)),
-        cpusets=_texts(body, "cpusets") if isinstance(cpusets, dict) else None,
+        include=None if body.get("include") is None else _numbers(body, "include"),
+        exclude=_numbers(body, "exclude"),
+        cpusets=None if body.get("cpusets") is None else _texts(body, "cpusets"),
         limit_mib=int(_number(body, "limit_mib", GPU_LIMIT_MIB)),
         wait_s=_number(body, "wait_s", GPU_WAIT_S),
         settle_s=_number(body, "settle_s", GPU_SETTLE_S),
     )
+
+
+def _numbers(body: Mapping[str, Json], key: str) -> tuple[int, ...]:
+    items = _items(body, key)
+    if not all(isinstance(item, int) and not isinstance(item, bool) for item in items):
+        raise InputError(f"job.{key}: expected a list of whole numbers")
+    return tuple(int(item) for item in items if isinstance(item, int))
 
 
 def _text(body: Mapping[str, Json], key: str) -> str:

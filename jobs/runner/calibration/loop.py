@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from gates.calibration.assemble import assemble
 from gates.calibration.outcome import Kind, LogScan, Outcome
@@ -37,7 +38,8 @@ from jobs.runner.places import RUN_MARK
 
 FIRST = Attempt("", 0, (), (), "")
 SUSPECTS = ("HOME", "OMNI_CI_HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "CUDA_HOME", "LD_PRELOAD")
-_WORDS = {Kind.OK: "PASS", Kind.THRESHOLD: "PASS", Kind.PARTIAL: "PARTIAL", Kind.INFRA: "ABORT"}
+_WORDS = {Kind.OK: "PASS", Kind.INFRA: "ABORT"}
+_KEPT = {Kind.THRESHOLD: ", a valid observation", Kind.PARTIAL: ", recorded and to be run again"}
 
 
 def run_all(context: RunContext) -> None:
@@ -165,7 +167,7 @@ def _conclude(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt,
             "reason": outcome.reason,
             "duration_s": ended.duration_s,
         },
-        f"{word} {_name(context, unit, repeat)}{lasted} {outcome.reason}".rstrip(),
+        f"{word} {_name(context, unit, repeat)}{lasted} {outcome.reason}".rstrip() + _KEPT.get(outcome.kind, ""),
     )
     return final, outcome
 
@@ -251,7 +253,7 @@ def _settle(context: RunContext, unit: UnitJob, attempt: Attempt) -> None:
 
 
 def _empty_cold_paths(context: RunContext, unit: UnitJob, environment: Mapping[str, str]) -> None:
-    for folder in cold.cold_paths(context.job.cold_paths, environment):
+    for folder in _cold_paths(context, unit, environment):
         try:
             removed = cold.empty(folder)
         except (OSError, InputError) as error:
@@ -263,10 +265,17 @@ def _empty_cold_paths(context: RunContext, unit: UnitJob, environment: Mapping[s
 def _say_cold_paths(context: RunContext) -> None:
     shown: dict[str, None] = {}
     for unit in context.job.units:
-        environment = {**os.environ, **context.job.overlay, **unit.env}
-        shown.update(dict.fromkeys(str(folder) for folder in cold.cold_paths(context.job.cold_paths, environment)))
+        environment = complete(os.environ, {**context.job.overlay, **unit.env}, None)
+        shown.update(dict.fromkeys(str(folder) for folder in _cold_paths(context, unit, environment)))
     if shown:
         context.say("emptied before every launch: " + ", ".join(shown))
+
+
+def _cold_paths(context: RunContext, unit: UnitJob, environment: Mapping[str, str]) -> tuple[Path, ...]:
+    try:
+        return cold.cold_paths(context.job.cold_paths, environment)
+    except InputError as error:
+        raise HaltError(f"{unit.key}: {error}") from error
 
 
 def _say_adopted(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> None:

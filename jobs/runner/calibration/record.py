@@ -6,7 +6,6 @@ aside skips what has been moved.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -174,8 +173,12 @@ def set_aside(context: RunContext, unit: UnitJob, repeat: int, why: str) -> None
 def clear_last_attempt(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> None:
     """Make room for the next launch of the same repeat: keep the log under its number, move the results aside."""
     places = context.repeat(unit, repeat)
-    with contextlib.suppress(FileNotFoundError):
+    try:
         places.log.rename(places.old_log(attempt.number))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise failed(places.old_log(attempt.number), error) from error
     target = context.places.discarded / f"{new_ulid()}_{unit.key}_run{repeat}_attempt{attempt.number}"
     for path in (places.basetemp, places.started, places.rc):
         _move(context, path, target)

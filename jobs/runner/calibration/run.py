@@ -12,7 +12,7 @@ from gates.calibration.schema import SchemaError, parse_manifest
 from hosts.errors import GatewatchError, InputError
 from hosts.local import strictjson
 from hosts.local.files import read_bytes_limited, utc_now
-from hosts.local.locks import acquire
+from hosts.local.locks import RunLock, acquire
 from hosts.local.procs import self_ref
 from jobs.runner.calibration.context import (
     Control,
@@ -28,6 +28,7 @@ from jobs.runner.calibration.job import read_job
 from jobs.runner.calibration.loop import run_all
 from jobs.runner.journal import JournalWriter, read_journal
 from jobs.runner.places import RunPlaces
+from jobs.runner.voice import tell
 
 _LIMIT = 64 << 20
 
@@ -51,7 +52,14 @@ def run_command(run_dir: Path, nonce: str) -> int:
     finally:
         heartbeat.stop()
         if not control.lost:
-            lock.release()
+            _give_up(lock)
+
+
+def _give_up(lock: RunLock) -> None:
+    try:
+        lock.release()
+    except GatewatchError as error:  # a dead holder's lock is no obstacle, and the reason of the end is another one
+        _tell(str(error))
 
 
 def _run(places: RunPlaces, control: Control, words: LastWords) -> int:
@@ -64,7 +72,8 @@ def _run(places: RunPlaces, control: Control, words: LastWords) -> int:
         run_all(context)
         context.note("run.ended", {}, "END every repeat of every stage has been observed")
     except StoppedError as error:
-        words.say(str(error))
+        if not control.lost:
+            words.say(str(error))
         return _halt(control, journal, places, "stopped", error)
     except HaltError as error:
         words.say(str(error))
@@ -74,11 +83,11 @@ def _run(places: RunPlaces, control: Control, words: LastWords) -> int:
         return _halt(control, journal, places, "exhausted", error)
     except GatewatchError as error:
         words.say(str(error))
-        print(f"{utc_now()} gatewatch runner: {error}", file=sys.stderr, flush=True)
+        _tell(str(error))
         return error.code
     except Exception as error:  # noqa: BLE001 - a process without a terminal must leave a word
         words.say(f"internal error: {type(error).__name__}: {error}")
-        traceback.print_exc()
+        tell(traceback.format_exc())
         return 2
     finally:
         if journal is not None:
@@ -88,14 +97,18 @@ def _run(places: RunPlaces, control: Control, words: LastWords) -> int:
 
 
 def _halt(control: Control, journal: JournalWriter | None, places: RunPlaces, why: str, error: GatewatchError) -> int:
-    print(f"{utc_now()} gatewatch runner: {why}: {error}", file=sys.stderr, flush=True)
+    _tell(f"{why}: {error}")
     if journal is not None and not control.lost:
         try:
             journal.append("run.halted", {"why": why, "detail": str(error)})
             append_milestone(places, f"{'HALT' if why == 'halt' else 'ABORT'} {error}")
         except GatewatchError as second:
-            print(f"{utc_now()} gatewatch runner: {second}", file=sys.stderr, flush=True)
+            _tell(str(second))
     return error.code
+
+
+def _tell(line: str) -> None:
+    tell(f"{utc_now()} gatewatch runner: {line}")
 
 
 def _context(places: RunPlaces, control: Control) -> RunContext:

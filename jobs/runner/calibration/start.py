@@ -28,6 +28,7 @@ from hosts.local.files import new_ulid, read_bytes_limited, utc_now, write_atomi
 from hosts.local.locks import read_holder
 from hosts.local.procs import is_alive, proc_ref_json
 from jobs.runner import git
+from jobs.runner.calibration.cold import cold_paths
 from jobs.runner.calibration.environ import complete
 from jobs.runner.calibration.gpus import usable
 from jobs.runner.calibration.job import Job, parse_job
@@ -121,15 +122,24 @@ def _checked(payload: Json) -> Checked:
     repo = Path(request.job.repo)
     code = git.provenance(repo, request.job.settings)
     if not git.is_ignored(repo, places.root):
-        folder = os.path.relpath(os.path.realpath(places.root.parent), os.path.realpath(repo))
-        raise InputError(f"git would track {places.root}; add the line `/{folder}/` to {repo / '.gitignore'}")
+        raise InputError(_tracked(repo, places.root))
     accelerators = read_accelerators()
     _check_gpus(request.job, accelerators)
+    for unit in request.job.units:
+        cold_paths(request.job.cold_paths, complete(os.environ, {**request.job.overlay, **unit.env}, None))
     environment = complete(os.environ, request.job.overlay, None)
     now = fingerprint(request.job.venv_python, environment, accelerators, request.pins)
     plan = _resumed(request, places, manifest, code, now) if request.resume else _fresh(request, code)
     plan["stages_yaml_sha256"] = hashlib.sha256(_manifest_bytes(request.manifest)).hexdigest()
     return Checked(request, places, code, now, plan)
+
+
+def _tracked(repo: Path, run_dir: Path) -> str:
+    top, real = git.top(repo), Path(os.path.realpath(run_dir))
+    if real == top:
+        return f"{run_dir} is the repository itself; a run directory lies in a folder that git ignores"
+    folder = (real if real.parent == top else real.parent).relative_to(top).as_posix()
+    return f"git would track {run_dir}; add the line `/{folder}/` to {top / '.gitignore'}"
 
 
 def _stale(checked: Checked) -> tuple[str, ...]:
@@ -168,6 +178,10 @@ def _check_gpus(job: Job, accelerators: Accelerators) -> None:
 def _check_place(request: StartRequest, places: RunPlaces) -> None:
     if places.root.exists() and not places.root.is_dir():
         raise InputError(f"{places.root} is a file; a run directory is a folder")
+    above = next(folder for folder in (places.root, *places.root.parents) if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        why = "cannot be written" if above.is_dir() else "is a file"
+        raise InputError(f"{places.root} cannot be a run directory: {above} {why}")
     has_plan = (places.root / PLAN).exists()
     if request.resume and not has_plan:
         raise InputError(f"{places.root} holds no {PLAN}, so there is nothing to resume there")

@@ -29,8 +29,8 @@ def counts_data() -> dict[str, Json]:
     }
 
 
-def stage_data(metrics: Sequence[str] = ("accuracy",), expected: int | None = 50, **more: Json) -> dict[str, Json]:
-    """One stage of a manifest; None in `more` takes a key away."""
+def stage_data(**more: Json) -> dict[str, Json]:
+    """One stage of a manifest; None in `more` takes a key away, `metrics` may be a list of keys."""
     body: dict[str, Json] = {
         "test": "tests/test_model/test_mmmu_ci.py",
         "title": "MMMU",
@@ -39,11 +39,14 @@ def stage_data(metrics: Sequence[str] = ("accuracy",), expected: int | None = 50
         "context_vars": ["CONCURRENCY"],
         "test_file_sha256": "0" * 64,
         "last_discovered_at": "2026-05-22T16:52:36Z",
-        "expected_samples": expected,
+        "expected_samples": 50,
         "sample_counts": counts_data(),
-        "metrics": {key: metric_data(path=f"summary.{key}") for key in metrics},
+        "metrics": ["accuracy"],
         **more,
     }
+    metrics = body["metrics"]
+    if isinstance(metrics, list):
+        body["metrics"] = {str(key): metric_data(path=f"summary.{key}") for key in metrics}
     return {key: value for key, value in body.items() if value is not None}
 
 

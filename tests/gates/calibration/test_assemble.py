@@ -3,7 +3,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gates.calibration.assemble import assemble
@@ -45,7 +45,10 @@ def test_an_old_run_is_judged_by_the_checkout() -> None:
 
 
 def test_the_frozen_manifest_wins() -> None:
-    documents: dict[str, Document] = {"plan.json": plan_data(["a"]), "stages.yaml": {"a": stage_data(expected=20)}}
+    documents: dict[str, Document] = {
+        "plan.json": plan_data(["a"]),
+        "stages.yaml": {"a": stage_data(expected_samples=20)},
+    }
     run = assemble(documents, MANIFEST)
     assert run.manifest_from == "frozen"
     assert run.manifest is not None
@@ -150,7 +153,6 @@ PATHS = (
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(PATHS, JSON | st.builds(Broken, st.text()), max_size=5), st.integers())
 def test_the_order_of_documents_changes_nothing(documents: dict[str, Document], seed: int) -> None:
     items = list(documents.items())

@@ -109,10 +109,9 @@ def test_an_environment_is_itself() -> None:
     "key", [*("hostname", "image", "gpu_model", "gpu_count", "driver", "cuda", "python"), "pins", "cache_paths"]
 )
 def test_every_part_of_a_fingerprint_counts(key: str) -> None:
-    for other in (
-        {**FINGERPRINT, key: None},
-        {**FINGERPRINT, key: {"torch": "1"} if key in ("pins", "cache_paths") else "x"},
-    ):
+    other_value: Json = {"torch": "1"} if key in ("pins", "cache_paths") else "x"
+    others: list[dict[str, Json]] = [{**FINGERPRINT, key: None}, {**FINGERPRINT, key: other_value}]
+    for other in others:
         for differences in (same_environment(FINGERPRINT, other), same_environment(other, FINGERPRINT)):
             assert differences
             assert all(line.startswith(key) for line in differences)
@@ -124,7 +123,7 @@ def test_a_missing_fingerprint_is_another_one() -> None:
 
 
 def test_differences_are_told_in_words() -> None:
-    other = {**FINGERPRINT, "gpu_count": 4, "pins": {"torch": "2.9.2"}}
+    other: Json = {**FINGERPRINT, "gpu_count": 4, "pins": {"torch": "2.9.2"}}
     assert same_environment(FINGERPRINT, other) == [
         "gpu_count: 2 became 4",
         "pins.flashinfer_python: 0.5.2 became unknown",

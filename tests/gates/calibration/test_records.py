@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gates.calibration.records import MAX_REPEATS, RecordError, parse_plan, parse_record
@@ -122,7 +122,6 @@ def test_a_record_that_decides_wrongly_names_the_key(change: dict[str, Json], sa
     assert len(str(caught.value)) < 200
 
 
-@settings(deadline=None)
 @given(JSON, st.sampled_from(sorted({*record_data(), *plan_data(["a"]), "destructive", "attempt_history"})), JSON)
 def test_whatever_it_holds_it_is_read_or_refused(document: Json, key: str, inside: Json) -> None:
     for candidate in (document, {**record_data(), key: inside}, {**plan_data(["a"]), key: inside}):

@@ -109,10 +109,10 @@ NAMES = st.sampled_from(["a", "b", "a_b", "b_a"])
 def manifests(draw: st.DrawFn) -> Manifest:
     stages: dict[str, Json] = {}
     for _ in range(draw(st.integers(1, 8))):
-        parts = {name: draw(st.none() | NAMES) for name in ("calibration_preset", "variant")}
+        parts: dict[str, str | None] = {name: draw(st.none() | NAMES) for name in ("calibration_preset", "variant")}
         group = draw(NAMES)
         key = "_".join([draw(NAMES), *(part for part in parts.values() if part), group])
-        stages[key] = stage_data(group=group, **parts)
+        stages[key] = stage_data(group=group, **dict(parts))
     return parse_manifest(stages)
 
 
