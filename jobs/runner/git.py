@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +17,20 @@ _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _TIMEOUT_S = 120.0
 _DIFF_LIMIT = 64 << 20
 _SAFE = (
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "protocol.ext.allow=never",
-    "-c",
-    "diff.external=",
-    "--no-pager",
+    ("core.hooksPath", os.devnull),
+    ("core.fsmonitor", "false"),
+    ("core.quotePath", "true"),
+    ("diff.external", ""),
+    ("diff.suppressBlankEmpty", "false"),
 )
+# The same text whatever a person has configured: its hash says later whether the working tree is still the same.
+_DIFF = (
+    *("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--relative", f"-O{os.devnull}"),
+    *("--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--inter-hunk-context=0", "--diff-algorithm=myers"),
+    *("--indent-heuristic", "--full-index", "--submodule=short", "--ignore-submodules=dirty"),
+)
+# What `git lfs install` writes. Without it every file that it keeps would count as changed.
+_LFS = {"clean": "git-lfs clean -- %f", "process": "git-lfs filter-process", "required": "true"}
 
 
 @dataclass(frozen=True)
@@ -56,29 +61,26 @@ class Provenance:
 
 
 def provenance(repo: Path, without: Sequence[str] = ()) -> Provenance:
-    """HEAD, branch and local changes of `repo`.
+    """HEAD, branch and local changes of `repo`, and the local changes of the submodules in it.
 
     Args:
-        without: Folders (relative to `repo`) whose changes do not count: our own configuration.
+        without: Files and folders (relative to `repo`) whose changes do not count: our own configuration.
 
     Raises:
         InputError: `repo` is no git checkout, has no commit, or git is not there.
     """
     sha = head(repo)
     branch = _git(repo, "symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1)).decode("utf-8", "replace").strip()
-    diff = _git(repo, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", ".")
-    if without:
-        # Only what is measured counts, so the same diff is taken again file by file without our own folders.
-        names = _names(_git(repo, "diff", "--no-ext-diff", "--name-only", "-z", "HEAD", "--", "."))
-        measured = [f":(literal){name}" for name in names if not below(name, without)]
-        diff = (
-            _git(repo, "diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", *measured)
-            if measured
-            else b""
-        )
+    measured = [".", *(f":(exclude,literal){name}" for name in without)]
+    diff = _git(repo, *_DIFF, "--binary", "HEAD", "--", *measured)
     others = _names(_git(repo, "ls-files", "--others", "--exclude-standard", "-z"))
-    untracked = tuple(name for name in others if not below(name, without))
-    return Provenance(sha, branch or None, diff, untracked)
+    untracked = [name for name in others if not below(name, without)]
+    for path in _submodules(repo):
+        inner = provenance(repo / path, [name[len(path) + 1 :] for name in without if below(name, [path])])
+        if inner.diff:
+            diff += b"Submodule " + os.fsencode(path) + b" contains modified content\n" + inner.diff
+        untracked.extend(f"{path}/{name}" for name in inner.untracked)
+    return Provenance(sha, branch or None, diff, tuple(untracked))
 
 
 def head(repo: Path) -> str:
@@ -118,7 +120,7 @@ def top(repo: Path) -> Path:
 
 
 def changed_files(repo: Path, old: str, new: str) -> tuple[str, ...]:
-    """Paths that differ between two commits.
+    """Paths (relative to `repo`) that differ between two commits.
 
     Raises:
         InputError: A name is not a full commit id, or a commit is not there.
@@ -128,11 +130,11 @@ def changed_files(repo: Path, old: str, new: str) -> tuple[str, ...]:
             raise InputError(f"{sha!r} is not a full commit id")
         if _run(repo, "cat-file", "-e", f"{sha}^{{commit}}").returncode != 0:
             raise InputError(f"commit {sha} is not in {repo}; fetch it, or name the repository that has it with --repo")
-    return _names(_git(repo, "diff", "--no-ext-diff", "--no-renames", "--name-only", "-z", old, new, "--", "."))
+    return _names(_git(repo, *_DIFF, "--name-only", "-z", old, new, "--", "."))
 
 
 def file_at(repo: Path, sha: str, path: str) -> bytes | None:
-    """A file's content in a commit, or None when it is not in it."""
+    """The content of a file (relative to `repo`) in a commit, or None when it is not in it."""
     if not _SHA.match(sha):
         raise InputError(f"{sha!r} is not a full commit id")
     answer = _run(repo, "cat-file", "blob", f"{sha}:./{path}")
@@ -142,6 +144,37 @@ def file_at(repo: Path, sha: str, path: str) -> bytes | None:
 def below(name: str, folders: Sequence[str]) -> bool:
     """True when the path `name` lies in one of `folders`."""
     return any(name == folder or name.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _submodules(repo: Path) -> list[str]:
+    """Submodules that are checked out. Git would run what their own configuration says, so we ask each ourselves."""
+    entries = _names(_git(repo, "ls-files", "--stage", "-z"))
+    paths = dict.fromkeys(entry.partition("\t")[2] for entry in entries if entry.startswith("160000 "))
+    return [path for path in paths if os.path.lexists(repo / path / ".git")]
+
+
+def _settings(repo: Path) -> list[tuple[str, str]]:
+    """What is set for every command: nothing may run a program that the repository names."""
+    said = _start(repo, _SAFE, "config", "--null", "--get-regexp", r"^(filter|lfs\.extension)\.")
+    if said.returncode not in (0, 1):
+        raise _refused(repo, "config", said)
+    drivers: dict[str, list[tuple[str, str]]] = {}
+    extended = False
+    for entry in said.stdout.decode("utf-8", "surrogateescape").split("\0"):
+        key, _, value = entry.partition("\n")
+        section, _, rest = key.partition(".")
+        extended = extended or section == "lfs"
+        if section == "filter":
+            name, _, variable = rest.rpartition(".")
+            drivers.setdefault(name, []).append((variable, value))
+    off: list[tuple[str, str]] = []
+    for name, values in drivers.items():
+        usual = name == "lfs" and not extended and shutil.which("git-lfs") is not None
+        if usual and all(variable == "smudge" or _LFS.get(variable) == value for variable, value in values):
+            continue
+        off.extend((f"filter.{name}.{variable}", "") for variable in ("clean", "smudge", "process"))
+        off.append((f"filter.{name}.required", "false"))
+    return [*_SAFE, *off]
 
 
 def _names(data: bytes) -> tuple[str, ...]:
@@ -163,11 +196,15 @@ def _refused(repo: Path, command: str, answer: subprocess.CompletedProcess[bytes
 
 
 def _run(repo: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return _start(repo, _settings(repo), *arguments)
+
+
+def _start(repo: Path, settings: Sequence[tuple[str, str]], *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
-            ["git", *_SAFE, *arguments],
+            ["git", "--no-pager", *arguments],
             cwd=repo,
-            env=_environment(os.environ),
+            env=_environment(os.environ, settings),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIMEOUT_S,
@@ -178,16 +215,27 @@ def _run(repo: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         raise InputError(missing) from error
     except NotADirectoryError as error:
         raise InputError(f"{repo} is not a folder") from error
+    except OSError as error:
+        raise InputError(f"git cannot be run in {repo}: {error.strerror or error}") from error
     except subprocess.TimeoutExpired as error:
         raise InputError(f"git {arguments[0]} in {repo} did not answer within {_TIMEOUT_S:.0f} s") from error
 
 
-def _environment(shell: Mapping[str, str]) -> dict[str, str]:
+def _environment(shell: Mapping[str, str], settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The environment of git: nothing of the caller's own GIT_ variables, and no way to fetch anything.
+
+    Settings go here and not to `-c`, which takes a name up to its first "=" only.
+    """
     kept = {name: value for name, value in shell.items() if not name.startswith("GIT_")}
+    for number, (name, value) in enumerate(settings):
+        kept[f"GIT_CONFIG_KEY_{number}"], kept[f"GIT_CONFIG_VALUE_{number}"] = name, value
     return {
         **kept,
+        "GIT_CONFIG_COUNT": str(len(settings)),
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_ALLOW_PROTOCOL": "https:ssh",
+        # A partial clone would fetch what it lacks, and a transport runs what the repository's configuration names.
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_NO_LAZY_FETCH": "1",
         "LC_ALL": "C",
     }

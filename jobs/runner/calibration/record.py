@@ -87,8 +87,7 @@ def judge(
             documents[name] = document
     found = {stage.key: extract(stage, documents) for stage in stages}
     expected = {stage.key: stage.expected_samples for stage in stages}
-    how = "exited" if ended.how == "crashed" else ended.how
-    return judge_attempt(ended.rc, how, ended.scan.facts, found, expected), found
+    return judge_attempt(ended.rc, ended.how, ended.scan.facts, found, expected), found
 
 
 def record(
