@@ -247,7 +247,9 @@ def _offers(run_dir: str, body: Calibration, state: State, host: str, liveness: 
     if not (state is State.DEAD or stopped):
         return ()
     known = body.run.plan.raw
-    words = [word for name in ("root", "host") if isinstance(said := known.get(name), str) for word in (f"--{name}", said)]
+    words = [
+        word for name in ("root", "host") if isinstance(said := known.get(name), str) for word in (f"--{name}", said)
+    ]
     change = shlex.join(["gatewatch", "calibrate", "run", *words, "--resume", "--output-dir", run_dir])
     return (Offer(run_dir, "resume", liveness.digest(), change, host, danger=False),)
 

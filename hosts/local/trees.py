@@ -20,6 +20,7 @@ MAX_FILES = 100_000
 _RACY_NS = 100_000_000
 _RACY_SECONDS_NS = 2_100_000_000
 _FEW = 8
+LEFT = "left for the next look: too much changed at once"
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class _Scan:
         elif status.st_size <= self.want.limit:
             if status.st_size > self.budget.left:
                 self.found[relative] = None
-                self.files[relative] = _seen(relative, status, None, "left for the next look: too much changed at once")
+                self.files[relative] = _seen(relative, status, None, LEFT)
                 return
             try:
                 data, status, settled = read_whole(path, self.want.limit)

@@ -44,7 +44,9 @@ class Site:
         files = [self.checkout.config_path(model), self.checkout.manifest_path(model)]
         if self.profile_path is not None:
             files.append(self.profile_path)
-        return tuple(path.relative_to(top).as_posix() for path in files if top in path.parents)
+        bases = (Path(self.repo), top)
+        found = ((path, next((base for base in bases if base in path.parents), None)) for path in files)
+        return tuple(path.relative_to(base).as_posix() for path, base in found if base is not None)
 
 
 def find_site(

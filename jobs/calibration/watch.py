@@ -12,6 +12,7 @@ from gates.calibration.records import RecordError, parse_plan
 from hosts.errors import InputError
 from hosts.host import HostReader, Json
 from hosts.local import strictjson
+from hosts.local.trees import LEFT
 from jobs.calibration.locate import Watched
 from monitors.calibration import Calibration, CalibrationMonitor
 from monitors.snapshot import Now, Snapshot
@@ -42,6 +43,9 @@ async def look(reader: HostReader, watched: Watched, processes: bool = True) -> 
     monitor = await make_monitor(reader, watched)
     seen = await reader.observe(monitor.wants(None), None, _DEADLINE_S)
     snapshot = await asyncio.to_thread(monitor.fold, None, seen, Now(time.time()))
+    while any(file.error == LEFT for tree in seen.trees for file in tree.files.values()):
+        seen = await reader.observe(monitor.wants(None), seen.cursor, _DEADLINE_S)
+        snapshot = await asyncio.to_thread(monitor.fold, snapshot, seen, Now(time.time()))
     if processes and snapshot.body.run is not None:
         seen = await reader.observe(monitor.wants(snapshot), seen.cursor, _DEADLINE_S)
         snapshot = await asyncio.to_thread(monitor.fold, snapshot, seen, Now(time.time()))

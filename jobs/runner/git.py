@@ -169,6 +169,10 @@ def _settings(repo: Path) -> list[tuple[str, str]]:
             drivers.setdefault(name, []).append((variable, value))
     off: list[tuple[str, str]] = []
     for name, values in drivers.items():
+        if "=" in name:
+            raise InputError(
+                f"{repo}: a filter is called {name!r}, and git cannot be kept from running one of that name"
+            )
         usual = name == "lfs" and not extended and shutil.which("git-lfs") is not None
         if usual and all(variable == "smudge" or _LFS.get(variable) == value for variable, value in values):
             continue
@@ -192,7 +196,8 @@ def _git(repo: Path, *arguments: str, ok: Sequence[int] = (0,)) -> bytes:
 
 def _refused(repo: Path, command: str, answer: subprocess.CompletedProcess[bytes]) -> InputError:
     said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
-    return InputError(f"git {command} in {repo}: {said[0] if said else f'exit {answer.returncode}'}")
+    graver = [line for line in said if line.startswith(("fatal: ", "error: "))]
+    return InputError(f"git {command} in {repo}: {(graver or said or [f'exit {answer.returncode}'])[0]}")
 
 
 def _run(repo: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -200,11 +205,12 @@ def _run(repo: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def _start(repo: Path, settings: Sequence[tuple[str, str]], *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    safe = [word for name, value in settings for word in ("-c", f"{name}={value}")]
     try:
         return subprocess.run(
-            ["git", "--no-pager", *arguments],
+            ["git", "--no-pager", *safe, *arguments],
             cwd=repo,
-            env=_environment(os.environ, settings),
+            env=_environment(os.environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIMEOUT_S,
@@ -221,21 +227,8 @@ def _start(repo: Path, settings: Sequence[tuple[str, str]], *arguments: str) -> 
         raise InputError(f"git {arguments[0]} in {repo} did not answer within {_TIMEOUT_S:.0f} s") from error
 
 
-def _environment(shell: Mapping[str, str], settings: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The environment of git: nothing of the caller's own GIT_ variables, and no way to fetch anything.
-
-    Settings go here and not to `-c`, which takes a name up to its first "=" only.
-    """
+def _environment(shell: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in shell.items() if not name.startswith("GIT_")}
-    for number, (name, value) in enumerate(settings):
-        kept[f"GIT_CONFIG_KEY_{number}"], kept[f"GIT_CONFIG_VALUE_{number}"] = name, value
-    return {
-        **kept,
-        "GIT_CONFIG_COUNT": str(len(settings)),
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_OPTIONAL_LOCKS": "0",
-        # A partial clone would fetch what it lacks, and a transport runs what the repository's configuration names.
-        "GIT_ALLOW_PROTOCOL": "none",
-        "GIT_NO_LAZY_FETCH": "1",
-        "LC_ALL": "C",
-    }
+    # A partial clone would fetch what it lacks, and a transport runs what the repository's configuration names.
+    never = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+    return {**kept, **never, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}

@@ -25,6 +25,11 @@ class RunPlaces:
         return self.ours / "lock"
 
     @property
+    def starting(self) -> Path:
+        """Held (`flock`) by whoever starts a runner here, until that runner holds the lock."""
+        return self.ours / "starting"
+
+    @property
     def job(self) -> Path:
         return self.ours / "job.json"
 

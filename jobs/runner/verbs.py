@@ -73,7 +73,7 @@ def _stop(payload: Json) -> Json:
         raise RefusedError(f"no runner is at work in {places.root}")
     if alive is None:
         raise RefusedError(f"{holder} cannot be judged from here; stop it on its own host")
-    request: Json = {"kind": "stop", "at": utc_now(), "by": proc_ref_json(self_ref())}
+    request: Json = {"kind": "stop", "nonce": holder.nonce, "at": utc_now(), "by": proc_ref_json(self_ref())}
     places.inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_new(places.inbox / f"{new_ulid()}.json", strictjson.dumps(request))
     return {"holder": proc_ref_json(holder.ref)}

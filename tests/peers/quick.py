@@ -107,13 +107,15 @@ class Quick:
     def manifest(self) -> Path:
         return self.folder / "models" / MODEL / "stages.yaml"
 
-    def gatewatch(self, *words: str, cwd: Path | None = None, stdin: bytes = b"", timeout: float = 50, **env: str) -> Done:
+    def gatewatch(
+        self, *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 50
+    ) -> Done:
         """Run one command to its end, without a terminal."""
         done = subprocess.run(
             self.argv(*words),
             cwd=cwd or self.folder,
-            env={**os.environ, **self.env, **env},
-            input=stdin,
+            env={**os.environ, **self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=timeout,
         )
@@ -122,11 +124,27 @@ class Quick:
     def argv(self, *words: str) -> list[str]:
         return [sys.executable, str(ROOT / "gatewatch.py"), *words]
 
-    def run(self, *words: str, name: str = "r", timeout: float = 50, **env: str) -> Done:
+    def run(self, *words: str, name: str = "r", env: Mapping[str, str] | None = None, timeout: float = 50) -> Done:
         """`calibrate run` of two repeats into `.tune-runs/<name>`."""
         given = ("--stages", "ALL", "--repeats", "2") if "--resume" not in words else ()
         where = ("--output-dir", str(self.runs / name))
-        return self.gatewatch("calibrate", "run", *given, *where, *words, timeout=timeout, **env)
+        return self.gatewatch("calibrate", "run", *given, *where, *words, env=env, timeout=timeout)
+
+    def hop(self, name: str = "hop", enter: str = "env") -> None:
+        """A host profile that leads back to this machine through a process of its own: no file is read directly."""
+        (self.folder / "hosts").mkdir(exist_ok=True)
+        profile = f"enter: [{enter}]\npython: {sys.executable}\nrepo_root: {self.folder}\n"
+        (self.folder / "hosts" / f"{name}.yaml").write_text(profile)
+
+    def kill(self, *which: str) -> None:
+        """Kill -9 what carries the mark of a run: `runner`, `shim`, `pytest`; everything when nothing is named."""
+        words = {"runner": "run", "shim": "exec", "pytest": "pytest"}
+        wanted = {words[name] for name in which}
+
+        def left() -> list[ProcSeen]:
+            return [seen for seen in self.processes() if not wanted or wanted & set(seen.argv)]
+
+        until(lambda: not [send_signal(seen.ref, signal.SIGKILL) for seen in left()], "the end of what was killed")
 
     def holding(self) -> contextlib.AbstractContextManager[None]:
         """The tests wait within this."""
@@ -167,7 +185,7 @@ def quick_checkout(folder: Path) -> Iterator[Quick]:
         yield made
     finally:
         hold.unlink(missing_ok=True)
-        until(lambda: not [send_signal(seen.ref, signal.SIGKILL) for seen in made.processes()], "the end of its processes")
+        made.kill()
 
 
 def manifest_text(keys: Sequence[str] = STAGES) -> str:
@@ -253,7 +271,11 @@ def tree(folder: Path, ignored: Sequence[str] = ("__pycache__",)) -> Mapping[str
 def git(folder: Path, *words: str) -> str:
     """Run git with nothing of this person's settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    who = {f"GIT_{role}_{what}": f"{role}@example.invalid" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    who = {
+        f"GIT_{role}_{what}": f"{role}@example.invalid"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
     env = {**kept, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     return subprocess.run(["git", *words], cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
 

@@ -74,7 +74,7 @@ def the_same_key_twice(quick: Quick) -> Words:
     return RUN
 
 
-@bad('config.yaml:7: gpus_per_test["test_quick_a.py"]: expected a whole number, found \'two\'')
+@bad("config.yaml:7: gpus_per_test[\"test_quick_a.py\"]: expected a whole number, found 'two'")
 def wrong_type_in_config(quick: Quick) -> Words:
     return edit(quick.config, "test_quick_a.py: 0", "test_quick_a.py: two")
 
@@ -449,7 +449,10 @@ PLANS = {
     "wrong type": (json.dumps({"model": "quick", "stages": ["a_wer"], "repeats": "five"}), "repeats: expected a whole"),
     "NaN": ('{"model": "quick", "repeats": NaN}', '/plan.json:1:31: NaN is not JSON (at "repeats")'),
     "a way out": (json.dumps({"model": "quick", "stages": ["../x"], "repeats": 1}), "stages[0]: a stage's name starts"),
-    "another model": (json.dumps({"model": "other", "stages": ["a_wer"], "repeats": 1}), "is a run of model other, not of"),
+    "another model": (
+        json.dumps({"model": "other", "stages": ["a_wer"], "repeats": 1}),
+        "is a run of model other, not of",
+    ),
 }
 
 

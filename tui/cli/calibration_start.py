@@ -49,12 +49,16 @@ async def run_calibration(args: argparse.Namespace) -> int:
             f"run-dir {request.run_dir}"
         )
         seen = await size_of(actor, f"{request.run_dir}/{RUN_LOG}")
-        started = await start(actor, request)
-        watched = Watched(started.run_dir, site.profile, site.local, site.checkout, request.model)
-        if args.detach:
-            _say_started(args, started, watched)
-            return ExitCode.OK
-        return await watch_run(args.json, actor, watched, seen)
+        watched = Watched(request.run_dir, site.profile, site.local, site.checkout, request.model)
+        try:
+            started = await start(actor, request)
+            if args.detach:
+                _say_started(args, started, watched)
+                return ExitCode.OK
+            return await watch_run(args.json, actor, watched, seen)
+        except asyncio.CancelledError:  # ctrl-c before there was anything to watch
+            console.milestone(f"the run may have been started; look at it with: {_look_again(watched)}")
+            raise
     finally:
         await actor.close()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,8 +33,10 @@ from jobs.runner.shim import ShimSpec, spec_json
 How = Literal["exited", "timeout", "stalled", "lost", "crashed"]
 POLL_S = 0.1
 END_GRACE_S = 10.0
+SHIM_GRACE_S = 5.0
 CRASH_GRACE_S = 60.0
 _LOG_BLOCK = 1 << 20
+_SHIM_POLL_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -231,6 +234,10 @@ def wait_for(
 def end_attempt(places: RepeatPlaces, attempt: Attempt) -> None:
     """End whatever still carries the attempt's token, and wait until its lock has fallen or cannot fall."""
     end_marked([f"{ATTEMPT_MARK}={attempt.token}"], END_GRACE_S)
+    # The shim bears no mark: it writes down how pytest ended, and goes by itself.
+    until = monotonic() + SHIM_GRACE_S
+    while is_running(places) and monotonic() < until:
+        time.sleep(_SHIM_POLL_S)
 
 
 def next_attempt(previous: Attempt, gpus: tuple[int, ...], now: str) -> Attempt:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from gates.calibration.records import Plan
 from gates.calibration.schema import Manifest
-from hosts.errors import GatewatchError
-from hosts.local.files import ReadError, utc_now
+from hosts.errors import GatewatchError, InputError
+from hosts.local import strictjson
+from hosts.local.files import ReadError, read_bytes_limited, utc_now
 from hosts.local.locks import LockLostError, RunLock
 from jobs.runner.calibration.job import Job, UnitJob
 from jobs.runner.calibration.places import RepeatPlaces
@@ -25,6 +26,7 @@ from jobs.runner.voice import tell
 
 BEAT_S = 5.0
 _STEP_S = 0.1
+_REQUEST_LIMIT = 1 << 16
 _MILESTONES_LIMIT = 4000
 
 
@@ -89,6 +91,7 @@ class RunContext:
     control: Control
     run_id: str
     git_sha: str
+    nonce: str
 
     def repeat(self, unit: UnitJob, repeat: int) -> RepeatPlaces:
         """The files of one repeat of one unit."""
@@ -101,8 +104,7 @@ class RunContext:
             StoppedError: By a signal, by a stop file in the inbox, or because the lock was lost.
         """
         if not self.control.asked:
-            request = next(iter(sorted(self._inbox())), None)
-            if request is not None:
+            if any(self._is_for_us(request) for request in self._inbox()):
                 self.control.ask("a person asked for it")
         if self.control.asked:
             raise StoppedError(f"stopped: {self.control.why}")
@@ -110,6 +112,8 @@ class RunContext:
     def clear_inbox(self) -> None:
         """Drop requests that were meant for an earlier runner."""
         for request in self._inbox():
+            if self._is_for_us(request):
+                continue  # it came between the lock, which names us, and this look
             try:
                 request.unlink(missing_ok=True)
             except OSError as error:
@@ -130,6 +134,14 @@ class RunContext:
     def say(self, line: str) -> None:
         """Append one milestone to run.log."""
         append_milestone(self.places, line)
+
+    def _is_for_us(self, request: Path) -> bool:
+        """A request names the holding of the lock that it is for: one that came too late must stop nobody else."""
+        try:
+            body = strictjson.loads(read_bytes_limited(request, _REQUEST_LIMIT), str(request))
+        except InputError:
+            return False
+        return isinstance(body, dict) and body.get("nonce") == self.nonce
 
     def _inbox(self) -> list[Path]:
         try:

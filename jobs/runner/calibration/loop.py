@@ -76,23 +76,28 @@ def _observe(context: RunContext, unit: UnitJob, repeat: int) -> None:
     """Get one observation of one repeat, taking up whatever an earlier runner left."""
     places = context.repeat(unit, repeat)
     attempt = read_attempt(places)
-    if attempt is None or record.is_recorded(context, unit, repeat, attempt.token):
+    orphan = False
+    if (
+        attempt is None
+        or record.is_recorded(context, unit, repeat, attempt.token)
+        or record.is_spoilt(context, unit, repeat, attempt.token)
+    ):
         _wait_until_alone(context, unit, repeat)
         record.set_aside(context, unit, repeat, "incomplete")
         attempt = FIRST
     elif attempt.token:
-        _say_adopted(context, unit, repeat, attempt)
+        orphan = not _say_adopted(context, unit, repeat, attempt)
     while True:
         if not attempt.token:
-            attempt = _begin(context, unit, repeat, attempt)
+            attempt, orphan = _begin(context, unit, repeat, attempt), False
         ended = _wait(context, unit, repeat, attempt)
-        final, outcome = _conclude(context, unit, repeat, attempt, ended)
+        final, outcome = _conclude(context, unit, repeat, attempt, ended, orphan)
         if outcome.kind is Kind.HALT:
             raise HaltError(f"{unit.key} {repeat}/{context.plan.repeats}: {outcome.reason}")
         _settle(context, unit, attempt)
         if final:
             return
-        attempt = _retire(places, attempt, ended, outcome)
+        attempt = _retire(places, attempt, ended, outcome, orphan)
 
 
 def _begin(context: RunContext, unit: UnitJob, repeat: int, previous: Attempt) -> Attempt:
@@ -143,12 +148,18 @@ def _wait(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> 
         raise
 
 
-def _conclude(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt, ended: Ended) -> tuple[bool, Outcome]:
-    """Judge an ended launch and record it, unless another attempt is to follow. Says whether it was recorded."""
+def _conclude(
+    context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt, ended: Ended, orphan: bool
+) -> tuple[bool, Outcome]:
+    """Judge an ended launch and record it, unless another attempt is to follow. Says whether it was recorded.
+
+    What was lost together with its runner is not held against the launch. What is lost before our eyes is:
+    else a shim that cannot start would be started for ever.
+    """
     places = context.repeat(unit, repeat)
     outcome, found = record.judge(context, unit, places, ended)
-    lost = ended.how == "lost"
-    spent = sum(1 for item in attempt.history if item.get("how") != "lost") + (not lost)
+    lost = ended.how == "lost" and orphan
+    spent = sum(1 for item in attempt.history if not item.get("orphan")) + (not lost)
     final = outcome.kind is not Kind.INFRA or (not lost and spent >= context.job.max_attempts)
     if final:
         record.record(context, unit, repeat, attempt, ended, outcome, found)
@@ -172,7 +183,7 @@ def _conclude(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt,
     return final, outcome
 
 
-def _retire(places: RepeatPlaces, attempt: Attempt, ended: Ended, outcome: Outcome) -> Attempt:
+def _retire(places: RepeatPlaces, attempt: Attempt, ended: Ended, outcome: Outcome, orphan: bool) -> Attempt:
     """Put this attempt into the history; what it left is cleared before the next launch."""
     entry: dict[str, Json] = {
         "number": attempt.number,
@@ -183,6 +194,8 @@ def _retire(places: RepeatPlaces, attempt: Attempt, ended: Ended, outcome: Outco
         "duration_s": ended.duration_s,
         "log": places.old_log(attempt.number).name,
     }
+    if orphan and ended.how == "lost":
+        entry["orphan"] = True
     retired = replace(attempt, token="", history=(*attempt.history, entry))
     write_attempt(places, retired)
     return retired
@@ -278,13 +291,15 @@ def _cold_paths(context: RunContext, unit: UnitJob, environment: Mapping[str, st
         raise HaltError(f"{unit.key}: {error}") from error
 
 
-def _say_adopted(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> None:
+def _say_adopted(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> bool:
+    """Say what became of an earlier runner's launch; True when it lives."""
     lives = is_running(context.repeat(unit, repeat))
     what = "still runs and is taken over" if lives else "ended while no runner was there"
     data = {"unit": unit.key, "run": repeat, "token": attempt.token, "alive": lives}
     context.note(
         "attempt.adopted", data, f"ADOPT {_name(context, unit, repeat)}: the pytest of an earlier runner {what}"
     )
+    return lives
 
 
 def _say_slow_start(context: RunContext, unit: UnitJob, repeat: int, scan: LogScan) -> None:

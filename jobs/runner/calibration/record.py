@@ -25,7 +25,7 @@ from jobs.runner.calibration.attempt import Attempt, Ended
 from jobs.runner.calibration.context import RunContext
 from jobs.runner.calibration.job import UnitJob
 from jobs.runner.calibration.places import RepeatPlaces
-from jobs.runner.journal import failed
+from jobs.runner.journal import failed, read_journal
 
 _RESULT_LIMIT = 256 << 20
 
@@ -73,6 +73,35 @@ def is_complete(context: RunContext, unit: UnitJob, repeat: int, discarded: froz
 def is_recorded(context: RunContext, unit: UnitJob, repeat: int, token: str) -> bool:
     """True when every stage's cell was written from the attempt with this token."""
     return bool(token) and all(_token_of(item) == token for item in cell_documents(context, unit, repeat).values())
+
+
+def is_spoilt(context: RunContext, unit: UnitJob, repeat: int, token: str) -> bool:
+    """True when a cell lies there that the attempt with this token did not write: damaged, or somebody else's.
+
+    Cells are written whole, and what an interruption leaves is either not there or of that very attempt.
+    """
+    found = cell_documents(context, unit, repeat).values()
+    return any(document is not None and _token_of(document) != token for document in found)
+
+
+def note_unnoted(context: RunContext) -> None:
+    """Journal the cells that an earlier runner wrote and had no time to journal: it was killed in between.
+
+    Without that the journal's last word on such a cell is an older one, which the disk denies. A cell that it
+    knows and that has changed since stays the finding that it is.
+    """
+    known = {
+        (event.data.get("stage"), event.data.get("run"), event.data.get("token"))
+        for event in read_journal(context.places.journal).events
+        if event.kind == "cell.recorded"
+    }
+    for unit in context.job.units:
+        for repeat in range(1, context.plan.repeats + 1):
+            for stage, document in cell_documents(context, unit, repeat).items():
+                token = _token_of(document)
+                if isinstance(document, dict) and token and (stage, repeat, token) not in known:
+                    data = read_bytes_limited(context.places.root / cell_path(stage, repeat), _RESULT_LIMIT)
+                    _note_recorded(context, stage, repeat, document, data)
 
 
 def judge(
@@ -134,17 +163,7 @@ def record(
         make_folder(path.parent)
         data = strictjson.dumps(body, indent=2)
         write_atomic(path, data)
-        context.note(
-            "cell.recorded",
-            {
-                "stage": stage.key,
-                "run": repeat,
-                "status": judged.status,
-                "reason": judged.reason,
-                "token": attempt.token,
-                "sha256": hashlib.sha256(data).hexdigest(),
-            },
-        )
+        _note_recorded(context, stage.key, repeat, body, data)
 
 
 def set_aside(context: RunContext, unit: UnitJob, repeat: int, why: str) -> None:
@@ -193,6 +212,20 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise failed(path, error) from error
+
+
+def _note_recorded(context: RunContext, stage: str, repeat: int, body: Mapping[str, Json], data: bytes) -> None:
+    context.note(
+        "cell.recorded",
+        {
+            "stage": stage,
+            "run": repeat,
+            "status": body.get("status"),
+            "reason": body.get("reason"),
+            "token": body.get("attempt_token"),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        },
+    )
 
 
 def _token_of(document: Document | None) -> str | None:

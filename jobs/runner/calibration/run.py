@@ -26,6 +26,7 @@ from jobs.runner.calibration.context import (
 )
 from jobs.runner.calibration.job import read_job
 from jobs.runner.calibration.loop import run_all
+from jobs.runner.calibration.record import note_unnoted
 from jobs.runner.journal import JournalWriter, read_journal
 from jobs.runner.places import RunPlaces
 from jobs.runner.voice import tell
@@ -48,7 +49,7 @@ def run_command(run_dir: Path, nonce: str) -> int:
     heartbeat.start()
     try:
         words = LastWords(places.last_words)
-        return _run(places, control, words)
+        return _run(places, nonce, control, words)
     finally:
         heartbeat.stop()
         if not control.lost:
@@ -62,13 +63,14 @@ def _give_up(lock: RunLock) -> None:
         _tell(str(error))
 
 
-def _run(places: RunPlaces, control: Control, words: LastWords) -> int:
+def _run(places: RunPlaces, nonce: str, control: Control, words: LastWords) -> int:
     journal = None
     try:
-        context = _context(places, control)
+        context = _context(places, nonce, control)
         journal = context.journal
         _say_begin(context)
         context.clear_inbox()
+        note_unnoted(context)
         run_all(context)
         context.note("run.ended", {}, "END every repeat of every stage has been observed")
     except StoppedError as error:
@@ -111,7 +113,7 @@ def _tell(line: str) -> None:
     tell(f"{utc_now()} gatewatch runner: {line}")
 
 
-def _context(places: RunPlaces, control: Control) -> RunContext:
+def _context(places: RunPlaces, nonce: str, control: Control) -> RunContext:
     plan_document = strictjson.loads(read_bytes_limited(places.root / PLAN, _LIMIT), PLAN)
     manifest_document = strictjson.loads(read_bytes_limited(places.root / MANIFEST, _LIMIT), MANIFEST)
     try:
@@ -131,6 +133,7 @@ def _context(places: RunPlaces, control: Control) -> RunContext:
         control=control,
         run_id=run_id if isinstance(run_id, str) else "",
         git_sha=plan.calibration_git_sha,
+        nonce=nonce,
     )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from hosts.host import Accelerators, Json
 from hosts.local import strictjson
 from hosts.local.accelerators import read_accelerators
 from hosts.local.files import new_ulid, read_bytes_limited, utc_now, write_atomic, write_new
+from hosts.local.leases import try_lease
 from hosts.local.locks import read_holder
 from hosts.local.procs import is_alive, proc_ref_json
 from jobs.runner import git
@@ -109,8 +111,18 @@ def start(payload: Json, image: bytes) -> Json:
         RefusedError: A gate says no: another commit, another environment, a live runner.
     """
     checked = _checked(payload)
-    _freeze(checked)
-    return _launch(checked, image)
+    places = checked.places
+    _make_folders(places)
+    # Of two starts at once one would freeze its request under the other's runner. This lock dies with its holder.
+    turn = try_lease(places.starting, {"run": str(places.root), "pid": os.getpid()})
+    if turn is None:
+        raise RefusedError(f"{places.root} is just being started by somebody else")
+    try:
+        _check_place(checked.request, places)  # again: another start may have come before us
+        _freeze(checked)
+        return _launch(checked, image)
+    finally:
+        turn.close()
 
 
 def _checked(payload: Json) -> Checked:
@@ -286,13 +298,16 @@ def _check_environment(places: RunPlaces, now: dict[str, Json]) -> None:
         raise RefusedError(f"the environment is another one now: {'; '.join(differences[:4])}; start a new run")
 
 
-def _freeze(checked: Checked) -> None:
-    request, places = checked.request, checked.places
+def _make_folders(places: RunPlaces) -> None:
     for folder in (places.root, places.ours, places.inbox):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise failed(folder, error) from error
+
+
+def _freeze(checked: Checked) -> None:
+    request, places = checked.request, checked.places
     write_atomic(places.job, strictjson.dumps(request.job.to_json(), indent=1), 0o600)
     if not request.resume:
         write_atomic(places.root / FINGERPRINT, strictjson.dumps(checked.environment, indent=2))
@@ -331,6 +346,8 @@ def _launch(checked: Checked, image: bytes) -> Json:
         raise InputError(f"cannot start the runner with {sys.executable}: {error.strerror}") from error
     finally:
         os.close(log)
+    # Whoever called may live long: the runner is buried when it ends.
+    threading.Thread(target=process.wait, name="runner", daemon=True).start()
     holder = _wait_for_lock(places, nonce, process.poll, 130.0 if request.job.take_over else _READY_S)
     return {
         "run_dir": str(places.root),
