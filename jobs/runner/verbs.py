@@ -21,9 +21,13 @@ from jobs.runner.places import RunPlaces
 
 def verbs_with(image: Callable[[], bytes]) -> Mapping[str, Verb]:
     """The table of verbs; `image` gives the runner's own zip, which start copies into the run directory."""
+    systems: dict[str, Verb] = {}
+    for system in SYSTEMS:
+        systems.update(importlib.import_module(f"jobs.runner.{system}.verbs").VERBS)
     return MappingProxyType(
         {
             **READ_VERBS,
+            **systems,
             "check": Verb(_check),
             "start": Verb(lambda payload: _start(payload, image()), acts=True),
             "stop": Verb(_stop, acts=True, needs_run=True),

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from gates.calibration.audit import audit_lines
@@ -52,6 +53,7 @@ async def run_calibration(args: argparse.Namespace) -> int:
         watched = Watched(request.run_dir, site.profile, site.local, site.checkout, request.model)
         try:
             started = await start(actor, request)
+            watched = replace(watched, run_dir=started.run_dir)
             if args.detach:
                 _say_started(args, started, watched)
                 return ExitCode.OK

@@ -103,9 +103,8 @@ class RunContext:
         Raises:
             StoppedError: By a signal, by a stop file in the inbox, or because the lock was lost.
         """
-        if not self.control.asked:
-            if any(self._is_for_us(request) for request in self._inbox()):
-                self.control.ask("a person asked for it")
+        if not self.control.asked and any(self._is_for_us(request) for request in self._inbox()):
+            self.control.ask("a person asked for it")
         if self.control.asked:
             raise StoppedError(f"stopped: {self.control.why}")
 

@@ -71,6 +71,7 @@ class Job:
         settings: Folders of the checkout (relative to the repository) that hold our own configuration;
             a change there does not change what is measured.
         take_over: Consent to take a lock that cannot be judged from here.
+        head: The commit that was found to be the calibration's, or its equal, at this start; "" where nobody looked.
     """
 
     repo: str
@@ -84,6 +85,7 @@ class Job:
     startup_warn_s: float = 60.0
     settings: tuple[str, ...] = ()
     take_over: bool = False
+    head: str = ""
 
     def to_json(self) -> Json:
         """This job as JSON data; `parse_job` reads it back."""
@@ -126,6 +128,7 @@ def parse_job(body: Json) -> Job:
         startup_warn_s=_number(body, "startup_warn_s", 60.0),
         settings=_list(body, "settings"),
         take_over=body.get("take_over") is True,
+        head=_text(body, "head") if body.get("head") else "",
     )
 
 

@@ -114,6 +114,7 @@ def _begin(context: RunContext, unit: UnitJob, repeat: int, previous: Attempt) -
         # setproctitle, which model servers use, would write over the marks that their processes are found by.
         environment["SPT_NOENV"] = "1"
         _empty_cold_paths(context, unit, environment)
+        _check_head(context, unit, repeat)
         context.check()
         write_attempt(places, attempt)
         about = {"unit": unit.key, "run": repeat, "n": attempt.number, "token": attempt.token}
@@ -130,6 +131,16 @@ def _begin(context: RunContext, unit: UnitJob, repeat: int, previous: Attempt) -
         f"START {_name(context, unit, repeat)}{again}{gpus} {log}",
     )
     return attempt
+
+
+def _check_head(context: RunContext, unit: UnitJob, repeat: int) -> None:
+    """What runs now is recorded as the calibration's commit, so it must be checked out."""
+    head = record.moved_head(context)
+    if head is not None:
+        raise HaltError(
+            f"{_name(context, unit, repeat)}: HEAD of {context.job.repo} is {head} now and was {context.job.head} "
+            "when this was started; check that commit out and resume"
+        )
 
 
 def _wait(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> Ended:

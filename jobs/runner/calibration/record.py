@@ -21,6 +21,7 @@ from hosts.errors import InputError
 from hosts.host import Json
 from hosts.local import strictjson
 from hosts.local.files import new_ulid, read_bytes_limited, utc_now, write_atomic
+from jobs.runner import git
 from jobs.runner.calibration.attempt import Attempt, Ended
 from jobs.runner.calibration.context import RunContext
 from jobs.runner.calibration.job import UnitJob
@@ -119,6 +120,16 @@ def judge(
     return judge_attempt(ended.rc, ended.how, ended.scan.facts, found, expected), found
 
 
+def moved_head(context: RunContext) -> str | None:
+    """HEAD's commit when it is no longer the one that this start has judged; None while it is.
+
+    Raises:
+        InputError: git cannot be asked.
+    """
+    now = git.head(Path(context.job.repo)) if context.job.head else ""
+    return now if now != context.job.head else None
+
+
 def record(
     context: RunContext,
     unit: UnitJob,
@@ -134,6 +145,8 @@ def record(
     """
     places = context.repeat(unit, repeat)
     written = cell_documents(context, unit, repeat)
+    # Measured, not assumed: of a checkout that somebody moved under us, provenance must be able to tell.
+    sha = moved_head(context) or context.git_sha
     for stage in stages_of(context, unit):
         if _token_of(written[stage.key]) == attempt.token:
             continue
@@ -149,7 +162,7 @@ def record(
             "attempt_history": [dict(item) for item in attempt.history],
             "attempt_token": attempt.token,
             "gpu_indices": list(attempt.gpus),
-            "git_sha": context.git_sha,
+            "git_sha": sha,
             "recorded_at": utc_now(),
             "pytest_log": context.places.relative(places.log),
             "basetemp": context.places.relative(places.basetemp),

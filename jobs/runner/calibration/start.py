@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gates.calibration.environment import same_environment
@@ -308,7 +308,8 @@ def _make_folders(places: RunPlaces) -> None:
 
 def _freeze(checked: Checked) -> None:
     request, places = checked.request, checked.places
-    write_atomic(places.job, strictjson.dumps(request.job.to_json(), indent=1), 0o600)
+    job = replace(request.job, head=checked.code.sha)
+    write_atomic(places.job, strictjson.dumps(job.to_json(), indent=1), 0o600)
     if not request.resume:
         write_atomic(places.root / FINGERPRINT, strictjson.dumps(checked.environment, indent=2))
         if checked.code.diff:

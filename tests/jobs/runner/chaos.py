@@ -71,6 +71,14 @@ class Chaos:
         lines = [f"seed {self.seed!r}, {len(self.kills)} kills, {self.resumes} resumes", *map(str, self.kills)]
         return "\n".join([*lines, "", self.run.said()])
 
+    def summary(self) -> str:
+        """One line of figures."""
+        by: dict[str, int] = {}
+        for kill in self.kills:
+            by["+".join(kill.victims)] = by.get("+".join(kill.victims), 0) + 1
+        launches = len(self.run.project.witnessed())
+        return f"PROOF seed={self.seed} kills={len(self.kills)} resumes={self.resumes} launches={launches} {by}"
+
     def go(self) -> None:
         """Start, kill, resume, until the run has ended by itself."""
         self._ignite(resume=False)
@@ -124,7 +132,8 @@ class Chaos:
             self._rest(time.monotonic() + self._dice.uniform(0.0, _LONGEST_S))
         else:
             state = self._dice.choice(STATES)
-            kill = Kill(state, self._dice.choice(VICTIMS) if state not in ("first cell", "aside", "lock") else ("runner",))
+            alone = state in ("first cell", "aside", "lock")
+            kill = Kill(state, ("runner",) if alone else self._dice.choice(VICTIMS))
             self._await(state, self._dice.randint(1, 4) if state == "journal" else 1)
         self._kill(kill)
 

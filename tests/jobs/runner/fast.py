@@ -152,11 +152,11 @@ class FastRun:
     @property
     def image(self) -> bytes:
         """The runner that start copies; it dies where the environment says so (dying.py)."""
-        return _mortal_image()
+        return mortal_image()
 
     def payload(self, resume: bool = False) -> dict[str, Json]:
         """What the start verb gets, made as the command line makes it."""
-        site = find_site(str(self.project.repo), None, None, {})
+        site = find_site(str(self.project.repo), None, None)
         options = RunOptions(
             model="fast",
             stages=() if resume else self.stages,
@@ -209,6 +209,10 @@ class FastRun:
     def journal(self) -> Journal:
         """events.jsonl."""
         return decode_journal(self.places.journal.read_bytes())
+
+    def journal_or_none(self) -> Journal | None:
+        """events.jsonl, or None while there is none."""
+        return self.journal() if self.places.journal.exists() else None
 
     def events(self, *kinds: str) -> list[Mapping[str, Any]]:
         """The data of all events of these kinds."""
@@ -265,12 +269,12 @@ class FastRun:
 
     def said(self) -> str:
         """Everything that the runner left in words, for a failure's message."""
-        texts = [path.read_text("utf-8", "replace") for path in (self.places.milestones, self.places.runner_log) if path.is_file()]
-        return "\n".join(texts)
+        logs = (self.places.milestones, self.places.runner_log)
+        return "\n".join(path.read_text("utf-8", "replace") for path in logs if path.is_file())
 
 
 @cache
-def _mortal_image() -> bytes:
+def mortal_image() -> bytes:
     """The real image with a different first line: everything that matters in it is what travels."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(build_image().data)) as real, zipfile.ZipFile(buffer, "w") as mortal:

@@ -63,7 +63,8 @@ class Ledger:
 
     def _check_launches(self) -> None:
         seen = self.run.project.witnessed()
-        spans = sorted(((one.start, one.end or self.deaths.get(one.pid), one) for one in seen), key=lambda span: span[0])
+        spans = [(one.start, one.end or self.deaths.get(one.pid), one) for one in seen]
+        spans.sort(key=lambda span: span[0])
         for _, end, one in spans:
             assert end is not None, f"{one} has no end and was not killed here"
         for (_, end, one), (start, _, other) in pairwise(spans):

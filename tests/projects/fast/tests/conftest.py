@@ -82,7 +82,7 @@ def measure(pytestconfig: pytest.Config) -> Measure:
     def run(sub: str, folder: Path, samples: int) -> dict[str, Any]:
         began = time.monotonic()
         for batch in range(4):
-            print(f"{witness.name} {sub} batch {batch + 1}/4", flush=True)
+            say(f"{witness.name} {sub} batch {batch + 1}/4")
             time.sleep(float(os.environ.get("FAST_BATCH_S", "0.01")))
         _misbehave(witness)
         spent = time.monotonic() - began
@@ -98,7 +98,7 @@ def measure(pytestconfig: pytest.Config) -> Measure:
         if witness.how in ("missing", "oom", "failed-missing"):
             del result["summary"]["accuracy"]
         if witness.how == "oom":
-            print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB", flush=True)
+            say("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB")
         place = folder / sub
         place.mkdir()
         (place / f"{sub}_results.json").write_text(json.dumps(result))
@@ -106,6 +106,12 @@ def measure(pytestconfig: pytest.Config) -> Measure:
         return result
 
     return run
+
+
+def say(line: str) -> None:
+    """One line of the log, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _misbehave(witness: Witness) -> None:
@@ -118,5 +124,5 @@ def _misbehave(witness: Witness) -> None:
     if witness.how == "silent":
         time.sleep(3600)
     while witness.how == "endless":
-        print("still at it", flush=True)
+        say("still at it")
         time.sleep(0.05)

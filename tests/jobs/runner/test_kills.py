@@ -1,0 +1,189 @@
+"""A calibration that is killed again and again ends as one that was left in peace.
+
+`--long-proof KILLS` kills so often, and dies once at every step of runner, shim and start; without it a few of each.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from hosts.errors import RefusedError
+from tests.jobs.runner.chaos import Chaos
+from tests.jobs.runner.conftest import Make
+from tests.jobs.runner.fast import HOUSE, FastProject, FastRun, until
+from tests.jobs.runner.ledger import Ledger
+
+KILLS = 12
+LONG_KILLS = 24
+MOST_STEPS = {"run": 190, "exec": 26, "start": 70}
+FEW_STEPS = {"run": (1, 24, 67, 112, 131, 157, 171), "exec": (1, 4, 9), "start": (5, 31, 45, 60)}
+
+# What is set aside and what is launched again must be met by kills too.
+SCRIPT = {
+    "test_fast_alpha_ci:1": ["partial", "ok"],
+    "test_fast_beta_ci:one:1": ["killed", "ok"],
+    "test_fast_beta_ci:two:2": ["partial", "ok"],
+}
+ALPHA = ("alpha_accuracy", "alpha_speed")
+
+START = """
+import json, sys
+from tests.jobs.runner import dying
+from tests.jobs.runner.fast import mortal_image
+from jobs.runner.verbs import verbs_with
+image, payload = mortal_image(), json.load(sys.stdin)
+dying.arm("start")
+verbs_with(lambda: image)["start"].run(payload)
+"""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    wanted: int = metafunc.config.getoption("--long-proof")
+    if "seed" in metafunc.fixturenames:
+        seed = metafunc.config.getoption("--proof-seed")
+        metafunc.parametrize("seed", [f"{seed}.{part}" for part in range(max(1, -(-wanted // LONG_KILLS)))])
+    if "step" in metafunc.fixturenames:
+        steps = [
+            (who, step, torn)
+            for who, few in FEW_STEPS.items()
+            for step in (range(1, MOST_STEPS[who]) if wanted else few)
+            for torn in ((False, True) if wanted else (step % 2 == 0,))
+        ]
+        metafunc.parametrize("step", steps, ids=lambda step: f"{step[0]}{step[1]}{'torn' if step[2] else ''}")
+
+
+@pytest.fixture
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether this is the long proof."""
+    return bool(request.config.getoption("--long-proof"))
+
+
+@pytest.mark.timeout(580)
+def test_kills_at_any_moment_leave_no_trace_in_the_result(make_project: Make, seed: str, long: bool) -> None:
+    project = make_project(script=SCRIPT)
+    audit = _in_peace(project, 3, ("ALL",))
+    most = LONG_KILLS if long else KILLS
+    done = 0
+    for number in count():
+        chaos = Chaos(project.run(f"chaos{number}", repeats=3), f"{seed}.{number}", most - done)
+        try:
+            chaos.go()
+            chaos.check(audit)
+        except BaseException:
+            sys.stderr.write(f"{chaos}\n")
+            raise
+        sys.stdout.write(f"{chaos.summary()}\n")
+        done += len(chaos.kills)
+        project.side.unlink()
+        if done >= most:
+            return
+
+
+@pytest.mark.timeout(180)
+def test_a_death_at_any_step_leaves_no_trace_in_the_result(
+    make_project: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: tuple[str, int, bool]
+) -> None:
+    who, number, torn = step
+    project = make_project(script={"test_fast_alpha_ci:1": ["killed", "partial", "ok"]})
+    run, once = project.run(stages=ALPHA), tmp_path / "died"
+    ledger = Ledger(run)
+    with monkeypatch.context() as mortal:
+        mortal.setenv("FAST_DIE_WHO", who)
+        mortal.setenv("FAST_DIE_AT", str(number))
+        mortal.setenv("FAST_DIE_ONCE", str(once))
+        if torn:
+            mortal.setenv("FAST_DIE_TORN", "1")
+        _start_mortal(run, who)
+        until(lambda: run.runner() is None, "an end")
+    if not once.exists():
+        assert number > FEW_STEPS[who][-1], "nobody died: the steps are fewer than this test believes"
+    ledger.remember()
+    if not run.plan():
+        run.start()
+    elif run.journal_or_none() is None or run.events("run.ended") == []:
+        run.start(resume=True)
+    run.wait()
+    ledger.check(_expected(run))
+
+
+def test_every_prefix_of_a_journal_can_be_read_and_continued(project: FastProject, tmp_path: Path) -> None:
+    from gates.journal import decode_journal
+    from hosts.local.procs import self_ref
+    from jobs.runner.journal import JournalWriter
+
+    run = project.run(stages=ALPHA)
+    run.finish()
+    data = run.places.journal.read_bytes()
+    whole = decode_journal(data)
+    assert whole.findings == ()
+    assert len(whole.events) >= 6
+    for cut in range(len(data) + 1):
+        journal = decode_journal(data[:cut])
+        assert journal.findings == ()
+        assert journal.events == whole.events[: len(journal.events)]
+        assert len(journal.events) - data[:cut].count(b"\n") in (0, 1)
+        assert journal.torn == (not data[:cut].endswith(b"\n") and cut > 0)
+    for cut in range(0, len(data), 97):
+        path = tmp_path / "events.jsonl"
+        path.write_bytes(data[:cut])
+        before = decode_journal(data[:cut])
+        writer = JournalWriter(path, self_ref())
+        writer.append("cut", {"at": cut})
+        writer.close()
+        after = decode_journal(path.read_bytes())
+        assert after.events[:-1] == before.events
+        assert (after.events[-1].kind, after.events[-1].seq) == ("cut", before.last_seq + 1)
+        assert len(after.findings) <= 1
+        assert not after.torn
+
+
+@pytest.mark.timeout(120)
+def test_a_shim_that_cannot_live_is_not_started_for_ever(make_project: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project()
+    run = project.run(stages=ALPHA, max_passes=1)
+    monkeypatch.setenv("FAST_DIE_WHO", "exec")
+    monkeypatch.setenv("FAST_DIE_AT", "1")
+    run.finish()
+    assert run.halted()["why"] == "exhausted"
+    cell = run.cell("alpha_speed")
+    assert (cell["status"], cell["attempts"], len(cell["attempt_history"])) == ("failed", 4, 3)
+    assert project.witnessed() == []
+
+
+def _in_peace(project: FastProject, repeats: int, stages: tuple[str, ...]) -> list[str]:
+    run = project.run("peace", repeats, stages)
+    run.finish()
+    project.side.unlink()
+    audit = run.audit()
+    assert audit[-1] == "STRICT + GIT: READY"
+    return audit
+
+
+def _expected(run: FastRun) -> list[str]:
+    """The audit of an undisturbed run of the two alpha stages, once."""
+    return [
+        f"calibration_git_sha: {run.plan()['git_sha']}",
+        "GIT PROVENANCE: ok (all artifacts match calibration commit)",
+        "ENVIRONMENT: unknown (no reference)",
+        "alpha_accuracy: ✓ (1/1 strict, expected=20)",
+        "alpha_speed: ✓ (1/1 strict, expected=20)",
+        "STRICT READY: 2/2 stages (1 repeats each)",
+        "STRICT + GIT: READY",
+    ]
+
+
+def _start_mortal(run: FastRun, who: str) -> None:
+    if who == "start":
+        # In a process of its own, since it is the start itself that dies.
+        subprocess.run([sys.executable, "-c", START], input=json.dumps(run.payload()), text=True, cwd=HOUSE, timeout=50)
+        return
+    try:
+        run.start()
+    except RefusedError as error:
+        assert "the runner ended at once" in str(error)
