@@ -79,13 +79,26 @@ def encode_event(event: Event) -> bytes:
     return line.encode("utf-8", "surrogatepass") + b"\n"
 
 
-def decode_journal(data: bytes) -> Journal:
-    """Read a journal's bytes; never raises, whatever they are."""
+def decode_journal(data: bytes, before: bytes = b"", known: Journal | None = None) -> Journal:
+    """Read a journal's bytes; never raises, whatever they are.
+
+    Args:
+        data: The whole file.
+        before, known: What the file held earlier and the journal that this gave: where `data` goes on from there,
+            only what was added is read.
+    """
+    if known is None or not before.endswith(b"\n") or not data.startswith(before):
+        return _decode(data, 0)
+    more = _decode(data[len(before) :], before.count(b"\n"))
+    return Journal((*known.events, *more.events), (*known.findings, *more.findings), more.torn)
+
+
+def _decode(data: bytes, lines_before: int) -> Journal:
     lines = data.split(b"\n")
     tail = lines.pop()
     events: list[Event] = []
     findings: list[str] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, lines_before + 1):
         if not line.strip():
             continue
         event = _decode_line(line)
@@ -102,7 +115,7 @@ def decode_journal(data: bytes) -> Journal:
 
 def _decode_line(line: bytes) -> Event | str:
     try:
-        body = json.loads(line, parse_constant=_no_constant)
+        body = _DECODER.decode(line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         return f"not a JSON object ({type(error).__name__})"
     if not isinstance(body, dict):
@@ -119,3 +132,7 @@ def _decode_line(line: bytes) -> Event | str:
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
+
+
+# Made once: a decoder costs as much as a line.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)

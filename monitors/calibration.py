@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from gates.calibration.assemble import Run, assemble
+from gates.calibration.assemble import Run, assemble, reassemble
 from gates.calibration.audit import Audit, audit, reaudit
 from gates.calibration.layout import GLOBS, JOURNAL, PLAN, parse_cell_path
 from gates.calibration.schema import Manifest
 from gates.documents import Document, Json
-from gates.journal import Event, Journal, decode_journal
+from gates.journal import Journal, decode_journal
 from gates.verdict import Decision, Evidence, Offer, Verdict
-from hosts.host import FileSeen, Observation, ProcSeen, ProcsSeen, ProcsWant, TreeSeen, TreeWant, Wants
+from hosts.host import Observation, ProcSeen, ProcsSeen, ProcsWant, TreeSeen, TreeWant, Wants
 from hosts.local.locks import Holder, parse_holder
 from monitors.documents import document
 from monitors.snapshot import Active, Eta, Now, Progress, Seen, Snapshot, State
@@ -37,20 +37,27 @@ class Calibration:
         documents: Every record by path relative to the run directory.
         sums: sha256 (hex) of their bytes.
         journal: The run's journal, as far as it could be read.
+        written: The bytes that it was read from, so that only what is added to them has to be read.
         holder: Who holds the run's lock, or held it last.
         runner: alive | dead | none | unknown.
         processes: Live processes that carry the run's mark: runner, shim, pytest and their children.
         words: What the runner left as the reason of its end, or "".
+        unread: Why the lock, the journal or the last words could not be read, by path; then the last good one stands.
+        manifest, reference: What the monitor was given to judge by.
         run, audit: What follows from all that; None only before the first look.
     """
 
     documents: Mapping[str, Document] = field(default_factory=lambda: _EMPTY)
     sums: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     journal: Journal = field(default_factory=lambda: Journal(()))
+    written: bytes = field(default=b"", repr=False)
     holder: Holder | None = None
     runner: str = "unknown"
     processes: tuple[ProcSeen, ...] = ()
     words: str = ""
+    unread: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    manifest: Manifest | None = None
+    reference: Json = None
     run: Run | None = None
     audit: Audit | None = None
 
@@ -113,36 +120,59 @@ class CalibrationMonitor:
     def _with_files(self, before: Calibration, tree: TreeSeen) -> Calibration:
         documents = {} if tree.full else dict(before.documents)
         sums = {} if tree.full else dict(before.sums)
-        known = before if not tree.full else Calibration(run=before.run, audit=before.audit)
-        journal, holder, words = known.journal, known.holder, known.words
+        known = before if not tree.full else Calibration()
+        journal, written, holder, words = known.journal, known.written, known.holder, known.words
+        unread = dict(known.unread)
         for path in tree.gone:
             documents.pop(path, None)
             sums.pop(path, None)
+            unread.pop(path, None)
             if path == LOCK:
                 holder = None
-        for path, file in tree.files.items():
-            if path == JOURNAL:
-                journal = decode_journal(file.data or b"")
-            elif path == LOCK:
-                holder = parse_holder(file.data or b"")
+            elif path == JOURNAL:
+                journal, written = Journal(()), b""
             elif path == LAST_WORDS:
-                words = (file.data or b"").decode("utf-8", "replace").strip()
-            else:
+                words = ""
+        for path, file in tree.files.items():
+            if path not in (JOURNAL, LOCK, LAST_WORDS):
                 documents[path] = document(file)
-                sums[path] = _sha256(file)
+                sums.pop(path, None)
+                if file.data is not None:  # the sum of nothing would say that the file was changed
+                    sums[path] = hashlib.sha256(file.data).hexdigest()
+                continue
+            unread.pop(path, None)
+            if file.data is None:
+                unread[path] = file.error or f"{file.size} bytes are too many"
+            elif path == JOURNAL:
+                journal, written = decode_journal(file.data, written, journal), file.data
+            elif path == LAST_WORDS:
+                words = file.data.decode("utf-8", "replace").strip()
+            else:
+                holder = parse_holder(file.data)
+                if holder is None:
+                    unread[path] = "it is not a lock"
         changed = set(tree.files) | set(tree.gone)
         if tree.full:
             changed |= set(before.documents)
         frozen: Mapping[str, Document] = MappingProxyType(documents)
-        run = assemble(frozen, self._manifest, journal, reference=self._reference, sha256=sums)
+        if before.run is None or tree.full:
+            run = assemble(frozen, self._manifest, journal, reference=self._reference, sha256=sums)
+        else:
+            run = reassemble(
+                before.run, frozen, changed, self._manifest, journal, reference=self._reference, sha256=sums
+            )
         judged = audit(run) if before.audit is None else reaudit(before.audit, run, changed)
         return replace(
             before,
             documents=frozen,
             sums=MappingProxyType(sums),
             journal=journal,
+            written=written,
             holder=holder,
             words=words,
+            unread=MappingProxyType(unread),
+            manifest=self._manifest,
+            reference=self._reference,
             run=run,
             audit=judged,
         )
@@ -176,10 +206,12 @@ class CalibrationMonitor:
 
 
 def _with_processes(body: Calibration, seen: ProcsSeen | None) -> Calibration:
-    holder = body.holder
-    if seen is None:
-        return replace(body, runner="none" if holder is None else "unknown")
-    if holder is None:
+    holder, mark = body.holder, f"{RUN_MARK}={body.run_id}"
+    # One look serves every run of a host: the other runs' processes are in it too.
+    marked = tuple(process for process in seen.live if mark in process.marks) if seen is not None else ()
+    if LOCK in body.unread or (holder is not None and seen is None):
+        runner = "unknown"
+    elif holder is None or seen is None:
         runner = "none"
     elif any(process.ref == holder.ref for process in seen.live):
         runner = "alive"
@@ -187,7 +219,6 @@ def _with_processes(body: Calibration, seen: ProcsSeen | None) -> Calibration:
         runner = "dead"
     else:
         runner = "unknown"
-    marked = tuple(process for process in seen.live if process.marks)
     return replace(body, runner=runner, processes=marked)
 
 
@@ -199,10 +230,15 @@ def _state(body: Calibration) -> tuple[State, str]:
         return State.UNKNOWN, f"there is no usable {PLAN}"
     if body.runner == "alive":
         return _running_state(body.journal), ""
+    if LOCK in body.unread:
+        why = f"whether a runner lives cannot be told, {LOCK}: {body.unread[LOCK]}"
+        return (State.RUNNING if body.processes else State.UNKNOWN), why
     if body.pytest_active:
         return State.RUNNING, "the runner is gone and its pytest still runs; --resume takes it over"
     if body.runner == "unknown" and body.holder is not None:
         return State.UNKNOWN, f"held by {body.holder}, which cannot be judged from here"
+    if JOURNAL in body.unread and body.audit.incomplete:
+        return State.UNKNOWN, f"how it ended cannot be told, {JOURNAL}: {body.unread[JOURNAL]}"
     last = body.journal.last("run.started", "run.resumed", "run.ended", "run.halted")
     if last is not None and last.kind == "run.halted":
         return State.HALTED, str(last.data.get("detail", "halted"))
@@ -267,7 +303,7 @@ def _eta(body: Calibration, at: float) -> Eta | None:
     """When the run should be done, from the mean duration of its own finished repeats, unit by unit."""
     assert body.audit is not None  # only called on a folded body
     lasted: dict[str, list[float]] = {}
-    unit_of = _units(body.journal)
+    unit_of = _units(body)
     for stage in body.audit.stages:
         for cell in stage.cells:
             if cell.record is not None and cell.record.duration_s is not None:
@@ -283,16 +319,21 @@ def _eta(body: Calibration, at: float) -> Eta | None:
     return Eta(at + seconds, basis)
 
 
-def _units(journal: Journal) -> dict[str, str]:
+def _units(body: Calibration) -> dict[str, str]:
+    """The unit of each stage: of the plan, and as its pytest was really started."""
+    plan = body.run.plan if body.run is not None else None
+    planned = plan.units if plan is not None and isinstance(plan.units, list) else []
     found: dict[str, str] = {}
-    for event in journal.events:
+    for unit in planned:
+        if isinstance(unit, dict):
+            found.update(_stages(unit.get("key"), unit.get("stages")))
+    for event in body.journal.events:
         if event.kind == "attempt.started":
-            found.update(_stages(event))
+            found.update(_stages(event.data.get("unit"), event.data.get("stages")))
     return found
 
 
-def _stages(event: Event) -> dict[str, str]:
-    stages, unit = event.data.get("stages"), event.data.get("unit")
+def _stages(unit: object, stages: object) -> dict[str, str]:
     if not isinstance(stages, list) or not isinstance(unit, str):
         return {}
     return {stage: unit for stage in stages if isinstance(stage, str)}
@@ -306,7 +347,3 @@ def _seconds(text: str) -> float | None:
 
 
 MONITOR = CalibrationMonitor
-
-
-def _sha256(file: FileSeen) -> str:
-    return hashlib.sha256(file.data or b"").hexdigest()

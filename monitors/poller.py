@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from hosts.errors import GatewatchError, InputError
-from hosts.host import Cursor, HostReader, Observation, merge
+from hosts.host import Cursor, HostReader, Observation, Wants, merge
 from monitors.snapshot import Monitor, Now, Progress, Seen, Snapshot, State
 
 LONGEST_INTERVAL_S = 120.0
@@ -63,36 +63,60 @@ class HostPoller:
             await self._sleep(self._interval)
 
     async def poll(self) -> None:
-        """One look, then a snapshot from every monitor. A second caller waits for the look under way."""
-        async with self._looking:
-            want = merge(monitor.wants(self._last.get(name)) for name, monitor in self._monitors.items())
-            if want.trees != self._wanted_trees:
-                self._cursor, self._wanted_trees = None, want.trees
-            try:
-                seen = await self._host.observe(want, self._cursor, self._deadline)
-            except GatewatchError as error:
-                self._cursor = None
-                self._publish_blind(str(error))
-                return
-            self._cursor = seen.cursor
-            await self._publish_folded(seen)
+        """One look, then a snapshot from every monitor. A second caller waits for the look under way.
 
-    async def _publish_folded(self, seen: Observation) -> None:
+        Where the look has named processes that nobody knew to ask for (a run that was just started), they are
+        looked at before anything is published: it would say "unknown" until the next time.
+        """
+        async with self._looking:
+            want = self._wants()
+            for last in (False, True):
+                seen = await self._look(want)
+                if seen is None:
+                    return
+                shown = self._fold(seen)
+                asked, want = want.procs, self._wants()
+                if last or {*want.procs.refs, *want.procs.marks} <= {*asked.refs, *asked.marks}:
+                    break
+            for name, snapshot in shown.items():
+                self._publish(name, snapshot)
+
+    def _wants(self) -> Wants:
+        return merge(monitor.wants(self._last.get(name)) for name, monitor in self._monitors.items())
+
+    async def _look(self, want: Wants) -> Observation | None:
+        """One look at the host; None when it failed, and then everybody has been told."""
+        if want.trees != self._wanted_trees:
+            self._cursor, self._wanted_trees = None, want.trees
+        try:
+            seen = await self._host.observe(want, self._cursor, self._deadline)
+        except Exception as error:  # noqa: BLE001 - told to whoever watches; one flaky host never ends the watch
+            self._cursor = None
+            self._publish_blind(str(error) if isinstance(error, GatewatchError) else f"{type(error).__name__}: {error}")
+            return None
+        # What a fold passed over because of an error would be missing from the next difference.
+        whole = "trees" not in seen.errors and not any(tree.error for tree in seen.trees)
+        self._cursor = seen.cursor if whole else None
+        return seen
+
+    def _fold(self, seen: Observation) -> dict[str, Snapshot[Any]]:
         now = Now(self._clock())
+        shown: dict[str, Snapshot[Any]] = {}
         for name, monitor in self._monitors.items():
-            # A first look at a large run takes longer to fold than a screen may stand still.
-            snapshot = await asyncio.to_thread(monitor.fold, self._last.get(name), seen, now)
-            self._last[name] = snapshot
-            self._publish(name, snapshot)
+            try:
+                shown[name] = self._last[name] = monitor.fold(self._last.get(name), seen, now)
+            except Exception as error:  # noqa: BLE001 - the others stand, and this one says why it does not
+                self._cursor = None
+                shown[name] = self._blind(name, f"internal error: {type(error).__name__}: {error}")
+        return shown
 
     def _publish_blind(self, error: str) -> None:
         for name in self._monitors:
-            known = self._last.get(name)
-            blind: Snapshot[Any] = (
-                replace(known, state=State.BLIND, error=error)
-                if known is not None
-                else Snapshot(name, State.BLIND, Seen(None, None), Progress(None, None), None, (), (), (), error, None)
-            )
-            if known is not None:
-                self._last[name] = blind
-            self._publish(name, blind)
+            self._publish(name, self._blind(name, error))
+
+    def _blind(self, name: str, error: str) -> Snapshot[Any]:
+        known = self._last.get(name)
+        if known is None:
+            return Snapshot(name, State.BLIND, Seen(None, None), Progress(None, None), None, (), (), (), error, None)
+        self._last[name] = replace(known, state=State.BLIND, error=error)
+        return self._last[name]

@@ -20,7 +20,7 @@ HAS_BLOCKBUSTER = importlib.util.find_spec("blockbuster") is not None
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The proofs that take longer than a test run should."""
     group = parser.getgroup("gatewatch")
-    group.addoption("--long-proof", type=int, default=0, metavar="KILLS", help="kill calibrations so often, and at every step")
+    group.addoption("--long-proof", type=int, default=0, metavar="KILLS", help="kill so often, and once at every step")
     group.addoption("--proof-seed", default="0", metavar="SEED", help="what the moments of the kills are drawn from")
 
 

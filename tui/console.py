@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
@@ -40,37 +41,56 @@ def print_traceback() -> None:
         _write(sys.stderr, clean_inline(redact(line)) + "\n")
 
 
+def prompt(question: str) -> None:
+    """Ask on stderr; the answer is typed behind it."""
+    _write(sys.stderr, f"{clean_inline(redact(question))} ")
+    sys.stderr.flush()
+
+
 def print_text(*lines: str) -> None:
     """Write lines for a person to stdout; control characters of any kind are made visible or dropped."""
     for line in lines:
-        _write(sys.stdout, clean_inline(line, limit=None) + "\n")
+        _write(sys.stdout, clean_inline(redact(line), limit=None) + "\n")
 
 
 def print_json(value: object) -> None:
-    """Write one JSON document to stdout.
+    """Write one JSON document to stdout, without the secrets that its texts may hold (SAFETY C5).
 
     Non-ASCII text is escaped: a terminal must not meet C1 controls or bidirectional marks in a data stream.
 
     Raises:
         ValueError: The value holds NaN or an infinity, which JSON does not have.
     """
-    _write(sys.stdout, json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+    _write(sys.stdout, json.dumps(_redacted(value), indent=2, ensure_ascii=True, allow_nan=False) + "\n")
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write aligned columns to stdout, the last one as long as it needs to be.
+def _redacted(value: object) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: _redacted(item) for key, item in value.items()}
+    return [_redacted(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO | None = None) -> None:
+    """Write aligned columns; on a terminal the widest ones are cut to its width, elsewhere all is there.
 
     Args:
         heads: Column titles.
         rows: Cells as plain text, as many in each row as there are titles.
+        stream: Where to; by default stdout.
     """
-    from tui.cells import width  # only a table needs to measure text
+    from tui.cells import fit, shorten, width  # only a table needs to measure text
 
-    table = [[clean_inline(cell) for cell in row] for row in (heads, *rows)]
+    stream = stream or sys.stdout
+    table = [[clean_inline(redact(cell)) for cell in row] for row in (heads, *rows)]
     widths = [max(width(row[column]) for row in table) for column in range(len(heads))]
+    if stream.isatty():
+        widths = fit(widths, shutil.get_terminal_size().columns - 2 * (len(heads) - 1))
     for row in table:
-        padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True))
-        _write(sys.stdout, "  ".join(padded).rstrip() + "\n")
+        cut = [shorten(cell, wide) for cell, wide in zip(row, widths, strict=True)]
+        padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(cut, widths, strict=True))
+        _write(stream, "  ".join(padded).rstrip() + "\n")
 
 
 def flush() -> None:

@@ -6,12 +6,13 @@ reaches a markup parser (SAFETY T3).
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Protocol
 
 from tui import console
-from tui.sanitise import clean_inline
+from tui.sanitise import clean_inline, redact
 
 PLAIN_EVERY_S = 60.0
 
@@ -31,6 +32,10 @@ class Progress(Protocol):
         """Take the bar away."""
         ...
 
+    def reopen(self) -> None:
+        """Show the bar again, with the time that has passed since the first time."""
+        ...
+
 
 class PlainProgress:
     """Lines for a log: milestones as they come, and the state now and then."""
@@ -45,9 +50,12 @@ class PlainProgress:
     def show(self, done: int, total: int, text: str) -> None:
         if time.monotonic() - self._last >= self._every_s:
             self._last = time.monotonic()
-            console.milestone(f"{done}/{total} {text}")
+            console.milestone(f"{done}/{total} cells, {text}")
 
     def close(self) -> None:
+        pass
+
+    def reopen(self) -> None:
         pass
 
 
@@ -63,6 +71,7 @@ class RichProgress:
         self._console = Console(stderr=True, highlight=False, markup=False)
         self._bars = Bars(
             MofNCompleteColumn(),
+            TextColumn("cells", markup=False),
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
@@ -76,15 +85,20 @@ class RichProgress:
     def say(self, line: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(clean_inline(line)), soft_wrap=True)
+        self._console.print(Text(clean_inline(redact(line))), soft_wrap=True)
 
     def show(self, done: int, total: int, text: str) -> None:
-        self._bars.update(self._task, completed=done, total=total, description=clean_inline(text))
+        self._bars.update(self._task, completed=done, total=total, description=clean_inline(redact(text)))
 
     def close(self) -> None:
         self._bars.stop()
 
+    def reopen(self) -> None:
+        self._bars.start()
+
 
 def open_progress() -> Progress:
     """The progress that suits stderr."""
-    return RichProgress() if sys.stderr.isatty() else PlainProgress()
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown"):
+        return RichProgress()
+    return PlainProgress()

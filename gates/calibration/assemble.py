@@ -5,8 +5,8 @@ Reading a run directory exists once: the audit, a resume and the screen all star
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, Union
 
@@ -26,6 +26,26 @@ CellKey = tuple[str, int]
 ManifestFrom = Union[Literal["frozen", "checkout"], None]
 
 _MOST_FINDINGS = 50
+
+_Told = Mapping[CellKey, tuple[str, str, Mapping[str, object]]]
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """What a run was put together from, so that the next one knows what it may keep.
+
+    Attributes:
+        checkout: The checkout's manifest.
+        findings, notes: What there was to say of plan and manifest.
+        planned: The plan's stages, None without a plan.
+        told: The journal's newest word on each cell: kind, time and data.
+    """
+
+    checkout: Manifest | None
+    findings: tuple[str, ...]
+    notes: tuple[str, ...]
+    planned: frozenset[str] | None
+    told: _Told
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,7 @@ class Run:
     notes: tuple[str, ...] = ()
     discards: Mapping[CellKey, str] = field(default_factory=lambda: MappingProxyType({}))
     reference: Json = None
+    _basis: _Basis | None = field(default=None, repr=False, compare=False)
 
 
 def assemble(
@@ -79,6 +100,7 @@ def assemble(
         Never raises: what cannot be used is None and stands in `findings`.
     """
     sums = sha256 or {}
+    told = _newest_words(journal, None)
     findings: list[str] = []
     notes: list[str] = []
     plan = _plan(documents, findings)
@@ -96,23 +118,78 @@ def assemble(
     cells: dict[CellKey, Document] = {}
     for path, document in documents.items():
         key = parse_cell_path(path)
-        if key is not None:  # None is "no file" from here on; a file that holds null is a broken one
-            cells[key] = Broken("expected a JSON object, got null") if document is None else document
-    if plan is not None:
-        planned = set(plan.stages)
-        strays = sorted({stage for stage, _run in cells if stage not in planned})
-        notes.extend(f"{stage}/ holds artifacts and is not in {PLAN}" for stage in strays)
-    discards: dict[CellKey, str] = {}
-    if journal is not None:
-        notes.extend(journal.findings)
-        discards = _read_journal(journal, cells, sums, findings)
-    return Run(
+        if key is not None:
+            cells[key] = _artifact(document)
+    planned = None if plan is None else frozenset(plan.stages)
+    run = Run(
         plan=plan,
         manifest=known,
         manifest_from=None if known is None else ("frozen" if source == "frozen" else "checkout"),
         cells=MappingProxyType(cells),
         fingerprint=documents.get(FINGERPRINT),
         journal=journal,
+        findings=(),
+        _basis=_Basis(manifest, tuple(findings), tuple(notes), planned, told),
+    )
+    return _with_cells(run, journal, sums, reference)
+
+
+def reassemble(
+    previous: Run,
+    documents: Mapping[str, Document],
+    changed: Collection[str],
+    manifest: Manifest | None = None,
+    journal: Journal | None = None,
+    *,
+    reference: Json = None,
+    sha256: Mapping[str, str] | None = None,
+) -> Run:
+    """Put a run together again after some of its files changed; equal to `assemble` of the same arguments.
+
+    Args:
+        previous: The run of before.
+        changed: Paths that were added, changed or removed since; may name more, never less.
+    """
+    basis = previous._basis
+    if basis is None or basis.checkout is not manifest or PLAN in changed or MANIFEST in changed:
+        return assemble(documents, manifest, journal, reference=reference, sha256=sha256)
+    cells = dict(previous.cells)
+    for path in changed:
+        key = parse_cell_path(path)
+        if key is not None and path in documents:
+            cells[key] = _artifact(documents[path])
+        elif key is not None:
+            cells.pop(key, None)
+    told = _newest_words(journal, previous)
+    run = replace(
+        previous,
+        cells=MappingProxyType(cells),
+        fingerprint=documents.get(FINGERPRINT),
+        journal=journal,
+        _basis=replace(basis, told=told),
+    )
+    return _with_cells(run, journal, sha256 or {}, reference)
+
+
+def _artifact(document: Document) -> Document:
+    # None is "no file" from here on; a file that holds null is a broken one.
+    return Broken("expected a JSON object, got null") if document is None else document
+
+
+def _with_cells(run: Run, journal: Journal | None, sums: Mapping[str, str], reference: Json) -> Run:
+    """The run with all that follows from its plan, its cells and its journal together."""
+    basis, plan = run._basis, run.plan
+    assert basis is not None
+    findings, notes = list(basis.findings), list(basis.notes)
+    if basis.planned is not None:
+        strays = sorted({stage for stage, _run in run.cells if stage not in basis.planned})
+        notes.extend(f"{stage}/ holds artifacts and is not in {PLAN}" for stage in strays)
+    discards: dict[CellKey, str] = {}
+    if journal is not None:
+        notes.extend(journal.findings)
+        discards = _discards(basis.told, run.cells, sums, findings)
+    return replace(
+        run,
         findings=_bounded(findings),
         notes=_bounded(notes),
         discards=MappingProxyType(discards),
@@ -148,22 +225,34 @@ def _frozen(documents: Mapping[str, Document], findings: list[str]) -> Manifest 
         return None
 
 
-def _read_journal(
-    journal: Journal, cells: Mapping[CellKey, Document], sums: Mapping[str, str], findings: list[str]
-) -> dict[CellKey, str]:
-    """Discards that still hold; what the disk denies goes into the findings.
-
-    Only the newest event of a cell counts: a repeat that was run again after a discard is a new observation.
-    """
+def _newest_words(journal: Journal | None, previous: Run | None) -> _Told:
+    """The newest event of each cell; where a journal goes on from the previous one, only what was added is read."""
+    if journal is None:
+        return {}
     last: dict[CellKey, tuple[str, str, Mapping[str, object]]] = {}
-    for event in journal.events:
+    events = journal.events
+    if previous is not None and previous.journal is not None and previous._basis is not None:
+        known = previous.journal.events
+        if events[: len(known)] == known:
+            last, events = dict(previous._basis.told), events[len(known) :]
+    for event in events:
         if event.kind not in (RECORDED, DISCARDED):
             continue
         stage, run = event.data.get("stage"), event.data.get("run")
         if isinstance(stage, str) and isinstance(run, int) and not isinstance(run, bool):
             last[stage, run] = (event.kind, event.at, event.data)
+    return last
+
+
+def _discards(
+    told: _Told, cells: Mapping[CellKey, Document], sums: Mapping[str, str], findings: list[str]
+) -> dict[CellKey, str]:
+    """Discards that still hold; what the disk denies goes into the findings.
+
+    Only the newest event of a cell counts: a repeat that was run again after a discard is a new observation.
+    """
     discards: dict[CellKey, str] = {}
-    for (stage, run), (kind, at, data) in last.items():
+    for (stage, run), (kind, at, data) in told.items():
         path = cell_path(stage, run)
         if kind == DISCARDED:
             if data.get("why") == BY_PERSON:

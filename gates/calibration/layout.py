@@ -21,6 +21,8 @@ GLOBS = (*DOCUMENTS, JOURNAL, "*/run*.json")
 """All that a reader of a run directory needs; what `parse_cell_path` does not know in it is not a cell."""
 
 _OURS = frozenset({PYTEST, DISCARDED, "inbox", "answers"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CELL = re.compile(r"([^/]+)/run([1-9][0-9]{0,8})\.json")
 
 
@@ -36,9 +38,9 @@ def name_problem(name: str) -> str | None:
         return "starts with '.'"
     if "/" in name:
         return "contains '/'"
-    if any(ord(char) < 32 or 127 <= ord(char) < 160 for char in name):
+    if _CONTROL.search(name):
         return "contains a control character"
-    if any(0xD800 <= ord(char) < 0xE000 for char in name):
+    if _SURROGATE.search(name):
         return "is not valid text"
     if len(name.encode()) > 200:
         return "is longer than 200 bytes"

@@ -8,6 +8,7 @@ import os
 import secrets
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hosts.errors import GatewatchError, InputError
@@ -56,13 +57,17 @@ def is_temp(name: str) -> bool:
     return name.startswith(TEMP_PREFIX) and name.endswith(TEMP_SUFFIX)
 
 
-def write_atomic(path: Path, data: bytes, mode: int | None = None) -> None:
+def write_atomic(
+    path: Path, data: bytes, mode: int | None = None, put: Callable[[str, str, int], None] | None = None
+) -> None:
     """Replace the file at `path`, or make it: whoever looks sees the old content or the new, never a mixture.
 
     Args:
         path: A regular file, or nothing yet, in a folder that exists.
         data: The whole new content.
         mode: Permission bits. None keeps those of the existing file, or follows the umask for a new one.
+        put: What puts the finished temporary file in place, instead of a plain rename: it gets the temporary name,
+            the final one and the descriptor of their folder. Where it raises, the temporary file is removed.
 
     Raises:
         WriteError: `path` is a symbolic link or no regular file, or the system refused. No temporary file
@@ -73,7 +78,7 @@ def write_atomic(path: Path, data: bytes, mode: int | None = None) -> None:
         old = _existing(path, folder)
         temp = _write_temp(path, folder, data, mode, old)
         try:
-            os.rename(temp, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            (put or _rename)(temp, path.name, folder)
         except OSError as error:
             _remove(temp, folder)
             raise WriteError.of(path, error) from None
@@ -219,6 +224,10 @@ def _keep_owner(fd: int, old: os.stat_result) -> None:
             return
         except PermissionError:
             continue
+
+
+def _rename(temp: str, name: str, folder: int) -> None:
+    os.rename(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _link(temp: str, path: Path, folder: int) -> bool:

@@ -110,16 +110,21 @@ class _Scan:
             self.unlisted.append((prefix, f"cannot list {prefix or self.want.root}: {why(error)}"))
             return
         for name, entry in entries:
-            below = [after for node in nodes for after in node.step(name)]
-            if not below:
+            leaf, below = False, []
+            for node in nodes:
+                for after in node.step(name):
+                    leaf = leaf or after.leaf
+                    if after.literals or after.patterns:
+                        below.append(after)
+            if not leaf and not below:
                 continue
             path = f"{folder}/{name}"
-            if any(node.leaf for node in below):
+            if leaf:
                 if len(self.found) >= MAX_FILES:
                     self.unlisted.append(("", f"more than {MAX_FILES} files match; the rest is left out"))
                     return
                 self._file(path, prefix + name, entry)
-            if any(node.literals or node.patterns for node in below) and self._is_folder(path, entry):
+            if below and self._is_folder(path, entry):
                 self._walk(path, f"{prefix}{name}/", below)
 
     def _is_folder(self, path: str, entry: os.DirEntry[str] | None) -> bool:
@@ -196,7 +201,10 @@ def read_whole(path: str, limit: int) -> tuple[bytes | None, os.stat_result, boo
         if not stat.S_ISREG(before.st_mode):
             raise InputError("not a regular file")
         for last in (False, True):
-            data = read_at(fd, 0, limit + 1)
+            # Almost always this is the whole file; asking for more would cost a buffer of that length.
+            data = read_at(fd, 0, min(before.st_size, limit) + 1)
+            if len(data) > before.st_size:
+                data = read_at(fd, 0, limit + 1)
             after = os.fstat(fd)
             settled = stamp(before) == stamp(after)
             if settled or last:

@@ -79,6 +79,7 @@ class Variant(FileModel):
     sample_counts_by_group: Table[Counts] = {}
     expected_samples: ByName[Count] = {}
     context_vars: Items[Text] | None = None
+    extra_env: Environment = {}
     stage_base_override: Text | None = None
     omit_variant_suffix: bool = False
 

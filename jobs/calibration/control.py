@@ -42,7 +42,7 @@ async def check(reader: HostReader, request: Request) -> Checked:
     Raises:
         InputError: Something is not right; RefusedError: a gate says no; UnreachableError: no answer.
     """
-    answer = _object(await _told(reader.query("check", request.payload, DEADLINE_S)))
+    answer = _object(await told(reader.query("check", request.payload, DEADLINE_S)))
     stale = answer.get("stale")
     return Checked(
         git_sha=str(answer.get("git_sha")),
@@ -60,7 +60,7 @@ async def start(
         InputError, RefusedError: The host refused; nothing was started.
         UnreachableError: The host stayed away; whether it started is then to be read from the run directory.
     """
-    answer = _object(await _called(actor, "start", request.payload, START_DEADLINE_S, sleep))
+    answer = _object(await called(actor, "start", request.payload, START_DEADLINE_S, sleep))
     return Started(str(answer.get("run_dir")), str(answer.get("git_sha")), answer.get("holder"))
 
 
@@ -75,16 +75,26 @@ async def stop(actor: HostActor, run_dir: str, sleep: Callable[[float], Awaitabl
         await actor.read(f"{run_dir}/{LOCK}", 0, 1)
     except NotThereError:
         raise RefusedError(f"no runner is at work in {run_dir}") from None
-    await _called(actor, "stop", {"run_dir": run_dir}, DEADLINE_S, sleep)
+    await called(actor, "stop", {"run_dir": run_dir}, DEADLINE_S, sleep)
 
 
-async def _called(
-    actor: HostActor, verb: str, payload: Json, deadline: float, sleep: Callable[[float], Awaitable[None]]
+async def called(
+    actor: HostActor,
+    verb: str,
+    payload: Json,
+    deadline: float,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Json:
+    """Run a verb that acts, at most once; a lost answer is asked for again under the same key.
+
+    Raises:
+        InputError, RefusedError: The host refused; nothing was changed.
+        UnreachableError: The host stayed away.
+    """
     key = new_ulid()
     for left in reversed(range(_TRIES)):
         try:
-            return await _told(actor.call(verb, payload, key, deadline))
+            return await told(actor.call(verb, payload, key, deadline))
         except UnreachableError:
             if not left:
                 raise
@@ -96,7 +106,7 @@ async def _called(
     raise AssertionError("the last try returns or raises")
 
 
-async def _told(answer: Awaitable[Json]) -> Json:
+async def told(answer: Awaitable[Json]) -> Json:
     """The answer; what the host refused becomes the error that it would have been here."""
     try:
         return await answer

@@ -97,10 +97,7 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
     loaded = await asyncio.to_thread(load_config, site.checkout, model)
     config = loaded.value
     manifest, document = await asyncio.to_thread(load_manifest_document, site.checkout, model)
-    if plan is None:
-        stages = _stages(manifest, options.stages or ("ALL",))
-    else:
-        stages = _same_stages(plan, manifest, options)
+    stages = _stages(manifest, options.stages or ("ALL",)) if plan is None else _same_stages(plan, manifest, options)
     _check_manifest(manifest, stages, model)
     repeats = plan.repeats if plan is not None else options.repeats or DEFAULT_REPEATS
     venv = await _venv(site, options, config, model, reader, environ)

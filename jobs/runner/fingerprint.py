@@ -96,5 +96,8 @@ def probe(venv_python: str, environment: Mapping[str, str], pins: Sequence[str])
     if answer.returncode != 0 or not lines:
         said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
         raise InputError(f"venv python {venv_python} does not run: {said[-1] if said else f'exit {answer.returncode}'}")
-    body = strictjson.loads(lines[-1], "python probe")
+    try:
+        body = strictjson.loads(lines[-1], "its answer")
+    except InputError as error:
+        raise InputError(f"venv python {venv_python} does not answer as a Python does: {error}") from error
     return body if isinstance(body, dict) else {}

@@ -133,6 +133,69 @@ def changed_files(repo: Path, old: str, new: str) -> tuple[str, ...]:
     return _names(_git(repo, *_DIFF, "--name-only", "-z", old, new, "--", "."))
 
 
+def resolve(repo: Path, name: str) -> str:
+    """The full id of the commit that `name`, a full or abbreviated commit id, means.
+
+    Raises:
+        InputError: It is no commit id, or means no commit of `repo`, or several.
+    """
+    if not re.match(r"[0-9a-f]{4,64}\Z", name):
+        raise InputError(f"{name!r} is not a commit id; give it as git shows it, 7 to 40 hexadecimal digits")
+    answer = _run(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    sha = answer.stdout.decode("ascii", "replace").strip()
+    if answer.returncode != 0 or not _SHA.match(sha):
+        raise InputError(f"commit {name} is not in {repo}; fetch it, or name the repository that has it with --repo")
+    return sha
+
+
+@dataclass(frozen=True)
+class History:
+    """The commits that `new` has and `old` has not.
+
+    Attributes:
+        commits: (full id, committed at, subject), newest first; at most as many as were asked for.
+        count: How many there are in all.
+        is_ancestor: Whether `new` was built on `old`.
+    """
+
+    commits: tuple[tuple[str, str, str], ...]
+    count: int
+    is_ancestor: bool
+
+
+def history(repo: Path, old: str, new: str, most: int) -> History:
+    """What was committed between two commits, both given as full ids.
+
+    Raises:
+        InputError: A name is not a full commit id, or a commit is not there.
+    """
+    for sha in (old, new):
+        if not _SHA.match(sha):
+            raise InputError(f"{sha!r} is not a full commit id")
+    between = f"{old}..{new}"
+    count = _git(repo, "rev-list", "--count", between, "--").decode("ascii", "replace").strip()
+    form = "--format=tformat:%H%x1f%cI%x1f%s"
+    said = _git(
+        repo,
+        "log",
+        "-z",
+        "--no-show-signature",
+        "--no-color",
+        "--encoding=UTF-8",
+        form,
+        f"--max-count={most}",
+        between,
+        "--",
+    )
+    fields = (entry.decode("utf-8", "replace").split("\x1f", 2) for entry in said.split(b"\0") if entry)
+    ancestor = _run(repo, "merge-base", "--is-ancestor", old, new).returncode == 0
+    return History(
+        tuple((parts[0], parts[1], parts[2]) for parts in fields if len(parts) == 3),
+        int(count) if count.isdecimal() else 0,
+        ancestor,
+    )
+
+
 def file_at(repo: Path, sha: str, path: str) -> bytes | None:
     """The content of a file (relative to `repo`) in a commit, or None when it is not in it."""
     if not _SHA.match(sha):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import os
 
 
 def tell(line: str) -> None:
-    """Say one line. On a full disk it is lost: whoever speaks must neither die of that nor stop what it was doing."""
-    with contextlib.suppress(OSError, ValueError):  # ValueError: it was closed
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+    """Say one line. On a full disk it is lost: whoever speaks must neither die of that nor stop what it was doing.
+
+    Past Python's own buffer, which would keep what could not be written and change the exit status in the end.
+    """
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\n".encode("utf-8", "backslashreplace"))

@@ -110,7 +110,10 @@ def test_a_spoilt_cell_spoils_nothing_else(
     else:
         write_cell(run, "a_speed", 2, **spoil)
     code, out, err = audit(capsys)
-    assert (code, err) == (1, "")
+    assert code == 1
+    assert err == "" if spoil is None else err.startswith(f"gatewatch: {line[10]} a_speed/run2.json: ")
+    assert err.count("\n") == (spoil is not None)
+    assert reason in err or spoil is None
     lines = out.splitlines()
     assert lines[3:] == [
         "a_accuracy: ✓✓ (2/2 strict, expected=50)",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.quick import STAGES, Quick, git, old_run, tree
+from tests.peers.quick import ROOT, STAGES, Quick, git, old_run, tree
 from tui.cli.main import main
 
 RUN = ("calibrate", "run", "--stages", "ALL", "--repeats", "2")
@@ -542,7 +542,7 @@ def test_a_stranger_in_the_place_of_a_room(quick: Quick) -> None:
     stranger.mkdir()
     (stranger / "__init__.py").write_text("raise SystemExit('the stranger ran')\n")
     # As an installed gatewatch is started: the current folder is not on the path, PYTHONPATH is.
-    code = f"import sys; sys.path.append({str(Path(__file__).resolve().parents[2])!r}); import gatewatch; sys.exit(gatewatch.main())"
+    code = f"import sys; sys.path.append({str(ROOT)!r}); import gatewatch; sys.exit(gatewatch.main())"
     words = [sys.executable, "-c", code, "calibrate", "audit", "--json"]
     env = {**os.environ, "PYTHONPATH": str(quick.folder), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(words, cwd=quick.folder, env=env, capture_output=True, text=True, timeout=30)

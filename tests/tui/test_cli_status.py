@@ -137,7 +137,8 @@ def test_a_dead_run_offers_a_command_that_works_when_pasted(host: str | None, qu
 
 def test_the_offer_knows_a_checkout_that_lies_elsewhere(quick: Quick, tmp_path: Path) -> None:
     elsewhere = tmp_path / "settings"
-    (quick.folder / "models").rename(elsewhere / "models") if elsewhere.mkdir() is None else None
+    elsewhere.mkdir()
+    (quick.folder / "models").rename(elsewhere / "models")
     quick.commit()
     with quick.holding():
         done = quick.run("--detach", "--root", str(elsewhere), "--repo", str(quick.folder))

@@ -6,8 +6,11 @@ from tui.cli.commands import Entry, Group
 
 CLI = Group(
     "calibrate",
-    "run CI threshold tests N times, and audit, report and apply what they gave",
+    "run CI threshold tests N times, and judge what they gave",
     (
+        Entry(
+            "discover", "make stages.yaml from the thresholds in the tests", "tui.cli.calibration_discover", "DISCOVER"
+        ),
         Entry(
             "run", "run the tests N times, so that every stage has N whole repeats", "tui.cli.calibration_run", "RUN"
         ),
@@ -15,6 +18,15 @@ CLI = Group(
         Entry("status", "say how a run stands", "tui.cli.calibration_judge", "STATUS"),
         Entry(
             "audit", "say whether every stage has N whole repeats of one commit", "tui.cli.calibration_judge", "AUDIT"
+        ),
+        Entry("report", "write the observation report of a run that is ready", "tui.cli.calibration_report", "REPORT"),
+        Entry("plan", "show what worst-of-N would write into the test files", "tui.cli.calibration_apply", "PLAN"),
+        Entry("apply", "write worst-of-N into the test files, after showing it", "tui.cli.calibration_apply", "APPLY"),
+        Entry(
+            "discard",
+            "disown one observation, with a reason; --resume runs it again",
+            "tui.cli.calibration_discard",
+            "DISCARD",
         ),
         Entry("models", "list the models of a checkout", "tui.cli.calibration_lists", "MODELS"),
         Entry(

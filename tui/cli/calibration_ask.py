@@ -51,8 +51,10 @@ def ask_missing(options: RunOptions, checkout: Checkout) -> RunOptions:
     stages, repeats = options.stages, options.repeats
     if not stages:
         console.milestone(f"what can be calibrated of {model}:")
-        for base in bases(load_manifest(checkout, model)):
-            console.milestone(f"  {base.name:<28} {', '.join(base.tests)}  {' + '.join(base.groups)}")
+        table = [
+            (base.name, " ".join(base.groups), " ".join(base.tests)) for base in bases(load_manifest(checkout, model))
+        ]
+        console.print_table(("BASE", "GROUPS", "TEST"), table, sys.stderr)
         stages = tuple(name for name in _ask("stages (names from above, @group, or ALL)", "ALL").split(",") if name)
     if repeats is None:
         answer = _ask(f"repeats ({', '.join(map(str, REPEATS))}; 1 is a smoke test)", str(DEFAULT_REPEATS))
@@ -63,7 +65,7 @@ def ask_missing(options: RunOptions, checkout: Checkout) -> RunOptions:
 
 
 def _ask(question: str, default: str) -> str:
-    console.milestone(f"{question} [{default}]:")
+    console.prompt(f"{question} [{default}]:")
     # The event loop's own handler waits for an await, which a person at this prompt would wait for in vain.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

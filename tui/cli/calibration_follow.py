@@ -109,13 +109,15 @@ class _Watcher:
         ready = asyncio.Event()
         loop.add_reader(sys.stdin.fileno(), ready.set)
         try:
-            await _first_of(ready, self.interrupted)
+            await _first_of(ready, self.interrupted, self._over)
         finally:
             loop.remove_reader(sys.stdin.fileno())
+        if self._over.is_set():
+            return Left.OVER
         # A terminal gives a whole line at once, so this does not wait. A second ctrl-c leaves the run alone.
         word = sys.stdin.readline().strip().lower() if ready.is_set() else ""
         if word.startswith("w"):
-            self.progress = open_progress()
+            self.progress.reopen()
             return None
         return Left.END if word.startswith("e") else Left.LEAVE
 
@@ -129,7 +131,9 @@ async def _first_of(*events: asyncio.Event) -> None:
 
 def describe(snapshot: Snapshot[Calibration]) -> str:
     """What runs now, in a few words."""
-    names = ", ".join(item.name for item in snapshot.active) or snapshot.state.value
+    # The first look has not asked for the runner yet, which only its lock names.
+    state = "looking" if snapshot.state is State.UNKNOWN else snapshot.state.value
+    names = ", ".join(item.name for item in snapshot.active) or state
     if snapshot.eta is None or snapshot.eta.at is None:
         return names
     return f"{names}, done about {time.strftime('%H:%M:%S', time.localtime(snapshot.eta.at))}"

@@ -15,6 +15,7 @@ from monitors.snapshot import State
 from tui import console
 from tui.exits import ExitCode, of_decision
 
+_MOST = 10
 _ALIVE = (State.RUNNING, State.WAITING, State.SLOW_START)
 
 
@@ -28,6 +29,8 @@ async def show_audit(args: argparse.Namespace) -> int:
         console.print_json(audit_document(result, watched.run_dir, found.model))
     else:
         console.print_text(*audit_lines(result))
+        for line in fault_lines(result):
+            console.milestone(line)
     return audit_code(result, found.snapshot.state)
 
 
@@ -49,6 +52,13 @@ def audit_code(result: Audit, state: State) -> ExitCode:
     if result.verdict.decision is Decision.NOT_YET:
         return ExitCode.UNKNOWN if state in _ALIVE else ExitCode.SAYS_NO
     return of_decision(result.verdict.decision)
+
+
+def fault_lines(result: Audit) -> list[str]:
+    """Why cells that are on disk are not whole; the audit's own text has only their marks."""
+    faults = [cell for stage in result.stages for cell in stage.faults]
+    lines = [f"{cell.mark.value} {cell.path}: {cell.reason}" for cell in faults[:_MOST]]
+    return [*lines, f"and {len(faults) - _MOST} cells more"] if len(faults) > _MOST else lines
 
 
 def audit_document(result: Audit, run_dir: str, model: str) -> dict[str, object]:
@@ -96,11 +106,11 @@ def status_lines(found: Look, run_dir: str) -> list[str]:
     for stage in result.stages:
         marks = "".join(cell.mark.value for cell in stage.cells)
         lines.append(f"  {marks}  {stage.key}")
-    faults = [cell for stage in result.stages for cell in stage.faults]
-    lines.extend(f"  {cell.mark.value} {cell.path}: {cell.reason}" for cell in faults[:10])
-    if len(faults) > 10:
-        lines.append(f"  and {len(faults) - 10} more")
-    lines.extend(f"  finding: {finding}" for finding in result.findings[:10])
+    lines.extend(f"  {line}" for line in fault_lines(result))
+    for word, gate in (("provenance", result.provenance), ("environment", result.environment)):
+        if gate.decision is Decision.FAIL:
+            lines.append(f"  {word} {gate.outcome}: {gate.detail}")
+    lines.extend(f"  finding: {finding}" for finding in result.findings[:_MOST])
     lines.extend(f"  to continue: {offer.change}" for offer in snapshot.offers)
     return lines
 

@@ -26,7 +26,7 @@ from jobs.connect import open_actor
 from tui import console
 from tui.cli.calibration_ask import ask_missing
 from tui.cli.calibration_follow import Left, follow_run, size_of
-from tui.cli.calibration_show import audit_code, audit_document
+from tui.cli.calibration_show import audit_code, audit_document, fault_lines
 from tui.exits import ExitCode
 
 
@@ -102,6 +102,8 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
         )
     else:
         console.print_text(*audit_lines(result), f"run-dir: {watched.run_dir}")
+        for line in fault_lines(result):
+            console.milestone(line)
     return audit_code(result, found.snapshot.state)
 
 
@@ -119,7 +121,13 @@ async def run_demo(args: argparse.Namespace) -> int:
         "max_passes": 10,
     }
     rest = {"detach": False, "take_over": False, "read_only": False, "json": args.json}
-    return await run_calibration(argparse.Namespace(**words, **run_words, **rest))
+    code = await run_calibration(argparse.Namespace(**words, **run_words, **rest))
+    if code != ExitCode.OK or not args.apply:
+        return code
+    from tui.cli.calibration_write import apply_run  # the editor is for those who asked for it
+
+    found = {**words, "run_dir": None, "mode": "smart", "answers": None, "yes": True, "finish": False, "roll_back": False}
+    return await apply_run(argparse.Namespace(**found, read_only=False, json=args.json))
 
 
 async def stop_calibration(args: argparse.Namespace) -> int:

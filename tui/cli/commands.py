@@ -68,11 +68,20 @@ class Group:
         raise AssertionError(args)
 
 
+class _Help(argparse.HelpFormatter):
+    """Leaves room for the names of commands, which are indented once more than CPython 3.11 to 3.14 reckons with."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            self._action_max_length = max(self._action_max_length, *(len(name) + 4 for name in action.choices))
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, and which declares its options when it is first used."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, **options})
+        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": _Help, **options})
         self.declare: Callable[[], None] | None = None
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

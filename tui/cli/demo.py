@@ -6,7 +6,6 @@ import argparse
 import asyncio
 
 from hosts.errors import InputError
-from tui.cli.commands import add_json
 
 REPEATS = 3
 
@@ -22,7 +21,11 @@ class Demo:
             "--repeats", metavar="N", type=int, choices=range(1, 21), default=REPEATS, help="repeats (3)"
         )
         parser.add_argument("--stages", metavar="NAMES", default="ALL", help="stages, bases or @groups (ALL)")
-        add_json(parser)
+        answer = parser.add_mutually_exclusive_group()
+        answer.add_argument(
+            "--apply", action="store_true", help="write the new thresholds into the copy, and show the diff"
+        )
+        answer.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
     def run(self, args: argparse.Namespace) -> int:
         if not args.headless:

@@ -101,5 +101,5 @@ def _entries() -> list[Entry]:
         command = importlib.import_module(f"tui.cli.{system}").CLI
         entries.append(Entry(command.name, command.help, f"tui.cli.{system}"))
     entries.append(Entry("hosts", "list the host profiles", "tui.cli.hosts"))
-    entries.append(Entry("demo", "watch a small calibration that runs on this machine", "tui.cli.demo"))
+    entries.append(Entry("demo", "calibrate a small example on this machine", "tui.cli.demo"))
     return entries

@@ -33,10 +33,10 @@ from jobs.runner.shim import ShimSpec, spec_json
 How = Literal["exited", "timeout", "stalled", "lost", "crashed"]
 POLL_S = 0.1
 END_GRACE_S = 10.0
-SHIM_GRACE_S = 5.0
+SHIM_GRACE_S = 30.0
 CRASH_GRACE_S = 60.0
 _LOG_BLOCK = 1 << 20
-_SHIM_POLL_S = 0.01
+_SHIM_POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -233,10 +233,13 @@ def wait_for(
 
 def end_attempt(places: RepeatPlaces, attempt: Attempt) -> None:
     """End whatever still carries the attempt's token, and wait until its lock has fallen or cannot fall."""
-    end_marked([f"{ATTEMPT_MARK}={attempt.token}"], END_GRACE_S)
-    # The shim bears no mark: it writes down how pytest ended, and goes by itself.
     until = monotonic() + SHIM_GRACE_S
-    while is_running(places) and monotonic() < until:
+    while True:
+        end_marked([f"{ATTEMPT_MARK}={attempt.token}"], END_GRACE_S)
+        # The shim bears no mark: it may be about to start pytest, which is ended in the next round, or it is
+        # writing down how pytest ended, and then goes by itself.
+        if not is_running(places) or monotonic() > until:
+            return
         time.sleep(_SHIM_POLL_S)
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from gates.calibration.records import Plan
 from gates.calibration.schema import Manifest
-from hosts.errors import GatewatchError, InputError
-from hosts.local import strictjson
-from hosts.local.files import ReadError, read_bytes_limited, utc_now
+from hosts.errors import GatewatchError
+from hosts.host import Json
+from hosts.local.files import utc_now
 from hosts.local.locks import LockLostError, RunLock
+from jobs.runner.calibration import inbox
 from jobs.runner.calibration.job import Job, UnitJob
 from jobs.runner.calibration.places import RepeatPlaces
 from jobs.runner.journal import JournalWriter, failed
@@ -26,7 +27,6 @@ from jobs.runner.voice import tell
 
 BEAT_S = 5.0
 _STEP_S = 0.1
-_REQUEST_LIMIT = 1 << 16
 _MILESTONES_LIMIT = 4000
 
 
@@ -98,25 +98,28 @@ class RunContext:
         return RepeatPlaces(self.places.root / "_pytest" / unit.key, repeat)
 
     def check(self) -> None:
-        """Raise StoppedError when the run is to end. Every wait calls this.
+        """Take in what waits in the inbox, and raise StoppedError when the run is to end. Every wait calls this.
 
         Raises:
             StoppedError: By a signal, by a stop file in the inbox, or because the lock was lost.
         """
-        if not self.control.asked and any(self._is_for_us(request) for request in self._inbox()):
-            self.control.ask("a person asked for it")
+        if not self.control.asked:
+            self.take_in()
+            if any(self._is_for_us(request) for _path, request in inbox.waiting(self.places)):
+                self.control.ask("a person asked for it")
         if self.control.asked:
             raise StoppedError(f"stopped: {self.control.why}")
 
+    def take_in(self) -> None:
+        """Journal the discards that persons have left in the inbox."""
+        inbox.take_in(self.places, self.note)
+
     def clear_inbox(self) -> None:
-        """Drop requests that were meant for an earlier runner."""
-        for request in self._inbox():
-            if self._is_for_us(request):
-                continue  # it came between the lock, which names us, and this look
-            try:
-                request.unlink(missing_ok=True)
-            except OSError as error:
-                raise failed(request, error) from error
+        """Take in what holds for every runner, and drop what was meant for an earlier one."""
+        self.take_in()
+        for path, request in inbox.waiting(self.places):
+            if not self._is_for_us(request):  # else it came between the lock, which names us, and this look
+                inbox.drop(path)
 
     def pause(self, seconds: float) -> None:
         """Wait, unless the run is to end."""
@@ -134,21 +137,9 @@ class RunContext:
         """Append one milestone to run.log."""
         append_milestone(self.places, line)
 
-    def _is_for_us(self, request: Path) -> bool:
+    def _is_for_us(self, request: Mapping[str, Json]) -> bool:
         """A request names the holding of the lock that it is for: one that came too late must stop nobody else."""
-        try:
-            body = strictjson.loads(read_bytes_limited(request, _REQUEST_LIMIT), str(request))
-        except InputError:
-            return False
-        return isinstance(body, dict) and body.get("nonce") == self.nonce
-
-    def _inbox(self) -> list[Path]:
-        try:
-            return [path for path in self.places.inbox.iterdir() if path.suffix == ".json"]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise ReadError.of(self.places.inbox, error) from error
+        return request.get("kind") in (inbox.STOP, None) and request.get("nonce") == self.nonce
 
 
 def append_milestone(places: RunPlaces, line: str) -> None:

@@ -51,25 +51,33 @@ def run_all(context: RunContext) -> None:
         StoppedError: The run was asked to end.
     """
     _say_cold_paths(context)
-    for unit in context.job.units:
-        _run_unit(context, unit)
+    units = context.job.units
+    while units:
+        for unit in units:
+            _run_unit(context, unit)
+        context.take_in()  # a discard of what was done long ago opens its unit again
+        discarded = _discarded_by_hand(context)
+        units = tuple(unit for unit in context.job.units if _left(context, unit, discarded))
 
 
 def _run_unit(context: RunContext, unit: UnitJob) -> None:
-    repeats = range(1, context.plan.repeats + 1)
     for number in range(1, context.job.max_passes + 1):
-        discarded = _discarded_by_hand(context)
-        todo = [repeat for repeat in repeats if not record.is_complete(context, unit, repeat, discarded)]
+        todo = _left(context, unit, _discarded_by_hand(context))
         if not todo:
             return
         context.say(f"== {unit.key}: pass {number}, repeats {', '.join(map(str, todo))} of {context.plan.repeats}")
         for repeat in todo:
             _observe(context, unit, repeat)
-    discarded = _discarded_by_hand(context)
-    left = [repeat for repeat in repeats if not record.is_complete(context, unit, repeat, discarded)]
+    left = _left(context, unit, _discarded_by_hand(context))
     if left:
         cells = ", ".join(f"run{repeat}" for repeat in left)
         raise ExhaustedError(f"{unit.key}: still incomplete after {context.job.max_passes} passes: {cells}")
+
+
+def _left(context: RunContext, unit: UnitJob, discarded: frozenset[tuple[str, int]]) -> list[int]:
+    """The repeats of a unit that are not whole."""
+    repeats = range(1, context.plan.repeats + 1)
+    return [repeat for repeat in repeats if not record.is_complete(context, unit, repeat, discarded)]
 
 
 def _observe(context: RunContext, unit: UnitJob, repeat: int) -> None:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gates.calibration.environment import same_environment
-from gates.calibration.equivalence import unforgiven_changes
 from gates.calibration.layout import FINGERPRINT, MANIFEST, PLAN
 from gates.calibration.records import Plan, RecordError, parse_plan
 from gates.calibration.schema import Manifest, SchemaError, parse_manifest, same_measure
@@ -33,6 +32,7 @@ from jobs.runner import git
 from jobs.runner.calibration.cold import cold_paths
 from jobs.runner.calibration.environ import complete
 from jobs.runner.calibration.gpus import usable
+from jobs.runner.calibration.head import moved
 from jobs.runner.calibration.job import Job, parse_job
 from jobs.runner.fingerprint import fingerprint
 from jobs.runner.journal import failed
@@ -252,22 +252,15 @@ def _resumed(
 def _check_commit(
     request: StartRequest, plan: Plan, document: Mapping[str, Json], manifest: Manifest, code: git.Provenance
 ) -> None:
-    repo = Path(request.job.repo)
     if plan.calibration_git_sha is None:
         raise RefusedError("plan.json names no commit, so it cannot be shown that this is the same code")
+    state = moved(Path(request.job.repo), plan.calibration_git_sha, manifest, request.job.settings)
+    if state.reasons:
+        raise RefusedError(
+            f"HEAD is {state.head[:12]}, the run is of {plan.calibration_git_sha[:12]}, and more than threshold "
+            f"literals changed: {'; '.join(state.reasons[:3])}; start a new run, or check out that commit"
+        )
     if plan.calibration_git_sha != code.sha:
-        changed = git.changed_files(repo, plan.calibration_git_sha, code.sha)
-        measured = [path for path in changed if not git.below(path, request.job.settings)]
-        texts = {
-            path: (git.file_at(repo, plan.calibration_git_sha, path), git.file_at(repo, code.sha, path))
-            for path in measured
-        }
-        reasons = unforgiven_changes(texts, manifest)
-        if reasons:
-            raise RefusedError(
-                f"HEAD is {code.sha[:12]}, the run is of {plan.calibration_git_sha[:12]}, and more than threshold "
-                f"literals changed: {'; '.join(reasons[:3])}; start a new run, or check out that commit"
-            )
         if code.diff:
             raise RefusedError("HEAD has moved and the working tree is changed too; commit or undo the changes first")
         return

@@ -21,10 +21,12 @@ def _later(module: str, function: str) -> Callable[[Json], Json]:
 VERBS: Mapping[str, Verb] = MappingProxyType(
     {
         "calibration.sources": Verb(_later("sources", "sources")),
+        "calibration.head": Verb(_later("head", "head")),
         "calibration.precheck": Verb(_later("precheck", "precheck")),
         "calibration.discard": Verb(_later("discard", "discard"), acts=True, needs_run=True),
         "calibration.apply": Verb(_later("apply", "apply"), acts=True, needs_run=True),
         "calibration.apply_status": Verb(_later("apply", "apply_status")),
+        "calibration.history": Verb(_later("report", "history")),
         "calibration.write_report": Verb(_later("report", "write_report"), acts=True, needs_run=True),
     }
 )

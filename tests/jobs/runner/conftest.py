@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hosts.local.procs import end_marked
 from jobs.runner.places import RUN_MARK
-from tests.jobs.runner.fast import FastProject
 
-Make = Callable[..., FastProject]
+if TYPE_CHECKING:
+    from tests.jobs.runner.fast import FastProject
+
+Make = Callable[..., "FastProject"]
 
 
 @pytest.fixture
 def make_project(tmp_path: Path) -> Iterator[Make]:
     """Makes a checkout; what its runs leave alive is ended, and fails the test."""
+    # Not above: tests of what travels run in this folder too, on Pythons that lack what the rest of us needs.
+    from tests.jobs.runner.fast import FastProject
 
     def make(config: str = "", script: Mapping[str, Sequence[str]] | None = None) -> FastProject:
         return FastProject.make(tmp_path, config, script)

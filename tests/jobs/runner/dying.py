@@ -1,13 +1,15 @@
 """Travels with the runner of a test: ends the process without a word right before its n-th change of the disk.
 
 FAST_DIE_AT is that n, FAST_DIE_WHO the command that is to die ("run", "exec", or "start" for the verb), FAST_DIE_ONCE
-a file that is made when it happens, so that it happens once; without it, every time. With FAST_DIE_TORN half of
-what is to be written is written first. Standard library alone, like everything that travels.
+a file that is made when it happens, so that it happens once; without it, every time. FAST_DIE_LIKE is a regular
+expression: only steps that it finds are counted. With FAST_DIE_TORN half of what is to be written is written first.
+FAST_DIE_SIGNAL is another signal than KILL. Standard library alone, like everything that travels.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,22 +25,25 @@ def arm(who: str) -> None:
         return
     at, once = int(os.environ["FAST_DIE_AT"]), os.environ.get("FAST_DIE_ONCE")
     torn = bool(os.environ.get("FAST_DIE_TORN"))
+    like = re.compile(os.environ.get("FAST_DIE_LIKE", ""), re.DOTALL)
+    number = int(os.environ.get("FAST_DIE_SIGNAL", signal.SIGKILL))
     steps = 0
     make, put, kill = os.open, os.write, os.kill
 
     def step(name: str, *arguments: Any) -> None:
         nonlocal steps
-        steps += 1
-        if steps != at:
+        said = f"{name} {arguments!r}"
+        steps += like.search(said) is not None
+        if steps != at or not like.search(said):
             return
         try:
             if once is not None:
-                put(make(once, os.O_WRONLY | os.O_CREAT | os.O_EXCL), f"{name} {arguments!r}"[:300].encode())
+                put(make(once, os.O_WRONLY | os.O_CREAT | os.O_EXCL), said[:300].encode())
         except FileExistsError:
             return
         if torn and name == "write":
             put(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
-        kill(os.getpid(), signal.SIGKILL)
+        kill(os.getpid(), number)
 
     def mortal(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:

@@ -45,6 +45,17 @@ FOLDERS = ("test_fast_alpha_ci", "test_fast_beta_ci__one", "test_fast_beta_ci__t
 
 PATIENCE_S = 40.0
 
+START = """
+import json, sys
+from tests.jobs.runner import dying
+from tests.jobs.runner.fast import mortal_image
+from jobs.runner.verbs import verbs_with
+image, payload = mortal_image(), json.load(sys.stdin)
+dying.arm("start")
+verbs_with(lambda: image)["start"].run(payload)
+"""
+"""The start verb in a process of its own, with its payload on standard input; it can die (dying.py)."""
+
 
 def until(true: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, pause_s: float = 0.01) -> Any:
     """Poll until `true` gives something, and give it; fails with `what` when that takes too long."""

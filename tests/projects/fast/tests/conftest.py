@@ -21,6 +21,9 @@ from typing import Any
 
 import pytest
 
+# Not where it is said: the traceback of a failed test shows the source around it, and that is no sign of anything.
+OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB"
+
 Measure = Callable[[str, Path, int], dict[str, Any]]
 
 
@@ -98,7 +101,7 @@ def measure(pytestconfig: pytest.Config) -> Measure:
         if witness.how in ("missing", "oom", "failed-missing"):
             del result["summary"]["accuracy"]
         if witness.how == "oom":
-            say("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB")
+            say(OOM)
         place = folder / sub
         place.mkdir()
         (place / f"{sub}_results.json").write_text(json.dumps(result))

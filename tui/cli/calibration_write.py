@@ -1,0 +1,260 @@
+"""The work behind `calibrate plan` and `calibrate apply`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gates.calibration.modes import Answer, AnswersError, Decisions, Question, decide, parse_answer, parse_answers
+from gates.calibration.plan import PlanRefused, plan_json
+from gates.calibration.values import direction_text
+from hosts.errors import InputError, RefusedError
+from hosts.host import HostActor, HostReader, Json
+from hosts.local import strictjson
+from jobs.calibration.apply import FileChange, Prepared, apply, changes, check_head, finish, prepare, status
+from jobs.calibration.locate import Watched, find_run
+from jobs.calibration.site import Site, find_site
+from jobs.calibration.watch import look
+from jobs.connect import open_actor, open_reader
+from tui import console
+from tui.exits import ExitCode
+from tui.sanitise import confirmable
+
+
+async def show_plan(args: argparse.Namespace) -> int:
+    """Print the plan; 1 with the reasons when the run is not ready."""
+    watched, site = await asyncio.to_thread(_where, args)
+    reader = await asyncio.to_thread(open_reader, watched.profile if not watched.local else None)
+    try:
+        prepared = await _prepared(args, reader, watched, site)
+    finally:
+        await reader.close()
+    if prepared is None:
+        return ExitCode.SAYS_NO
+    if args.json:
+        console.print_json(plan_json(prepared.plan, watched.run_dir))
+    else:
+        _print_plan(prepared)
+    return ExitCode.OK
+
+
+async def apply_run(args: argparse.Namespace) -> int:
+    """Decide, show the exact change, ask, and write it."""
+    if args.finish and args.roll_back:
+        raise InputError("--finish and --roll-back exclude each other")
+    if args.mode is None and not (args.finish or args.roll_back):
+        raise InputError("--mode is needed: report, smart or full")
+    watched, site = await asyncio.to_thread(_where, args)
+    profile = watched.profile if not watched.local else None
+    if args.mode == "report":
+        reader = await asyncio.to_thread(open_reader, profile)
+        try:
+            return await _report_only(args, reader, watched, site)
+        finally:
+            await reader.close()
+    actor = await asyncio.to_thread(open_actor, profile, args.read_only)
+    try:
+        if args.finish or args.roll_back:
+            return await _take_up(args, actor, watched)
+        return await _apply(args, actor, watched, site)
+    finally:
+        await actor.close()
+
+
+async def _report_only(args: argparse.Namespace, reader: HostReader, watched: Watched, site: Site) -> int:
+    prepared = await _prepared(args, reader, watched, site)
+    if prepared is None:
+        return ExitCode.SAYS_NO
+    decisions = decide(prepared.plan, "report")
+    if args.json:
+        console.print_json(_document(decisions, watched.run_dir, [], "report", "nothing changed"))
+    else:
+        _print_plan(prepared)
+        console.print_text("mode report: nothing changed")
+    return ExitCode.OK
+
+
+async def _apply(args: argparse.Namespace, actor: HostActor, watched: Watched, site: Site) -> int:
+    before = await status(actor, watched.run_dir)
+    if before.get("state") in ("interrupted", "running"):
+        raise RefusedError(f"{before.get('line')}; complete it with --finish, or undo it with --roll-back")
+    prepared = await _prepared(args, actor, watched, site)
+    if prepared is None:
+        return ExitCode.SAYS_NO
+    await check_head(actor, prepared)
+    decisions = _decided(args, prepared)
+    files = await asyncio.to_thread(changes, prepared, decisions)
+    if not files:
+        return _nothing(args, decisions, watched)
+    if not args.json:
+        _print_decisions(decisions)
+    for file in files:
+        for line in file.diff():
+            (console.milestone if args.json else console.print_text)(confirmable(line))
+    count = sum(len(file.planned.edits) for file in files)
+    where = f"{count} literals in {len(files)} files in {site.repo} on {actor.name}"
+    if not args.yes and not _confirmed(f"write {where}?"):
+        if args.json:
+            console.print_json(_document(decisions, watched.run_dir, [], args.mode, "declined, nothing changed"))
+        else:
+            console.print_text("nothing changed")
+        return ExitCode.OK
+    await apply(actor, prepared, files, args.mode, getpass.getuser())
+    if args.json:
+        console.print_json(_document(decisions, watched.run_dir, files, args.mode, "applied"))
+    else:
+        console.print_text(f"wrote {where}; nothing was committed")
+    return ExitCode.OK
+
+
+async def _take_up(args: argparse.Namespace, actor: HostActor, watched: Watched) -> int:
+    answer = await finish(actor, watched.run_dir, roll_back=args.roll_back)
+    if args.json:
+        console.print_json(answer)
+    else:
+        console.print_text("the interrupted apply was " + ("rolled back" if args.roll_back else "completed"))
+    return ExitCode.OK
+
+
+def _where(args: argparse.Namespace) -> tuple[Watched, Site]:
+    watched = find_run(args.run_dir, args.root, args.repo, args.host, args.model)
+    host = args.host or (watched.profile.name if watched.profile is not None and not watched.local else None)
+    near = Path(watched.run_dir) if watched.local else None
+    return watched, find_site(args.root, args.repo, host, near)
+
+
+async def _prepared(args: argparse.Namespace, reader: HostReader, watched: Watched, site: Site) -> Prepared | None:
+    """The plan, or None once its refusal has been said."""
+    found = await look(reader, watched)
+    try:
+        return await prepare(reader, watched, site, found)
+    except PlanRefused as refusal:
+        if args.json:
+            console.print_json(plan_json(refusal))
+        else:
+            console.error("the run is not ready: " + "; ".join(refusal.reasons))
+        return None
+
+
+def _decided(args: argparse.Namespace, prepared: Prepared) -> Decisions:
+    """What is written: by the mode, by the answers given, and by those asked for on the terminal."""
+    answers: dict[str, Answer] = {}
+    try:
+        if args.answers is not None:
+            answers = parse_answers(_answers_document(args.answers))
+        decisions = decide(prepared.plan, args.mode, answers)
+        if decisions.asked and sys.stdin.isatty() and args.answers is None and not args.yes:
+            answers.update(_ask_all(decisions.asked))
+            decisions = decide(prepared.plan, args.mode, answers)
+    except AnswersError as error:
+        raise InputError(str(error)) from error
+    for question in decisions.asked:
+        console.warn(f"{question.key}: {question.reason}; not answered, so the current value stays")
+    return decisions
+
+
+def _answers_document(path: str) -> Json:
+    if path == "-":
+        return strictjson.loads(sys.stdin.buffer.read(), "answers")
+    try:
+        return strictjson.loads(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise InputError(f"--answers {path}: {error.strerror or error}") from error
+
+
+def _ask_all(questions: Sequence[Question]) -> dict[str, Answer]:
+    given: dict[str, Answer] = {}
+    for number, question in enumerate(questions, 1):
+        row = question.row
+        console.milestone(f"[{number}/{len(questions)}] {question.key}: {question.reason}")
+        console.milestone(f"  repeats {', '.join(map(repr, row.per_run_raw))}")
+        console.milestone(f"  now {row.current_text}, worst of N {row.write_text}")
+        while True:
+            console.milestone("  keep, apply, or a number [keep]:")
+            line = sys.stdin.readline()
+            if not line.strip():
+                given[question.key] = "keep"
+                break
+            try:
+                given[question.key] = parse_answer(line)
+            except AnswersError as error:
+                console.error(str(error))
+                continue
+            break
+    return given
+
+
+def _confirmed(question: str) -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError(f"{question} There is no terminal to ask on; --yes writes it")
+    console.milestone(f"{question} [y/N]:")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _nothing(args: argparse.Namespace, decisions: Decisions, watched: Watched) -> int:
+    if args.json:
+        console.print_json(_document(decisions, watched.run_dir, [], args.mode, "nothing to write"))
+    else:
+        _print_decisions(decisions)
+        console.print_text("nothing to write")
+    return ExitCode.OK
+
+
+def _print_plan(prepared: Prepared) -> None:
+    rows = [
+        (
+            row.stage_key,
+            row.resolved_source,
+            row.current_text or "?",
+            row.write_text,
+            direction_text(row.worst_op, row.current_raw, row.write_value),
+            row.problem or "",
+        )
+        for row in prepared.plan.rows
+    ]
+    console.print_table(("STAGE", "CONSTANT", "NOW", "WORST OF N", "DIRECTION", ""), rows)
+
+
+def _print_decisions(decisions: Decisions) -> None:
+    rows = [
+        (
+            edit.row.stage_key,
+            edit.row.resolved_source,
+            edit.row.current_text or "?",
+            edit.text,
+            edit.direction_text,
+            edit.reason,
+        )
+        for edit in decisions.written
+    ]
+    rows += [
+        (left.row.stage_key, left.row.resolved_source, left.row.current_text or "?", "kept", "", left.reason)
+        for left in (*decisions.kept, *decisions.skipped)
+    ]
+    console.print_table(("STAGE", "CONSTANT", "OLD", "NEW", "DIRECTION", "WHY"), rows)
+
+
+def _document(
+    decisions: Decisions, run_dir: str, files: Sequence[FileChange], mode: str, outcome: str
+) -> dict[str, Json]:
+    return {
+        "run_dir": run_dir,
+        "mode": mode,
+        "outcome": outcome,
+        "applied": [{**edit.about} for file in files for edit in file.planned.edits],
+        "would_write": [
+            {
+                "stage": edit.row.stage_key,
+                "source": edit.row.resolved_source,
+                "old": edit.row.current_raw,
+                "new": edit.value,
+            }
+            for edit in decisions.written
+        ],
+        "asked": [question.key for question in decisions.asked],
+        "kept": [{"key": left.row.answer_key, "reason": left.reason} for left in (*decisions.kept, *decisions.skipped)],
+    }
