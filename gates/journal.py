@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 VERSION = 1
@@ -57,7 +58,13 @@ class Journal:
 
     def last(self, *kinds: str) -> Event | None:
         """The newest event of one of these kinds."""
-        return next((event for event in reversed(self.events) if event.kind in kinds), None)
+        places = [place for kind in kinds if (place := self._newest.get(kind)) is not None]
+        return self.events[max(places)] if places else None
+
+    @cached_property
+    def _newest(self) -> Mapping[str, int]:
+        """Where the newest event of each kind stands: a long journal is asked for several at every look."""
+        return {event.kind: place for place, event in enumerate(self.events)}
 
 
 def encode_event(event: Event) -> bytes:
@@ -89,7 +96,10 @@ def decode_journal(data: bytes, before: bytes = b"", known: Journal | None = Non
     """
     if known is None or not before.endswith(b"\n") or not data.startswith(before):
         return _decode(data, 0)
-    more = _decode(data[len(before) :], before.count(b"\n"))
+    added = data[len(before) :]
+    more = _decode(added, 0)
+    if more.findings:  # which name their lines
+        more = _decode(added, before.count(b"\n"))
     return Journal((*known.events, *more.events), (*known.findings, *more.findings), more.torn)
 
 

@@ -55,7 +55,7 @@ def open_applies(journals: Mapping[str, Document]) -> tuple[str, ...]:
     return tuple(
         path
         for path, journal in sorted(journals.items())
-        if not isinstance(journal, dict) or journal.get("state") not in (DONE, "rolled-back")
+        if not isinstance(journal, dict) or journal.get("state") not in (DONE, "rolled_back")
     )
 
 

@@ -252,15 +252,16 @@ def _discards(
     Only the newest event of a cell counts: a repeat that was run again after a discard is a new observation.
     """
     discards: dict[CellKey, str] = {}
-    for (stage, run), (kind, at, data) in told.items():
-        path = cell_path(stage, run)
+    for key, (kind, at, data) in told.items():
         if kind == DISCARDED:
             if data.get("why") == BY_PERSON:
                 reason = data.get("reason")
-                discards[stage, run] = reason if isinstance(reason, str) and reason else "no reason was given"
-        elif (stage, run) not in cells:
+                discards[key] = reason if isinstance(reason, str) and reason else "no reason was given"
+            continue
+        path, recorded = cell_path(*key), data.get("sha256")
+        if key not in cells:
             findings.append(one_line(f"{path}: recorded at {at} and no longer there"))
-        elif path in sums and isinstance(data.get("sha256"), str) and data["sha256"] != sums[path]:
+        elif isinstance(recorded, str) and sums.get(path, recorded) != recorded:
             findings.append(one_line(f"{path}: changed since it was recorded at {at}"))
     return discards
 

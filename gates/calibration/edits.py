@@ -20,6 +20,7 @@ from gates.documents import Json
 _SHA = re.compile(r"[0-9a-f]{64}\Z")
 _OLD = re.compile(r"[-+ \t()]*[0-9.][0-9a-zA-Z_.]*(?:(?<=[eE])[-+]?[0-9_]+)?[ \t)]*\Z")
 _NEW = re.compile(r"[-+]?[0-9.][0-9_.]*(?:[eE][-+]?[0-9_]+)?\Z")  # one token with its sign: it reads alike anywhere
+_LARGEST = 10**300
 
 
 class EditError(ValueError):
@@ -38,7 +39,7 @@ class Edit:
     end: int
     old: bytes
     new: bytes
-    about: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    about: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 @dataclass(frozen=True)
@@ -114,18 +115,16 @@ def number_text(new: int | float, like: str) -> str:
     Raises:
         EditError: `new` is not finite, or `like` is no number.
     """
-    if isinstance(new, bool) or not math.isfinite(new):
+    if isinstance(new, bool) or not _is_finite(new):
         raise EditError(f"{new!r} is not a finite number")
     old = number_in(like)
     if old == new:
         return like
     if isinstance(old, int):
-        return str(int(new)) if new == int(new) else repr(new)
-    try:
-        exact = float(new) == new
-    except OverflowError:
-        exact = False
-    return repr(float(new)) if exact else str(new)
+        # Beyond 2^53 a float is not counting any more
+        counts = isinstance(new, int) or (new == int(new) and abs(new) <= 2**53)
+        return str(int(new)) if counts else repr(new)
+    return repr(float(new)) if float(new) == new else str(new)
 
 
 def number_in(text: str) -> int | float:
@@ -135,7 +134,7 @@ def number_in(text: str) -> int | float:
         EditError: It is none, or not finite.
     """
     value = _evaluated(text) if _OLD.match(text) else None
-    if value is None or not math.isfinite(value):
+    if value is None or not _is_finite(value):
         raise EditError(f"{text[:80]!r} is not a number")
     return value
 
@@ -198,6 +197,11 @@ def is_inside(path: str) -> bool:
     """Whether `path` is a plain relative one, with "/", that names a file below where it starts and not git's own."""
     parts = path.split("/")
     return bool(path) and "\0" not in path and not any(part in ("", ".", "..", ".git") for part in parts)
+
+
+def _is_finite(value: int | float) -> bool:
+    """Whether it is a number that every step of the way can carry: JSON, a text, another Python."""
+    return -_LARGEST < value < _LARGEST if isinstance(value, int) else math.isfinite(value)
 
 
 def _evaluated(text: str) -> int | float | None:

@@ -61,8 +61,9 @@ class Edit:
 
     Attributes:
         row: What was planned.
-        value: What is written: the planned value, or a person's.
-        text: The same as a literal.
+        value: What is written, the planned value or a person's, as Python reads `text`: 4.0 where a 4 is planned for
+            a place that holds a 3.0.
+        text: The literal.
         direction: What that does to the gate.
         reason: Why it is written, in words.
     """
@@ -162,7 +163,7 @@ def decide(plan: ApplyPlan, mode: str, answers: Answers | None = None) -> Decisi
             _custom(row, said, written, kept)
         else:
             reason = "answered: apply" if said == APPLY else _why(row, mode)
-            written.append(Edit(row, row.write_value, row.write_text, row.direction, reason))
+            written.append(Edit(row, read_number_text(row.write_text), row.write_text, row.direction, reason))
     return Decisions(mode, tuple(written), tuple(asked), tuple(kept), tuple(skipped))
 
 

@@ -134,11 +134,10 @@ def _compares(found: Version, operator: str, wanted: Version) -> bool:
         early = found.pre is not None or found.dev is not None
         wanted_early = wanted.pre is not None or wanted.dev is not None
         return found.key < wanted.key and not (early and not wanted_early and found.base.key == wanted.base.key)
-    if found.key <= wanted.key:
-        return False
-    if found.post is not None and wanted.post is None and found.base.key == wanted.base.key:
-        return False
-    return not (found.local is not None and found.base.key == wanted.base.key)
+    # Neither a local version of 1.0 nor a post-release of it is "after 1.0"
+    before_post = Version(found.epoch, found.release, found.pre, None, None, None)
+    late = found.post is not None and wanted.post is None and before_post.key == wanted.key
+    return found.public.key > wanted.key and not late
 
 
 def _has_prefix(found: Version, prefix: Version) -> bool:

@@ -100,8 +100,7 @@ def lease_directory(environment: Mapping[str, str]) -> Path:
     Raises:
         InputError: It exists and is not a folder that is safe to share (SAFETY G3).
     """
-    named = environment.get(LEASE_DIR_VARIABLE)
-    path = Path(named) if named else Path("/tmp/gatewatch-leases")  # noqa: S108 - shared by all users on purpose; checked below
+    path = lease_place(environment)
     try:
         with contextlib.suppress(FileExistsError):
             path.mkdir(parents=True)
@@ -117,6 +116,12 @@ def lease_directory(environment: Mapping[str, str]) -> Path:
             f"{path} is writable by all without the sticky bit; chmod 1777 it, or set {LEASE_DIR_VARIABLE}"
         )
     return path
+
+
+def lease_place(environment: Mapping[str, str]) -> Path:
+    """Where that folder is, or would be; for those who only look."""
+    named = environment.get(LEASE_DIR_VARIABLE)
+    return Path(named) if named else Path("/tmp/gatewatch-leases")  # noqa: S108 - shared by all users on purpose
 
 
 def lease_name(gpu: str) -> str:

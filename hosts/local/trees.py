@@ -33,6 +33,9 @@ class Known:
 
 Signatures = Mapping[str, Known]
 
+# Of a file that is there and was not read: the next look reads it, or sees that it is gone.
+_UNREAD = Known((-1, -1, -1, -1), b"")
+
 
 @dataclass
 class Budget:
@@ -78,7 +81,7 @@ class _Scan:
         self.known = known
         self.budget = budget
         self.full = full
-        self.found: dict[str, Known | None] = {}
+        self.found: dict[str, Known] = {}
         self.files: dict[str, FileSeen] = {}
         self.unlisted: list[tuple[str, str]] = []
         self.root = os.path.expanduser(want.root)
@@ -97,9 +100,8 @@ class _Scan:
         # What lies below a folder that could not be listed is not gone, it is unseen
         kept = {path: old for path, old in self.known.items() if path not in self.found and path.startswith(prefixes)}
         gone = tuple(path for path in self.known if path not in self.found and path not in kept)
-        signatures = {path: now for path, now in self.found.items() if now is not None}
         problem = "; ".join(text for _, text in self.unlisted[:3]) or None
-        return TreeSeen(self.want, self.files, gone, self.full, problem), {**kept, **signatures}
+        return TreeSeen(self.want, self.files, gone, self.full, problem), {**kept, **self.found}
 
     def _walk(self, folder: str, prefix: str, nodes: list[_Node]) -> None:
         try:
@@ -147,7 +149,7 @@ class _Scan:
                 return
             if not os.path.lexists(path):  # it went away between the listing and the look
                 return
-            self.found[relative] = None
+            self.found[relative] = _UNREAD
             self.files[relative] = FileSeen(relative, 0, 0, 0, None, why(error))
             return
         if stat.S_ISDIR(status.st_mode):
@@ -166,7 +168,7 @@ class _Scan:
             problem = "not a regular file"
         elif status.st_size <= self.want.limit:
             if status.st_size > self.budget.left:
-                self.found[relative] = None
+                self.found[relative] = _UNREAD
                 self.files[relative] = _seen(relative, status, None, LEFT)
                 return
             try:

@@ -9,9 +9,6 @@ CLI = Group(
     "run CI threshold tests N times, and judge what they gave",
     (
         Entry(
-            "discover", "make stages.yaml from the thresholds in the tests", "tui.cli.calibration_discover", "DISCOVER"
-        ),
-        Entry(
             "run", "run the tests N times, so that every stage has N whole repeats", "tui.cli.calibration_run", "RUN"
         ),
         Entry("stop", "end a run so that --resume continues it", "tui.cli.calibration_run", "STOP"),
@@ -27,6 +24,9 @@ CLI = Group(
             "disown one observation, with a reason; --resume runs it again",
             "tui.cli.calibration_discard",
             "DISCARD",
+        ),
+        Entry(
+            "discover", "make stages.yaml from the thresholds in the tests", "tui.cli.calibration_discover", "DISCOVER"
         ),
         Entry("models", "list the models of a checkout", "tui.cli.calibration_lists", "MODELS"),
         Entry(

@@ -24,6 +24,7 @@ from hosts.local.files import new_ulid, read_bytes_limited, utc_now, write_atomi
 from jobs.runner import git
 from jobs.runner.calibration.attempt import Attempt, Ended
 from jobs.runner.calibration.context import RunContext
+from jobs.runner.calibration.head import moved
 from jobs.runner.calibration.job import UnitJob
 from jobs.runner.calibration.places import RepeatPlaces
 from jobs.runner.journal import failed, read_journal
@@ -121,13 +122,18 @@ def judge(
 
 
 def moved_head(context: RunContext) -> str | None:
-    """HEAD's commit when it is no longer the one that this start has judged; None while it is.
+    """HEAD's commit when it no longer measures what the calibration's does; None while it does.
 
     Raises:
         InputError: git cannot be asked.
     """
-    now = git.head(Path(context.job.repo)) if context.job.head else ""
-    return now if now != context.job.head else None
+    if not context.job.head:
+        return None  # a job of before this was looked at
+    repo = Path(context.job.repo)
+    head = git.head(repo)
+    if head in (context.job.head, context.git_sha):
+        return None
+    return head if moved(repo, context.git_sha, context.manifest, context.job.settings).reasons else None
 
 
 def record(

@@ -16,10 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gates.calibration.environment import same_environment
 from gates.calibration.layout import FINGERPRINT, MANIFEST, PLAN
-from gates.calibration.records import Plan, RecordError, parse_plan
-from gates.calibration.schema import Manifest, SchemaError, parse_manifest, same_measure
+from gates.calibration.schema import Manifest, SchemaError, parse_manifest
 from hosts.errors import InputError, RefusedError
 from hosts.host import Accelerators, Json
 from hosts.local import strictjson
@@ -32,8 +30,8 @@ from jobs.runner import git
 from jobs.runner.calibration.cold import cold_paths
 from jobs.runner.calibration.environ import complete
 from jobs.runner.calibration.gpus import usable
-from jobs.runner.calibration.head import moved
 from jobs.runner.calibration.job import Job, parse_job
+from jobs.runner.calibration.resume import resumed_plan
 from jobs.runner.fingerprint import fingerprint
 from jobs.runner.journal import failed
 from jobs.runner.places import RUN_MARK, RunPlaces
@@ -141,7 +139,11 @@ def _checked(payload: Json) -> Checked:
         cold_paths(request.job.cold_paths, complete(os.environ, {**request.job.overlay, **unit.env}, None))
     environment = complete(os.environ, request.job.overlay, None)
     now = fingerprint(request.job.venv_python, environment, accelerators, request.pins)
-    plan = _resumed(request, places, manifest, code, now) if request.resume else _fresh(request, code)
+    plan = (
+        resumed_plan(request.job, places, request.plan.get("model"), manifest, code, now)
+        if request.resume
+        else _fresh(request, code)
+    )
     plan["stages_yaml_sha256"] = hashlib.sha256(_manifest_bytes(request.manifest)).hexdigest()
     return Checked(request, places, code, now, plan)
 
@@ -229,66 +231,6 @@ def _fresh(request: StartRequest, code: git.Provenance) -> dict[str, Json]:
         "venv_python": request.job.venv_python,
         "run_id": new_ulid(),
     }
-
-
-def _resumed(
-    request: StartRequest, places: RunPlaces, manifest: Manifest, code: git.Provenance, now: dict[str, Json]
-) -> dict[str, Json]:
-    document = strictjson.loads(read_bytes_limited(places.root / PLAN, _FILE_LIMIT), PLAN)
-    try:
-        plan = parse_plan(document)
-    except RecordError as error:
-        raise InputError(f"{places.root / PLAN}: {error}") from error
-    assert isinstance(document, dict)  # parse_plan has seen to it
-    asked_model = request.plan.get("model")
-    if plan.model != asked_model:
-        raise InputError(f"{places.root} is a run of model {plan.model}, not of {asked_model}")
-    _check_commit(request, plan, document, manifest, code)
-    _check_manifest(places, plan, manifest)
-    _check_environment(places, now)
-    return dict(document)
-
-
-def _check_commit(
-    request: StartRequest, plan: Plan, document: Mapping[str, Json], manifest: Manifest, code: git.Provenance
-) -> None:
-    if plan.calibration_git_sha is None:
-        raise RefusedError("plan.json names no commit, so it cannot be shown that this is the same code")
-    state = moved(Path(request.job.repo), plan.calibration_git_sha, manifest, request.job.settings)
-    if state.reasons:
-        raise RefusedError(
-            f"HEAD is {state.head[:12]}, the run is of {plan.calibration_git_sha[:12]}, and more than threshold "
-            f"literals changed: {'; '.join(state.reasons[:3])}; start a new run, or check out that commit"
-        )
-    if plan.calibration_git_sha != code.sha:
-        if code.diff:
-            raise RefusedError("HEAD has moved and the working tree is changed too; commit or undo the changes first")
-        return
-    recorded = document.get("workspace_diff_sha256")
-    if isinstance(recorded, str) and recorded != code.diff_sha256:
-        raise RefusedError(
-            "the working tree changed since the run was started; restore it (workspace.diff) or start a new run"
-        )
-
-
-def _check_manifest(places: RunPlaces, plan: Plan, manifest: Manifest) -> None:
-    path = places.root / MANIFEST
-    if not path.exists():
-        return
-    frozen = _manifest(strictjson.loads(read_bytes_limited(path, _FILE_LIMIT), MANIFEST))
-    moved = same_measure(frozen, manifest, plan.stages)
-    if moved:
-        raise RefusedError(f"stages.yaml now measures something else: {'; '.join(moved[:3])}; start a new run")
-
-
-def _check_environment(places: RunPlaces, now: dict[str, Json]) -> None:
-    path = places.root / FINGERPRINT
-    if not path.exists():
-        return
-    before = strictjson.loads(read_bytes_limited(path, _FILE_LIMIT), FINGERPRINT)
-    differences = same_environment(before, now)
-    if differences:
-        raise RefusedError(f"the environment is another one now: {'; '.join(differences[:4])}; start a new run")
 
 
 def _make_folders(places: RunPlaces) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import math
 from types import MappingProxyType
 from typing import Any
@@ -103,8 +102,7 @@ def test_blanking_forgets_the_literals_alone() -> None:
         (2, "-(1)", "2"),
         (16, "0x0f", "16"),
         (2**53 + 1, "0.5", "9007199254740993"),
-        (1e23, "3", "99999999999999991611392"),
-        (10**400, "0.5", str(10**400)),
+        (1e23, "3", "1e+23"),
     ],
 )
 def test_the_style_of_a_number_survives(new: float, like: str, expected: str) -> None:
@@ -116,19 +114,12 @@ def test_no_precision_is_lost(new: float, like: str) -> None:
     text = number_text(new, like)
     assert number_in(text) == new
     if text != like:
-        assert isinstance(number_in(text), int) == (
-            (isinstance(number_in(like), int) and new == int(new)) or (isinstance(new, int) and not _exact(new))
-        )
+        whole = new == int(new) and (isinstance(new, int) or abs(new) <= 2**53)
+        stays = whole if isinstance(number_in(like), int) else isinstance(new, int) and float(new) != new
+        assert isinstance(number_in(text), int) == stays
 
 
-def _exact(new: int) -> bool:
-    try:
-        return float(new) == new
-    except OverflowError:
-        return False
-
-
-@pytest.mark.parametrize("new", [math.nan, math.inf, -math.inf, True])
+@pytest.mark.parametrize("new", [math.nan, math.inf, -math.inf, True, 10**400])
 def test_no_number_is_no_literal(new: float) -> None:
     with pytest.raises(EditError, match="not a finite number"):
         number_text(new, "3")
@@ -287,9 +278,3 @@ def test_paths_inside(path: str) -> None:
 @pytest.mark.parametrize("path", ["", "/a", "a/", "a//b", "./a", "a/../b", "a/.git/config", "a\0b"])
 def test_paths_elsewhere(path: str) -> None:
     assert not is_inside(path)
-
-
-def test_every_number_of_the_samples_is_one() -> None:
-    assert [number_in(text) for text in NUMBERS] == [
-        eval(compile(ast.parse(text, mode="eval"), "", "eval")) for text in NUMBERS
-    ]  # noqa: S307

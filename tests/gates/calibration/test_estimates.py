@@ -111,7 +111,7 @@ def test_the_next_healthy_run_fails_the_worst_of_n_as_often_as_promised() -> Non
 @pytest.mark.parametrize("worst", ["min", "max"])
 def test_the_smallest_regression_is_noticed_at_the_power_that_is_said(worst: Worst) -> None:
     random = Random(4)
-    n, spread, trials = 20, 0.02, 3_000
+    n, spread, trials = 20, 0.02, 2_000
     noticed = 0
     for _ in range(trials):
         values = [random.gauss(10, 10 * spread) for _ in range(n)]
@@ -120,7 +120,7 @@ def test_the_smallest_regression_is_noticed_at_the_power_that_is_said(worst: Wor
         assert smallest is not None
         factor = 1 - smallest if worst == "min" else 1 + smallest
         noticed += tighter(worst, limit, random.gauss(10, 10 * spread) * factor)
-    assert noticed / trials == pytest.approx(0.8, abs=0.03)
+    assert noticed / trials == pytest.approx(0.8, abs=0.04)
 
 
 def test_more_slack_hides_more() -> None:
@@ -197,10 +197,10 @@ def test_coarse_decimals_and_lucky_neighbours_make_no_outlier(values: list[AnyNu
 def test_healthy_runs_are_seldom_noted() -> None:
     random = Random(7)
     for n in (4, 5, 10, 20):
-        samples = [[random.gauss(1, 0.05) for _ in range(n)] for _ in range(2_000)]
+        samples = [[random.gauss(1, 0.05) for _ in range(n)] for _ in range(800)]
         found = [estimate(values, "max", max(values)) for values in samples]
         assert sum(bool(one.outliers) for one in found) / len(found) < 0.045
-        assert sum(bool(one.modes) for one in found) / len(found) < 0.06
+        assert sum(bool(one.modes) for one in found) / len(found) < 0.065
 
 
 def test_two_modes_are_shown_and_are_no_outliers() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import replace
 
@@ -272,6 +273,8 @@ def test_every_row_goes_one_way_and_nothing_unknown_or_equal_is_written(
         assert edit.row.direction in ("tightens", "loosens")
         assert edit.direction in ("tightens", "loosens")
         assert edit.row.current_raw is not None
+        read = ast.literal_eval(edit.text)
+        assert (edit.value, type(edit.value)) == (read, type(read))
         assert edit.value == edit.row.write_value or edit.reason.startswith("answered: ")
     assert len({edit.row.place for edit in decisions.written}) == len(decisions.written)
     assert mode != "report" or not decisions.written

@@ -25,7 +25,7 @@ SPECIFIERS = st.builds("{}{}".format, st.sampled_from(["==", "!=", "<", "<=", ">
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(VERSIONS, VERSIONS)
 def test_versions_sort_as_packaging_sorts_them(one: str, other: str) -> None:
     ours = parse_version(one).key < parse_version(other).key
@@ -33,7 +33,7 @@ def test_versions_sort_as_packaging_sorts_them(one: str, other: str) -> None:
     assert (parse_version(one).key == parse_version(other).key) == (PackagingVersion(one) == PackagingVersion(other))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(VERSIONS, SPECIFIERS)
 def test_specifiers_judge_as_packaging_does(version: str, specifier: str) -> None:
     try:
@@ -83,7 +83,6 @@ MARKERS = [
     "python_version == '3.*'",
     "python_version ~= '3.8'",
     "'3.9' <= python_version",
-    "platform_machine < 'zzz'",
 ]
 
 
@@ -98,7 +97,16 @@ def test_markers_hold_as_packaging_holds_them(marker: str, python: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "marker", ["sys_platform", "sys_platform ==", "(sys_platform == 'x'", "'a' == 'b'", "shell == 'x'", "os_name == 'x')"]
+    "marker",
+    [
+        "sys_platform",
+        "sys_platform ==",
+        "(sys_platform == 'x'",
+        "'a' == 'b'",
+        "shell == 'x'",
+        "os_name == 'x')",
+        "os_name < 'x'",
+    ],
 )
 def test_a_marker_that_cannot_be_read_is_an_error(marker: str) -> None:
     with pytest.raises(RequirementError):
@@ -110,16 +118,20 @@ def test_a_marker_nested_beyond_reason_is_an_error() -> None:
         holds("(" * 100 + "os_name == 'x'" + ")" * 100, {"os_name": "posix"})
 
 
+LINUX = "sys_platform == 'linux'"
+WHEEL = "https://example.invalid/torch.whl"
+
+
 @pytest.mark.parametrize(
     ("text", "name", "wanted", "url", "marker"),
     [
         ("torch==2.9.1", "torch", "==2.9.1", None, ""),
-        ("Flashinfer_Python [cu13] >=0.5,<0.6 ; sys_platform == 'linux'", "flashinfer-python", ">=0.5,<0.6", None, "sys_platform == 'linux'"),
+        (f"Flashinfer_Python [cu13] >=0.5,<0.6 ; {LINUX}", "flashinfer-python", ">=0.5,<0.6", None, LINUX),
         ("sglang (>=0.5)", "sglang", ">=0.5", None, ""),
         ("sglang", "sglang", "", None, ""),
-        ("torch @ https://example.invalid/torch.whl ; os_name == 'posix'", "torch", "", "https://example.invalid/torch.whl", "os_name == 'posix'"),
+        (f"torch @ {WHEEL} ; {LINUX}", "torch", "", WHEEL, LINUX),
     ],
-)  # fmt: skip
+)
 def test_requirements(text: str, name: str, wanted: str, url: str | None, marker: str) -> None:
     found = parse_requirement(text)
     assert (found.name, found.wanted, found.url, found.marker) == (name, wanted, url, marker)

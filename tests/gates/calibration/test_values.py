@@ -267,7 +267,7 @@ def test_a_literal_reads_back_as_the_value(value: Number, like: str | None) -> N
     assert read == value
     assert is_number_text(text)
     assert read_number_text(text) == value
-    if like is not None and like.isdigit() and value == int(value):
+    if like is not None and like.isdigit() and value == int(value) and abs(value) < 2**53:
         assert isinstance(read, int)
 
 

@@ -8,6 +8,7 @@ import random
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ VICTIMS: tuple[tuple[str, ...], ...] = (
     ("runner", "shim", "pytest"),
 )
 STATES = ("attempt", "started", "log", "rc", "cell", "first cell", "aside", "old log", "journal", "lock", "plan")
+STATES += ("at work",) * 5  # most of a calibration's time
 _LOOK_S = 0.0002
 _STATE_WAIT_S = 6.0
 _LONGEST_S = 2.5
@@ -73,11 +75,13 @@ class Chaos:
 
     def summary(self) -> str:
         """One line of figures."""
-        by: dict[str, int] = {}
-        for kill in self.kills:
-            by["+".join(kill.victims)] = by.get("+".join(kill.victims), 0) + 1
-        launches = len(self.run.project.witnessed())
-        return f"PROOF seed={self.seed} kills={len(self.kills)} resumes={self.resumes} launches={launches} {by}"
+        hit = Counter("+".join(word.split()[0] for word in kill.hit) for kill in self.kills)
+        seen = self.run.project.witnessed()
+        adopted = Counter("alive" if data["alive"] else "ended" for data in self.run.events("attempt.adopted"))
+        return (
+            f"PROOF seed={self.seed} kills={len(self.kills)} resumes={self.resumes} launches={len(seen)} "
+            f"cut={sum(one.end is None for one in seen)} adopted={dict(adopted)} hit={dict(hit)}"
+        )
 
     def go(self) -> None:
         """Start, kill, resume, until the run has ended by itself."""
@@ -135,6 +139,8 @@ class Chaos:
             alone = state in ("first cell", "aside", "lock")
             kill = Kill(state, ("runner",) if alone else self._dice.choice(VICTIMS))
             self._await(state, self._dice.randint(1, 4) if state == "journal" else 1)
+            if state == "at work":
+                self._rest(time.monotonic() + self._dice.uniform(0.0, 0.3))
         self._kill(kill)
 
     def _rest(self, end: float) -> None:
@@ -163,13 +169,15 @@ class Chaos:
         for path in self._watched(state):
             with contextlib.suppress(FileNotFoundError):
                 status = os.stat(path)
-                found.add((path, status.st_ino, status.st_size if state == "journal" else 0))
+                found.add((path, status.st_ino, status.st_size if state in ("journal", "at work") else 0))
         return frozenset(found)
 
     def _watched(self, state: str) -> Iterator[str]:
         root = str(self.run.root)
         if state in ("journal", "lock", "plan"):
             yield root + {"journal": "/events.jsonl", "lock": "/.gatewatch/lock", "plan": "/plan.json"}[state]
+        elif state == "at work":
+            yield str(self.run.project.side)
         elif state == "cell":
             yield from self._cells
         elif state == "first cell":

@@ -24,8 +24,8 @@ def make_project(tmp_path: Path) -> Iterator[Make]:
     # Not above: tests of what travels run in this folder too, on Pythons that lack what the rest of us needs.
     from tests.jobs.runner.fast import FastProject
 
-    def make(config: str = "", script: Mapping[str, Sequence[str]] | None = None) -> FastProject:
-        return FastProject.make(tmp_path, config, script)
+    def make(config: str = "", script: Mapping[str, Sequence[str]] | None = None, batch_s: float = 0.01) -> FastProject:
+        return FastProject.make(tmp_path, config, script, batch_s)
 
     yield make
     plans = [json.loads(path.read_bytes()) for path in tmp_path.glob("repo/.tune-runs/*/plan.json")]

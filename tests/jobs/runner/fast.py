@@ -94,17 +94,24 @@ class FastProject:
     env: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, folder: Path, config: str = "", script: Mapping[str, Sequence[str]] | None = None) -> FastProject:
+    def make(
+        cls,
+        folder: Path,
+        config: str = "",
+        script: Mapping[str, Sequence[str]] | None = None,
+        batch_s: float = 0.01,
+    ) -> FastProject:
         """Copy the template to `folder`, commit it, and point its witness to a place beside it.
 
         Args:
             config: More lines for config.yaml.
             script: How each launch behaves, see the template's conftest.py.
+            batch_s: Each measurement takes four of these.
         """
         repo, side = folder / "repo", folder / "side.log"
         shutil.copytree(TEMPLATE, repo, ignore=shutil.ignore_patterns("__pycache__"))
         path = repo / "models/fast/config.yaml"
-        env = f'auto_env:\n  FAST_SIDE: "{side}"\n'
+        env = f'auto_env:\n  FAST_SIDE: "{side}"\n  FAST_BATCH_S: "{batch_s}"\n'
         if script is not None:
             (folder / "script.json").write_text(json.dumps(script))
             env += f'  FAST_SCRIPT: "{folder / "script.json"}"\n'

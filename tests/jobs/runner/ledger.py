@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gates.calibration.cells import Mark, judge_cell
 from gates.calibration.schema import parse_manifest
+from gates.journal import Journal, decode_journal
 from hosts.local import strictjson
 from tests.jobs.runner.fast import FastRun
 
@@ -49,10 +50,20 @@ class Ledger:
         assert [line for line in journal.findings if "not a JSON object" not in line] == []
         numbers = [event.seq for event in journal.events]
         assert numbers == sorted(set(numbers))
+        self._check_prefixes(journal)
         for path, (_, data) in self._whole.items():
             assert path.read_bytes() == data, f"{path} was whole at a kill and is another one now"
         self._check_journal()
         self._check_launches()
+
+    def _check_prefixes(self, whole: Journal) -> None:
+        """Whatever was on the disk at any instant can be read: here around every line's end, elsewhere at every byte."""
+        data = self.run.places.journal.read_bytes()
+        for end in (at for at, byte in enumerate(data) if byte == ord("\n")):
+            for cut in (end - 1, end, end + 1):
+                part = decode_journal(data[:cut])
+                assert part.events == whole.events[: len(part.events)]
+                assert part.findings == whole.findings[: len(part.findings)]
 
     def _check_journal(self) -> None:
         """The journal's last word on every cell is the one that lies there."""

@@ -73,9 +73,9 @@ def test_stop_ends_pytest_and_resume_continues(make_project: Make, stop: Callabl
 def test_a_stop_at_any_moment_of_a_launch_leaves_nothing_alive(make_project: Make) -> None:
     project = make_project(script={"test_fast_alpha_ci:1": ["silent"]})
     run = project.run(stages=ALPHA)
-    for number in range(12):
+    for number in range(8):
         run.start(resume=number > 0)
-        time.sleep(number * 0.04)  # from right after the lock to a pytest at work
+        time.sleep(number * 0.06)  # from right after the lock to a pytest at work
         run.stop()
         until(lambda: run.runner() is None, "the end of a run that was stopped")
         assert run.halted()["why"] == "stopped"
