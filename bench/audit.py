@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import hashlib
 import json
 import platform
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from gates.calibration.layout import DOCUMENTS, JOURNAL, parse_cell_path
 from gates.calibration.schema import Manifest
 from gates.journal import Event, encode_event
+from gatewatch import GC_THRESHOLD
 from hosts.errors import GatewatchError
 from hosts.here import LocalReader
 from hosts.host import Observation
@@ -43,6 +46,24 @@ METRICS = ("throughput_qps", "output_tok_per_req_s", "latency_mean_s", "latency_
 SETTLE_S = 0.3
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Seconds by the clock, and of this process's own work (all threads)."""
+
+    wall: float
+    cpu: float
+
+    @staticmethod
+    def now() -> Taken:
+        return Taken(time.perf_counter(), time.process_time())
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(self.wall + other.wall, self.cpu + other.cpu)
+
+    def __sub__(self, other: Taken) -> Taken:
+        return Taken(self.wall - other.wall, self.cpu - other.cpu)
+
+
 def main() -> int:
     """Measure, print; 2 where there is nothing to measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -54,6 +75,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    gc.set_threshold(*GC_THRESHOLD)  # as the command does
     if args.run_dir is not None and not (args.run_dir / "plan.json").is_file():
         print(f"no data: {args.run_dir} holds no plan.json, so nothing was measured", file=sys.stderr)
         return 2
@@ -160,59 +182,66 @@ def _known(run_dir: Path, root: str | None) -> Manifest | None:
 
 
 async def measure(run_dir: Path, manifest: Manifest | None, cells: list[Path], rounds: int) -> dict[str, Any]:
-    """All figures, in seconds."""
-    all_of_it = [await _all(run_dir, manifest) for _ in range(rounds)]
-    one = await _one(run_dir, manifest, cells, rounds)
+    """All figures; every round measures the peers too, so that a busy moment of the machine meets all of them."""
+    taken: dict[str, list[Taken]] = {}
+    ready = ""
+    for _ in range(rounds):
+        observed, folded, ready = await _all(run_dir, manifest)
+        found = {"observe": observed, "fold": folded, "audit": observed + folded}
+        found["peer_json_load"], found["peer_find"] = _timed(lambda: _load(cells)), _timed(lambda: _find(run_dir))
+        for name, figure in found.items():
+            taken.setdefault(name, []).append(figure)
+    one, read = await _one(run_dir, manifest, cells, rounds)
+    taken.update(one)
     return {
         "python": platform.python_version(),
         "files": len(cells),
         "bytes": sum(path.stat().st_size for path in cells),
+        "journal_bytes": (run_dir / JOURNAL).stat().st_size if (run_dir / JOURNAL).exists() else 0,
         "rounds": rounds,
-        "strict_ready": all_of_it[0]["strict_ready"],
-        "observe": _median(all_of_it, "observe"),
-        "fold": _median(all_of_it, "fold"),
-        "audit": _median(all_of_it, "audit"),
-        "one_observe": _median(one, "observe"),
-        "one_fold": _median(one, "fold"),
-        "one_files_read": max(figures["files"] for figures in one),
-        "peer_json_load": statistics.median(_timed(lambda: _load(cells)) for _ in range(rounds)),
-        "peer_find": statistics.median(_timed(lambda: _find(run_dir)) for _ in range(rounds)),
+        "strict_ready": ready,
+        "one_files_read": read,
+        "wall_s": {name: statistics.median(figure.wall for figure in figures) for name, figures in taken.items()},
+        "cpu_s": {name: statistics.median(figure.cpu for figure in figures) for name, figures in taken.items()},
     }
 
 
-async def _all(run_dir: Path, manifest: Manifest | None) -> dict[str, Any]:
-    """One complete look by a reader that knows nothing yet."""
+async def _all(run_dir: Path, manifest: Manifest | None) -> tuple[Taken, Taken, str]:
+    """One complete look by a reader that knows nothing yet: observe, fold, and how many stages are ready."""
     reader, monitor = LocalReader(), CalibrationMonitor(str(run_dir), manifest)
-    began = time.perf_counter()
+    began = Taken.now()
     seen = await reader.observe(monitor.wants(None), None, 60.0)
-    looked = time.perf_counter()
+    looked = Taken.now()
     snapshot = monitor.fold(None, seen, Now(time.time()))
-    ended = time.perf_counter()
+    ended = Taken.now()
     result = _audit(snapshot)
-    ready = f"{result.ready_count}/{len(result.stages)}"
-    return {"observe": looked - began, "fold": ended - looked, "audit": ended - began, "strict_ready": ready}
+    return looked - began, ended - looked, f"{result.ready_count}/{len(result.stages)}"
 
 
-async def _one(run_dir: Path, manifest: Manifest | None, cells: list[Path], rounds: int) -> list[dict[str, Any]]:
-    """One changed file after another, seen by a reader that knows all others."""
+async def _one(
+    run_dir: Path, manifest: Manifest | None, cells: list[Path], rounds: int
+) -> tuple[dict[str, list[Taken]], int]:
+    """One changed file after another, seen by a reader that knows all others; and how many were read again at most."""
     reader, monitor = LocalReader(), CalibrationMonitor(str(run_dir), manifest)
     seen = await reader.observe(monitor.wants(None), None, 60.0)
     snapshot = monitor.fold(None, seen, Now(time.time()))
-    figures = []
+    taken: dict[str, list[Taken]] = {"one_observe": [], "one_fold": []}
+    read = 0
     for number in range(rounds):
         path = cells[(number * 7919) % len(cells)]
         changed = _spoil(run_dir, path)
-        began = time.perf_counter()
+        began = Taken.now()
         seen = await reader.observe(monitor.wants(snapshot), seen.cursor, 60.0)
-        looked = time.perf_counter()
+        looked = Taken.now()
         snapshot = monitor.fold(snapshot, seen, Now(time.time()))
-        ended = time.perf_counter()
+        taken["one_observe"].append(looked - began)
+        taken["one_fold"].append(Taken.now() - looked)
+        read = max(read, len(seen.trees[0].files))
         _expect_only(path.relative_to(run_dir).as_posix(), changed, seen, snapshot)
-        figures.append({"observe": looked - began, "fold": ended - looked, "files": len(seen.trees[0].files)})
         await asyncio.sleep(SETTLE_S)  # until the changed file's time stamp can be relied on
         seen = await reader.observe(monitor.wants(snapshot), seen.cursor, 60.0)
         snapshot = monitor.fold(snapshot, seen, Now(time.time()))
-    return figures
+    return taken, read
 
 
 def _spoil(run_dir: Path, path: Path) -> set[str]:
@@ -255,24 +284,20 @@ def _find(run_dir: Path) -> None:
     subprocess.run(["find", str(run_dir), "-name", "run*.json"], check=True, stdout=subprocess.DEVNULL)
 
 
-def _timed(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
+def _timed(work: Callable[[], None]) -> Taken:
+    began = Taken.now()
     work()
-    return time.perf_counter() - began
-
-
-def _median(figures: list[dict[str, Any]], name: str) -> float:
-    values: list[float] = [entry[name] for entry in figures]
-    return statistics.median(values)
+    return Taken.now() - began
 
 
 def show(figures: dict[str, Any]) -> None:
     """A table for a person."""
-    load = figures["peer_json_load"]
+    journal = f" and a journal of {figures['journal_bytes'] / 1e6:.1f} MB" if figures["journal_bytes"] else ""
     print(
-        f"{figures['files']} run files, {figures['bytes'] / 1e6:.1f} MB, {figures['strict_ready']} stages ready, "
+        f"{figures['files']} run files, {figures['bytes'] / 1e6:.1f} MB{journal}, {figures['strict_ready']} stages ready, "
         f"Python {figures['python']}, median of {figures['rounds']}"
     )
+    print(f"{'':<34}{'wall':>12}{'cpu':>12}{'wall / json.load':>20}")
     rows = (
         ("audit of all: observe + fold", "audit"),
         ("  observe (scan, stat, read)", "observe"),
@@ -283,7 +308,10 @@ def show(figures: dict[str, Any]) -> None:
         ("peer: find -name 'run*.json'", "peer_find"),
     )
     for words, name in rows:
-        print(f"{words:<34}{figures[name] * 1e3:>9.1f} ms{figures[name] / load:>9.2f} x json.load")
+        wall, cpu = figures["wall_s"][name], figures["cpu_s"][name]
+        ratio = wall / figures["wall_s"]["peer_json_load"]
+        shown = "-" if name == "peer_find" else f"{cpu * 1e3:.1f} ms"  # its time is another process's
+        print(f"{words:<34}{wall * 1e3:>9.1f} ms{shown:>12}{ratio:>18.2f} x")
     print(f"files read again for one change: {figures['one_files_read']}")
 
 

@@ -24,7 +24,6 @@ class Checked:
 
     git_sha: str
     dirty: bool
-    stale: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,9 @@ async def check(reader: HostReader, request: Request) -> Checked:
         InputError: Something is not right; RefusedError: a gate says no; UnreachableError: no answer.
     """
     answer = _object(await told(reader.query("check", request.payload, DEADLINE_S)))
-    stale = answer.get("stale")
     return Checked(
         git_sha=str(answer.get("git_sha")),
         dirty=answer.get("dirty") is True,
-        stale=tuple(str(item) for item in stale) if isinstance(stale, list) else (),
     )
 
 

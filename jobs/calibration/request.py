@@ -62,6 +62,7 @@ class Request:
         payload: What the start verb gets.
         run_dir: Absolute, on the host.
         asked: The stages in the words they were asked for, for the one line that is shown.
+        manifest, venv_python, repo: The schema of the stages, the interpreter and the repository that the run is made with.
         warnings: What looked wrong and stops nothing.
     """
 
@@ -71,6 +72,9 @@ class Request:
     stages: tuple[str, ...]
     repeats: int
     asked: str
+    manifest: Json
+    venv_python: str
+    repo: str
     warnings: tuple[str, ...]
 
 
@@ -127,7 +131,18 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
         },
     }
     words = "ALL" if set(stages) == set(manifest.keys) else ",".join(options.stages or stages)
-    return Request(payload, run_dir, model, stages, repeats, words, (*site.warnings, *loaded.warnings))
+    return Request(
+        payload,
+        run_dir,
+        model,
+        stages,
+        repeats,
+        words,
+        document,
+        venv.path,
+        site.repo,
+        (*site.warnings, *loaded.warnings),
+    )
 
 
 def make_job(

@@ -17,6 +17,7 @@ from hosts.errors import InputError, RefusedError
 from hosts.host import HostActor
 from hosts.target import Target, parse_target
 from jobs.calibration.control import Started, check, start, stop
+from jobs.calibration.discover import stale_constants
 from jobs.calibration.example import set_up_example
 from jobs.calibration.locate import Watched, find_run
 from jobs.calibration.request import RunOptions, make_request
@@ -41,8 +42,8 @@ async def run_calibration(args: argparse.Namespace) -> int:
         for warning in request.warnings:
             console.warn(warning)
         checked = await check(actor, request)
-        for path in checked.stale:
-            console.warn(f"{path} changed since stages.yaml was made from it; run discover to refresh it")
+        for moved in await stale_constants(actor, request.venv_python, request.repo, request.manifest):
+            console.warn(f"{moved}; refresh stages.yaml with: gatewatch calibrate discover")
         if checked.dirty:
             console.warn("the working tree has local changes; tracked ones are kept in workspace.diff")
         console.milestone(
@@ -126,7 +127,15 @@ async def run_demo(args: argparse.Namespace) -> int:
         return code
     from tui.cli.calibration_write import apply_run  # the editor is for those who asked for it
 
-    found = {**words, "run_dir": None, "mode": "smart", "answers": None, "yes": True, "finish": False, "roll_back": False}
+    found = {
+        **words,
+        "run_dir": None,
+        "mode": "smart",
+        "answers": None,
+        "yes": True,
+        "finish": False,
+        "roll_back": False,
+    }
     return await apply_run(argparse.Namespace(**found, read_only=False, json=args.json))
 
 

@@ -22,7 +22,7 @@ from hosts.errors import InputError, RefusedError
 from hosts.host import Accelerators, Json
 from hosts.local import strictjson
 from hosts.local.accelerators import read_accelerators
-from hosts.local.files import new_ulid, read_bytes_limited, utc_now, write_atomic, write_new
+from hosts.local.files import new_ulid, utc_now, write_atomic, write_new
 from hosts.local.leases import try_lease
 from hosts.local.locks import read_holder
 from hosts.local.procs import is_alive, proc_ref_json
@@ -76,8 +76,7 @@ def check(payload: Json) -> Json:
     """Everything that `start` would refuse, without changing anything.
 
     Returns:
-        `{git_sha, head, git_branch, dirty, environment, stale}`; `stale` names the test files that changed since
-        the manifest was made from them.
+        `{git_sha, head, git_branch, dirty, environment}`.
 
     Raises:
         InputError, RefusedError: As `start`.
@@ -90,7 +89,6 @@ def check(payload: Json) -> Json:
         "git_branch": code.branch,
         "dirty": code.dirty,
         "environment": checked.environment,
-        "stale": list(_stale(checked)),
     }
 
 
@@ -154,27 +152,6 @@ def _tracked(repo: Path, run_dir: Path) -> str:
         return f"{run_dir} is the repository itself; a run directory lies in a folder that git ignores"
     folder = (real if real.parent == top else real.parent).relative_to(top).as_posix()
     return f"git would track {run_dir}; add the line `/{folder}/` to {top / '.gitignore'}"
-
-
-def _stale(checked: Checked) -> tuple[str, ...]:
-    manifest = _manifest(checked.request.manifest)
-    found: dict[str, None] = {}
-    for unit in checked.request.job.units:
-        for stage in (stage for key in unit.stages if (stage := manifest.get(key)) is not None):
-            for path, known in (
-                (stage.test, stage.test_file_sha256),
-                (stage.threshold_file, stage.threshold_file_sha256),
-            ):
-                if path and known and _sha256(Path(checked.request.job.repo) / path) != known:
-                    found[path] = None
-    return tuple(found)
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(read_bytes_limited(path, _FILE_LIMIT)).hexdigest()
-    except InputError:
-        return None
 
 
 def _check_gpus(job: Job, accelerators: Accelerators) -> None:

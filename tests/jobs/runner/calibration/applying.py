@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gates.calibration.edits import Edit, FileEdits, apply_edits, digest, files_json, number_text
+from gates.calibration.edits import Edit, FileEdits, digest, files_json, number_text
 from gates.calibration.source import Number, literal, parse_all
 from hosts.host import Json
 from jobs.runner.calibration import replace

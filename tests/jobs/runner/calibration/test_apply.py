@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace as changed
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,10 +96,10 @@ def test_a_newer_python_proves_its_own_files(bench: Bench) -> None:
     (bench.repo / "top.py").write_bytes(data)
     status = (bench.repo / "top.py").stat()
     at = data.index(b"3\n")
-    sha = replace.hashlib.sha256(data).hexdigest()
+    sha = hashlib.sha256(data).hexdigest()
     planned = [FileEdits("top.py", sha, status.st_mode & 0o7777, status.st_ino, (Edit(at, at + 1, b"3", b"4"),))]
     if sys.version_info < (3, 12):
-        with pytest.raises(RefusedError, match="nothing was changed: top.py: as it is: syntax error, line 1"):
+        with pytest.raises(RefusedError, match="nothing was changed: top[.]py: as it is: syntax error, line 1"):
             bench.apply(planned)
     bench.apply(planned, python=newer)
     assert (bench.repo / "top.py").read_bytes() == data.replace(b"T = 3", b"T = 4")
@@ -159,7 +162,7 @@ def test_a_file_that_is_not_as_planned_is_refused(bench: Bench, harm: Callable[[
 def test_a_read_only_file_is_refused(bench: Bench) -> None:
     (bench.repo / B).chmod(0o444)
     before = bench.tree()
-    with pytest.raises(RefusedError, match=f"{B}: it is read-only"):
+    with pytest.raises(RefusedError, match="test_b[.]py: it is read-only"):
         bench.apply()
     assert bench.tree() == before
 
@@ -203,7 +206,7 @@ def test_what_was_shown_is_what_is_written(bench: Bench) -> None:
     ("edit", "why"),
     [
         (Edit(8, 9, b" ", b"4"), "not a number"),
-        (Edit(11, 12, b"3", b"4"), "a planned place holds no number of its own"),  # in the comment
+        (Edit(13, 14, b"3", b"4"), "a planned place holds no number of its own"),  # in the comment
         (Edit(4, 5, b"9", b"4"), "'9' was planned to be replaced, '3' is there"),
         (Edit(400, 401, b"3", b"4"), "outside"),
     ],
@@ -218,9 +221,9 @@ def test_a_plan_of_anything_but_literals_is_refused(bench: Bench, edit: Edit, wh
 @pytest.mark.parametrize(
     "more", [{"files": []}, {"files": None}, {"action": "commit"}, {"repo": "/nowhere"}, {"run_dir": "/nowhere"}]
 )
-def test_a_payload_of_another_kind_is_refused(bench: Bench, more: dict[str, object]) -> None:
+def test_a_payload_of_another_kind_is_refused(bench: Bench, more: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        bench.apply(**more)
+        apply({**bench.payload(), **more})
     assert bench.files() == FILES
 
 
@@ -342,43 +345,45 @@ def test_a_file_that_goes_at_the_last_moment_stays_gone(bench: Bench, monkeypatc
     assert bench.tree() == before
 
 
-def test_an_editor_that_keeps_saving_loses_nothing(bench: Bench) -> None:
+class Editor(threading.Thread):
+    """Saves one version after the other, once it is let go, until it is stopped."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.go = threading.Event()
+        self.stop = threading.Event()
+        self.saved = b""
+
+    def run(self) -> None:
+        self.go.wait()
+        number = 0
+        while not self.stop.is_set():
+            number += 1
+            data = b"T =- 7  # %d" % number
+            _save_by_rename(self.path, data)
+            self.saved = data
+
+
+@pytest.mark.parametrize("lag", [0.0, 0.06, 0.09, 0.12, 0.15, 0.2])
+def test_an_editor_that_keeps_saving_loses_nothing(bench: Bench, lag: float) -> None:
     """Real threads: whatever the moment, what the editor saved last is what the file holds."""
+    editor = Editor(bench.repo / "top.py")
     planned = bench.plan()
-    path = bench.repo / "top.py"
-    for lag in range(12):
-        go, stop = threading.Event(), threading.Event()
-        saved: list[bytes] = []
-
-        def edit() -> None:
-            go.wait()
-            number = 0
-            while not stop.is_set():
-                number += 1
-                data = b"T =- 7  # %d" % number
-                _save_by_rename(path, data)  # noqa: B023 - joined below
-                saved.append(data)  # noqa: B023 - joined below
-
-        thread = threading.Thread(target=edit)
-        thread.start()
-        timer = threading.Timer(0.03 + lag * 0.01, go.set)
-        timer.start()
-        try:
+    editor.start()
+    timer = threading.Timer(lag, editor.go.set)
+    timer.start()
+    try:
+        with contextlib.suppress(RefusedError):
             bench.apply(planned)
-        except RefusedError:
-            pass
-        finally:
-            go.set()
-            timer.join()
-            stop.set()
-            thread.join()
-        if saved:
-            assert path.read_bytes() == saved[-1]
-        assert [one for one in bench.tree() if is_temp(Path(one).name)] == []
-        for name, data in FILES.items():
-            (bench.repo / name).write_bytes(data)
-        (bench.repo / B).chmod(0o755)
-        planned = bench.plan()
+    finally:
+        timer.join()
+        editor.stop.set()
+        editor.join()
+    assert editor.path.read_bytes() == editor.saved
+    assert [one for one in bench.tree() if is_temp(Path(one).name)] == []
+    others = {path: data for path, data in bench.files().items() if path != "top.py"}
+    assert others in ({path: data for path, data in both.items() if path != "top.py"} for both in (FILES, NEW))
 
 
 # --- disks that refuse -----------------------------------------------------------------------------------------------
@@ -424,7 +429,7 @@ def test_a_disk_that_refuses_for_good_is_said_to_have_interrupted(
             bench.apply()
     assert bench.status()["line"] == "apply interrupted 2/5"
     with pytest.raises(RefusedError, match="apply interrupted 2/5; finish it or roll it back first"):
-        bench.apply([]) if False else apply({**bench.payload(bench.plan(["top.py"]))})
+        bench.apply(bench.plan(["top.py"]))
     assert bench.act("finish")["state"] == "done"
     assert bench.files() == NEW
 
@@ -447,3 +452,77 @@ def test_damaged_old_bytes_are_not_written_back(bench: Bench) -> None:
     with pytest.raises(InputError, match="is damaged"):
         bench.act("rollback")
     assert (bench.repo / "tests/test_a.py").read_bytes() == NEW["tests/test_a.py"]
+
+
+# --- kill -9 ---------------------------------------------------------------------------------------------------------
+
+MOST_STEPS = 400
+
+
+def _steps(long: bool) -> list[int]:
+    return list(range(1, MOST_STEPS)) if long else [*range(1, 40, 6), *range(40, MOST_STEPS, 11)]
+
+
+@pytest.mark.timeout(590)
+@pytest.mark.parametrize("torn", [False, True])
+@pytest.mark.parametrize("ending", ["finish", "rollback"])
+def test_a_kill_at_any_step_can_be_mended(
+    bench: Bench, ending: str, torn: bool, request: pytest.FixtureRequest
+) -> None:
+    before = bench.tree()
+    seen: set[str] = set()
+    for step in _steps(bool(request.config.getoption("--long-proof"))):
+        if not bench.killed(bench.payload(), step, torn=torn):
+            break
+        assert not bench.mixed()
+        status = bench.status()
+        seen.add(status.get("line", "none"))
+        if status["state"] == "interrupted":
+            done = sum(data == NEW[path] for path, data in bench.files().items())
+            assert (status["done"], status["total"]) == (done, 5)
+            assert status["line"] == f"apply interrupted {done}/5"
+            answer = bench.act(ending)
+            assert answer["left"] == []
+            assert bench.status()["state"] == ("done" if ending == "finish" else "rolled_back")
+            assert bench.files() == (NEW if ending == "finish" else FILES)
+            mended = events(bench)
+            assert mended[-1] == ("apply.done" if ending == "finish" else "apply.rolled_back")
+            assert mended[-2] != mended[-1]
+        if bench.status()["state"] == "done":
+            bench.act("rollback")
+        assert bench.tree() == before
+    else:
+        raise AssertionError("there are more steps than were tried")
+    assert seen >= {"none", *(f"apply interrupted {done}/5" for done in range(6))}
+
+
+@pytest.mark.timeout(590)
+def test_mending_can_be_killed_too(bench: Bench) -> None:
+    before = bench.tree()
+    for number, step in enumerate(range(45, 130, 14)):
+        assert bench.killed(bench.payload(), step)
+        action = "finish" if number % 2 else "rollback"
+        for again in (3, 9, 17, 25):
+            bench.killed({"run_dir": str(bench.run), "action": action}, again + number)
+            assert not bench.mixed()
+        bench.act(action)
+        assert bench.files() == (NEW if number % 2 else FILES)
+        if number % 2:
+            bench.act("rollback")
+        assert bench.tree() == before
+
+
+def test_what_was_saved_after_a_kill_is_left_alone(bench: Bench) -> None:
+    before = bench.tree()
+    step = 45
+    while bench.status().get("done") != 2:
+        step += 5
+        assert bench.killed(bench.payload(), step)
+        if bench.status().get("done") != 2:
+            bench.act("rollback")
+    (bench.repo / "tests/test_a.py").write_bytes(MINE)
+    with pytest.raises(RefusedError, match="apply interrupted 1/5; it cannot be finished, because tests/test_a.py"):
+        bench.act("finish")
+    answer = bench.act("rollback")
+    assert answer["left"] == [{"path": "tests/test_a.py", "why": "somebody else changed it since"}]
+    assert bench.tree() == {**before, "tests/test_a.py": (0o644, MINE)}
