@@ -62,7 +62,7 @@ class Request:
         payload: What the start verb gets.
         run_dir: Absolute, on the host.
         asked: The stages in the words they were asked for, for the one line that is shown.
-        manifest, venv_python, repo: The schema of the stages, the interpreter and the repository that the run is made with.
+        manifest, venv_python, repo: The stages' schema, the interpreter and the repository of the run.
         warnings: What looked wrong and stops nothing.
     """
 
@@ -131,6 +131,7 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
         },
     }
     words = "ALL" if set(stages) == set(manifest.keys) else ",".join(options.stages or stages)
+    selected: Json = {key: document[key] for key in stages} if isinstance(document, dict) else document
     return Request(
         payload,
         run_dir,
@@ -138,7 +139,7 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
         stages,
         repeats,
         words,
-        document,
+        selected,
         venv.path,
         site.repo,
         (*site.warnings, *loaded.warnings),
