@@ -294,8 +294,8 @@ def show(figures: dict[str, Any]) -> None:
     """A table for a person."""
     journal = f" and a journal of {figures['journal_bytes'] / 1e6:.1f} MB" if figures["journal_bytes"] else ""
     print(
-        f"{figures['files']} run files, {figures['bytes'] / 1e6:.1f} MB{journal}, {figures['strict_ready']} stages ready, "
-        f"Python {figures['python']}, median of {figures['rounds']}"
+        f"{figures['files']} run files, {figures['bytes'] / 1e6:.1f} MB{journal}, "
+        f"{figures['strict_ready']} stages ready, Python {figures['python']}, median of {figures['rounds']}"
     )
     print(f"{'':<34}{'wall':>12}{'cpu':>12}{'wall / json.load':>20}")
     rows = (

@@ -25,6 +25,7 @@ TRAVELLING: tuple[str, ...] = (
     "jobs/__init__.py",
     "jobs/runner/**/*.py",
     "monitors/__init__.py",
+    "monitors/codec.py",
     "monitors/snapshot.py",
     "monitors/documents.py",
     *(f"monitors/{system}.py" for system in SYSTEMS),

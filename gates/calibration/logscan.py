@@ -18,7 +18,7 @@ _LINE_CAP = 8192
 _TEXT_CAP = 300
 _FIRST = 10
 _NEWLINE = 10
-_ANYWHERE = frozenset({"oom", "death", "pytest"})
+_ANYWHERE = frozenset({"oom", "death", "disk", "pytest"})
 _LAST = 20
 
 
@@ -40,7 +40,8 @@ class LogFacts:
         size: Bytes.
         ready: The first line that says a server is ready, None when none does.
         crashes: Signs of a server's crash before that line, the first ones.
-        deaths: Signs of a process that died of a signal or of its accelerator, wherever they stand, the first ones.
+        deaths: Signs of a process that died of a signal, its accelerator or its disk, wherever they stand, the first
+            ones.
         oom: Lines that say memory ran out, wherever they stand, the first ones.
         summary: pytest's closing line, the last one, None when there is none (yet).
         summary_rc: pytest's exit status as that line gives it, None when there is none or it cannot be told.
@@ -127,6 +128,12 @@ DEATH = (
     ),
 )
 
+# Never a crash: a server that cannot write its cache says so, and serves.
+DISK = (
+    _row("disk full", "no space left|quota exceeded", r"\bno space left on device\b|\bdisk quota exceeded\b"),
+    _row("disk not writable", "read-only file system", r"\[Errno 30\] read-only file system"),
+)
+
 CRASH = (
     _row("port in use", "address already in use", r"address already in use"),
     _row("killed", "killed", r"^\s*killed\s*$|: line \d+: +\d+ killed\b"),
@@ -183,7 +190,15 @@ _BROKE_OFF = re.compile(r"(?<!!)!{2,} (?:[\w.]*Interrupted: |KeyboardInterrupt\b
 _CUT = re.compile(rb"[\n\r]")
 
 _OF_PYTEST = "pytest"
-_TABLES = {"oom": OOM, "death": DEATH, "crash": CRASH, "ready": READY, "compiling": COMPILE, "startup": STARTUP}
+_TABLES = {
+    "oom": OOM,
+    "death": DEATH,
+    "disk": DISK,
+    "crash": CRASH,
+    "ready": READY,
+    "compiling": COMPILE,
+    "startup": STARTUP,
+}
 
 
 def _by_word() -> Mapping[bytes, tuple[tuple[str, Signature | None], ...]]:
@@ -341,7 +356,7 @@ def _take_signs(state: _State, found: Mapping[str, LogLine]) -> None:
     before_ready = state.ready is None
     for sign, kept in (
         (found.get("oom"), state.oom),
-        (found.get("death"), state.deaths),
+        (found.get("death") or found.get("disk"), state.deaths),
         (crash if before_ready else None, state.crashes),
     ):
         if sign is not None and len(kept) < _FIRST:

@@ -87,6 +87,7 @@ class UnitAsked:
     """What one pytest needs.
 
     Attributes:
+        test: Relative to the repository; "" for what the configuration names and no stage needs.
         env: Variables over the host's shell.
         gpus: How many it uses at once.
         caps: Linux capabilities, such as "SYS_PTRACE".

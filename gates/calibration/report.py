@@ -361,7 +361,7 @@ def _head_note(git_sha: str | None, around: Surroundings) -> str:
         return around.head_problem or "HEAD is not known"
     if around.head == git_sha:
         return ""
-    return "HEAD is no longer the calibration's commit"
+    return "no longer the calibration's commit"
 
 
 def _fingerprint(document: Document | None) -> tuple[tuple[str, str], ...]:

@@ -272,13 +272,13 @@ def _provenance(report: Report) -> list[str]:
 
 
 def _head(found: Provenance) -> str:
-    return f"{_head_plain(found)}."
+    return f"HEAD is {_head_plain(found)}."
 
 
 def _head_plain(found: Provenance) -> str:
     if found.head is None:
         return f"unknown ({found.head_note})"
-    return found.head_note.replace("HEAD is", f"HEAD is {found.head} and", 1) if found.head_note else found.head
+    return f"{found.head}, {found.head_note}" if found.head_note else found.head
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -91,7 +91,7 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
     """
     plan = await _plan_of(options, reader) if options.resume else None
     if plan is not None:
-        _check_same(plan, site, options)
+        await asyncio.to_thread(_check_same, plan, site, options)
     asked_model = options.model or (plan.model if plan is not None else None)
     model = await asyncio.to_thread(choose_model, site.checkout, asked_model)
     if plan is not None:
@@ -127,7 +127,7 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
             "reference": _reference(site.profile, config),
             "units": [{"key": unit.key, "test": unit.test, "stages": list(unit.stages)} for unit in units],
             "host": site.profile.name if site.profile is not None else None,
-            "root": _far_root(site, run_dir),
+            "root": await asyncio.to_thread(_far_root, site, run_dir),
         },
     }
     words = "ALL" if set(stages) == set(manifest.keys) else ",".join(options.stages or stages)

@@ -80,7 +80,8 @@ def status_document(found: Look, run_dir: str) -> dict[str, Json]:
     assert audit is not None  # a look has an audit
     cells = [cell for stage in audit.stages for cell in stage.cells[: stage.repeats]]
     missing = [cell for cell in cells if not cell.has_metrics]
-    lines = [cell for cell in cells if (cell.stage, cell.run) in set(audit.incomplete)]
+    incomplete = set(audit.incomplete)
+    lines = [cell for cell in cells if (cell.stage, cell.run) in incomplete]
     document: dict[str, Json] = {
         "run_dir": run_dir,
         "model": found.model,

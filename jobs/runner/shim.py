@@ -108,19 +108,23 @@ def exec_command(stdin: bytes) -> int:
 
 def _report(spec: ShimSpec, body: dict[str, Json]) -> None:
     # A full disk may be emptied: this report is worth a minute of patience. Without it the log's last line decides.
+    # That it came late is part of it: pytest could not write its results then either.
     for _ in range(_REPORT_TRIES):
-        if _try_write(Path(spec.rc), body):
+        problem = _try_write(Path(spec.rc), body)
+        if not problem:
             return
+        body.setdefault("late", problem)
         time.sleep(1.0)
 
 
-def _try_write(path: Path, body: dict[str, Json]) -> bool:
+def _try_write(path: Path, body: dict[str, Json]) -> str:
+    """Write a file, or say why that is not possible."""
     try:
         write_atomic(path, strictjson.dumps(body))
     except GatewatchError as error:
         tell(f"gatewatch shim: {error}")
-        return False
-    return True
+        return str(error)
+    return ""
 
 
 def _stay(_number: int, _frame: object) -> None:

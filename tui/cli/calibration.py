@@ -11,6 +11,7 @@ CLI = Group(
         Entry(
             "run", "run the tests N times, so that every stage has N whole repeats", "tui.cli.calibration_run", "RUN"
         ),
+        Entry("precheck", "say whether the host has what the stages need", "tui.cli.calibration_precheck", "PRECHECK"),
         Entry("stop", "end a run so that --resume continues it", "tui.cli.calibration_run", "STOP"),
         Entry("status", "say how a run stands", "tui.cli.calibration_judge", "STATUS"),
         Entry(

@@ -1,4 +1,4 @@
-"""`gatewatch hosts list`: the host profiles of a checkout, and which one is meant here."""
+"""`gatewatch hosts …`: the host profiles of a checkout, which one is meant here, and what a host has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from typing import Any
 
 from tui.cli.commands import Entry, Group, add_json
 
-CLI = Group("hosts", "list the host profiles", (Entry("list", "list the host profiles", "tui.cli.hosts", "LIST"),))
+CLI = Group(
+    "hosts",
+    "list the host profiles, and check a host",
+    (
+        Entry("list", "list the host profiles", "tui.cli.hosts", "LIST"),
+        Entry("check", "say whether a host has what runs need", "tui.cli.calibration_precheck", "CHECK"),
+    ),
+)
 
 
 class HostList:

@@ -67,12 +67,14 @@ class Ended:
         how: As the judge wants it, and "crashed" where a server died before it was ready and nothing ended since.
         duration_s: Measured by the shim, or None.
         scan: What its log says.
+        late: Why the shim could not write down at once how it ended, or "".
     """
 
     rc: int | None
     how: How
     duration_s: float | None
     scan: LogScan
+    late: str = ""
 
 
 def read_attempt(places: RepeatPlaces) -> Attempt | None:
@@ -228,6 +230,7 @@ def wait_for(
         how,
         float(duration) if isinstance(duration, (int, float)) else None,
         scan,
+        str(report.get("late", "")) if report else "",
     )
 
 

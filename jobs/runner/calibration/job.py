@@ -123,7 +123,7 @@ def parse_job(body: Json) -> Job:
         units=tuple(_unit(item, f"units[{index}]") for index, item in enumerate(units)),
         max_passes=int(_number(body, "max_passes", DEFAULT_MAX_PASSES)),
         max_attempts=int(_number(body, "max_attempts", MAX_ATTEMPTS)),
-        gpu=_gpu(body.get("gpu", {})),
+        gpu=parse_gpu(body.get("gpu", {})),
         cold_paths=None if body.get("cold_paths") is None else _list(body, "cold_paths"),
         startup_warn_s=_number(body, "startup_warn_s", 60.0),
         settings=_list(body, "settings"),
@@ -147,7 +147,12 @@ def _unit(body: Json, where: str) -> UnitJob:
     )
 
 
-def _gpu(body: Json) -> GpuRules:
+def parse_gpu(body: Json) -> GpuRules:
+    """Read the rules for GPUs from JSON data.
+
+    Raises:
+        InputError: A key has the wrong type.
+    """
     if not isinstance(body, dict):
         raise InputError("job.gpu: expected an object")
     return GpuRules(

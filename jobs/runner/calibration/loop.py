@@ -51,6 +51,7 @@ def run_all(context: RunContext) -> None:
         StoppedError: The run was asked to end.
     """
     _say_cold_paths(context)
+    _take_up_live(context)
     units = context.job.units
     while units:
         for unit in units:
@@ -58,6 +59,20 @@ def run_all(context: RunContext) -> None:
         context.take_in()  # a discard of what was done long ago opens its unit again
         discarded = _discarded_by_hand(context)
         units = tuple(unit for unit in context.job.units if _left(context, unit, discarded))
+
+
+def _take_up_live(context: RunContext) -> None:
+    """Finish what an earlier runner left at work, wherever its turn would be: nothing is started beside it."""
+    for unit in context.job.units:
+        for repeat in range(1, context.plan.repeats + 1):
+            places = context.repeat(unit, repeat)
+            if not is_running(places):
+                continue
+            attempt = read_attempt(places)
+            if attempt is None or record.is_recorded(context, unit, repeat, attempt.token):
+                _wait_until_alone(context, unit, repeat)
+            else:
+                _observe(context, unit, repeat)
 
 
 def _run_unit(context: RunContext, unit: UnitJob) -> None:

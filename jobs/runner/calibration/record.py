@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gates.calibration.cells import Mark, judge_cell
 from gates.calibration.extract import Extraction, extract, json_files
 from gates.calibration.layout import cell_path
-from gates.calibration.outcome import Outcome, judge_attempt
+from gates.calibration.outcome import LogLine, Outcome, judge_attempt
 from gates.calibration.schema import Stage
 from gates.documents import Broken, Document
 from hosts.errors import InputError
@@ -118,7 +119,11 @@ def judge(
             documents[name] = document
     found = {stage.key: extract(stage, documents) for stage in stages}
     expected = {stage.key: stage.expected_samples for stage in stages}
-    return judge_attempt(ended.rc, ended.how, ended.scan.facts, found, expected), found
+    facts = ended.scan.facts
+    if ended.late:  # what is missing then is no fault of the configuration
+        sign = LogLine(max(1, facts.lines), ended.late, "disk not writable")
+        facts = replace(facts, deaths=(*facts.deaths, sign))
+    return judge_attempt(ended.rc, ended.how, facts, found, expected), found
 
 
 def moved_head(context: RunContext) -> str | None:

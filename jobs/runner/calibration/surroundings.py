@@ -18,7 +18,7 @@ _TEXT_LIMIT = 1 << 16
 
 
 def look_at_compilers(environment: Mapping[str, str], venv_python: str | None, cuda: str | None) -> list[Item]:
-    """nvcc and ninja, as a build within the tests would find them.
+    """What compiles, nvcc and ninja, as a build within the tests would find them.
 
     Args:
         environment: The job's.

@@ -23,6 +23,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "calibration.sources": Verb(_later("sources", "sources")),
         "calibration.head": Verb(_later("head", "head")),
         "calibration.precheck": Verb(_later("precheck", "precheck")),
+        "calibration.write_precheck": Verb(_later("precheck", "write_precheck"), acts=True),
         "calibration.discard": Verb(_later("discard", "discard"), acts=True, needs_run=True),
         "calibration.apply": Verb(_later("apply", "apply"), acts=True, needs_run=True),
         "calibration.apply_status": Verb(_later("apply", "apply_status")),

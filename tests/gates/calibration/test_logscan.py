@@ -170,6 +170,24 @@ def test_a_progress_bar_s_line_is_one_line() -> None:
     assert facts.ready.number == 2
 
 
+@pytest.mark.parametrize(
+    ("line", "sign"),
+    [
+        ("E       OSError: [Errno 28] No space left on device", "disk full"),
+        ("cp: error writing 'x': No space left on device", "disk full"),
+        ("OSError: [Errno 122] Disk quota exceeded: '/runs/r/x'", "disk full"),
+        ("E       OSError: [Errno 30] Read-only file system: '/runs/r/x'", "disk not writable"),
+    ],
+)
+def test_a_disk_that_is_full_explains_and_is_no_crash(line: str, sign: str) -> None:
+    """What is missing is then no fault of the configuration; and a server that cannot write a cache may serve."""
+    for text in (f"{line}\n{READY}\n", f"{READY}\n{line}\n"):
+        facts = scan_log(text)
+        assert [death.sign for death in facts.deaths] == [sign]
+        assert facts.crashes == ()
+        assert facts.ready is not None
+
+
 def test_memory_is_bounded() -> None:
     scan = LogScan()
     for _ in range(300):

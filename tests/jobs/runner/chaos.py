@@ -28,8 +28,10 @@ VICTIMS: tuple[tuple[str, ...], ...] = (
     ("runner", "pytest"),
     ("runner", "shim", "pytest"),
 )
-STATES = ("attempt", "started", "log", "rc", "cell", "first cell", "aside", "old log", "journal", "lock", "plan")
-STATES += ("at work",) * 5  # most of a calibration's time
+STATES: tuple[str, ...] = (
+    *("attempt", "started", "log", "rc", "cell", "first cell", "aside", "old log", "journal", "lock", "plan"),
+    *("at work",) * 5,  # most of a calibration's time
+)
 _LOOK_S = 0.0002
 _STATE_WAIT_S = 6.0
 _LONGEST_S = 2.5
@@ -124,7 +126,7 @@ class Chaos:
     def _over(self) -> bool:
         if self.run.runner() is not None or not self.run.places.journal.exists():
             return False
-        return self.run.journal().events[-1].kind == "run.ended"
+        return self.run.events("run.ended") != []
 
     def _strike(self, starting: threading.Thread | None = None) -> None:
         if starting is not None:

@@ -137,6 +137,11 @@ class FastProject:
         """A run directory of this project; nothing is started yet."""
         return FastRun(self, self.repo / ".tune-runs" / name, repeats, tuple(stages), max_passes)
 
+    @property
+    def hold(self) -> Path:
+        """While it exists, a launch that is told "held" goes on and on."""
+        return Path(f"{self.side}.hold")
+
     def witnessed(self) -> list[Witnessed]:
         """Every pytest that started, in order; fails when two were ever alive at a time by their own lock."""
         lines = [line.split() for line in self.side.read_text().splitlines()] if self.side.is_file() else []

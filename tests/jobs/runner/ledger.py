@@ -57,7 +57,7 @@ class Ledger:
         self._check_launches()
 
     def _check_prefixes(self, whole: Journal) -> None:
-        """Whatever was on the disk at any instant can be read: here around every line's end, elsewhere at every byte."""
+        """Whatever lay there at any instant can be read: here around every line's end, elsewhere at every byte."""
         data = self.run.places.journal.read_bytes()
         for end in (at for at, byte in enumerate(data) if byte == ord("\n")):
             for cut in (end - 1, end, end + 1):

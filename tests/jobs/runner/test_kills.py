@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from itertools import count
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from hosts.errors import RefusedError
-from tests.jobs.runner.chaos import Chaos
+from hosts.local.procs import send_signal
+from tests.jobs.runner.chaos import Chaos, role_of
 from tests.jobs.runner.conftest import Make
 from tests.jobs.runner.fast import HOUSE, START, FastProject, FastRun, until
 from tests.jobs.runner.ledger import Ledger
@@ -86,7 +88,8 @@ def long(request: pytest.FixtureRequest) -> bool:
 
 @pytest.mark.timeout(580)
 def test_kills_at_any_moment_leave_no_trace_in_the_result(make_project: Make, seed: str, long: bool) -> None:
-    project = make_project(script=SCRIPT, batch_s=0.04)
+    # Long enough, in the long proof, for a resumed runner to find pytest still at work.
+    project = make_project(script=SCRIPT, batch_s=0.15 if long else 0.04)
     audit = _in_peace(project, 3, ("ALL",))
     most = LONG_KILLS if long else KILLS
     done = 0
@@ -131,6 +134,55 @@ def test_a_death_at_any_step_leaves_no_trace_in_the_result(
         run.start(resume=True)
     run.wait()
     ledger.check(_expected(run))
+
+
+@pytest.mark.parametrize("victims", [("runner",), ("runner", "shim")])
+def test_a_pytest_at_work_is_taken_over_and_nothing_starts_beside_it(
+    make_project: Make, victims: tuple[str, ...]
+) -> None:
+    project = make_project(script={"test_fast_alpha_ci:1": ["held"]})
+    project.hold.touch()
+    run = project.run(stages=ALPHA)
+    run.start()
+    (first,) = until(project.witnessed, "a pytest at work")
+    for process in run.processes():
+        if role_of(process) in victims:
+            assert send_signal(process.ref, signal.SIGKILL)
+    until(lambda: run.runner() is None, "the death of the runner")
+    run.start(resume=True)
+    until(lambda: run.events("attempt.adopted"), "what the new runner makes of it")
+    project.hold.unlink()
+    run.wait()
+    assert [data["alive"] for data in run.events("attempt.adopted")] == [True]
+    (only,) = project.witnessed()
+    assert (only.token, only.end is not None) == (first.token, True)
+    for stage in ALPHA:
+        cell = run.cell(stage)
+        # Without a shim nobody measured how long it took; how it ended stands in pytest's own last line.
+        assert (cell["attempt_token"], cell["pytest_rc"], cell["attempts"]) == (first.token, 0, 1)
+        assert (cell["duration_s"] is None) == ("shim" in victims)
+    assert run.audit() == _expected(run)
+
+
+def test_nothing_starts_beside_a_pytest_of_a_later_repeat(make_project: Make) -> None:
+    # The first repeat is to be run again, and its turn comes before that of the one which is at work.
+    one, other = "test_fast_alpha_ci:1", "test_fast_alpha_ci:2"
+    project = make_project(script={one: ["partial", "ok"], other: ["held"]})
+    project.hold.touch()
+    run = project.run(repeats=2, stages=ALPHA)
+    run.start()
+    until(lambda: project.launches(other), "the second repeat")
+    runner = run.runner()
+    assert runner is not None
+    assert send_signal(runner, signal.SIGKILL)
+    until(lambda: run.runner() is None, "the death of the runner")
+    run.start(resume=True)
+    until(lambda: run.events("attempt.adopted") or project.launches(one) > 1, "what the new runner begins with")
+    project.hold.unlink()
+    run.wait()
+    assert [seen.name for seen in project.witnessed()] == [one, other, one]
+    Ledger(run).check(run.audit())
+    assert run.audit()[-1] == "STRICT + GIT: READY"
 
 
 def test_every_prefix_of_a_journal_can_be_read_and_continued(project: FastProject, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import base64
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +199,34 @@ def test_the_script_needs_python_3_8() -> None:
     text = Path(facts_script.__file__).read_text()
     said = subprocess.run([old, "-I", "-c", text], input=b"{}", capture_output=True, check=False)
     assert said.returncode != 0
+
+
+IN_A_ZIP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from jobs.runner.calibration.sources import sources
+print(sources({"python": sys.executable, "repo": sys.argv[2], "paths": ["cr.py"]})["cr.py"]["error"])
+"""
+IN_MEMORY = """
+import pathlib, sys, zipfile
+archive = zipfile.ZipFile(sys.argv[1])
+space = {"__name__": "boot"}
+exec(archive.read("hosts/local/inmemory.py"), space)
+space["install"](pathlib.Path(sys.argv[1]).read_bytes())
+from jobs.runner.calibration.sources import sources
+print(sources({"python": sys.executable, "repo": sys.argv[2], "paths": ["cr.py"]})["cr.py"]["error"])
+"""
+
+
+@pytest.mark.parametrize("code", [IN_A_ZIP, IN_MEMORY])
+def test_the_script_is_found_wherever_the_runner_lies(repo: Path, tmp_path: Path, house: Path, code: str) -> None:
+    image = tmp_path / "image.zip"
+    with zipfile.ZipFile(image, "w") as archive:
+        for folder in ("gates", "hosts", "jobs/runner"):
+            for path in (house / folder).rglob("*.py"):
+                archive.write(path, path.relative_to(house))
+        archive.writestr("jobs/__init__.py", "")
+    said = subprocess.run(
+        [sys.executable, "-I", "-c", code, image, repo], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert (said.stdout, said.stderr) == ("None\n", "")

@@ -2,7 +2,8 @@
 
 Whoever calibrates this project names a side log in FAST_SIDE. Every pytest appends there when it starts and when it
 ends, with monotonic times, and holds a lock beside it for as long as it lives; so two at a time, or one too many,
-can be proven whatever the calibration itself believes. FAST_SCRIPT may name a JSON file that says how each launch
+can be proven whatever the calibration itself believes. A launch that is told "held" goes on when <side log>.hold is
+gone. FAST_SCRIPT may name a JSON file that says how each launch
 of a repeat behaves: {"<test stem>[:<voice>]:<repeat>": ["partial", "ok"]}, the last word standing for all later ones.
 """
 
@@ -42,6 +43,7 @@ class Witness:
             fcntl.flock(self._alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.note("overlap")
+        self.hold = Path(f"{self._side}.hold")
         self.how = self._told()
         self.note("start")
 
@@ -126,6 +128,8 @@ def _misbehave(witness: Witness) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if witness.how == "silent":
         time.sleep(3600)
+    while witness.how == "held" and witness.hold.exists():
+        time.sleep(0.02)
     while witness.how == "endless":
         say("still at it")
         time.sleep(0.05)

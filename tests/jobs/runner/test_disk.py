@@ -1,0 +1,366 @@
+"""A disk that fills up, turns read-only or takes permission away in mid-run, under a real run with real processes.
+
+What was there stays whole, the runner ends with one clear line, `status` says it in a sentence, and once the disk is
+well again `--resume` completes the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from hosts.local.locks import read_holder
+from jobs.bundle import build_image
+from tests.jobs.runner.conftest import Make
+from tests.jobs.runner.fast import HOUSE, UNITS, FastProject, FastRun, command, until
+
+NOBODY = 65534
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: only root may mount file systems")
+
+Mount = Callable[..., Path]
+
+
+@cache
+def _impatient_image() -> bytes:
+    """The real runner, whose shim waits two seconds and not a minute for a disk to get well."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(build_image().data)) as real, zipfile.ZipFile(buffer, "w") as changed:
+        for member in real.infolist():
+            data = real.read(member)
+            if member.filename == "jobs/runner/shim.py":
+                assert data.count(b"_REPORT_TRIES = 60\n") == 1
+                data = data.replace(b"_REPORT_TRIES = 60\n", b"_REPORT_TRIES = 2\n")
+            changed.writestr(member.filename, data)
+    return buffer.getvalue()
+
+
+class Impatient(FastRun):
+    """A run whose shim gives a sick disk up early; everything else is as it travels."""
+
+    @property
+    def image(self) -> bytes:
+        return _impatient_image()
+
+
+class Disk:
+    """A small file system, mounted where the project keeps its runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.hog = folder / "hog"
+
+    def fill(self, left: int = 0) -> None:
+        """Take every free byte; with `left`, all but so many."""
+        with self.hog.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+        if left:
+            os.truncate(self.hog, max(0, self.hog.stat().st_size - left))
+
+    def free(self) -> None:
+        """Give all of it back."""
+        self.hog.unlink()
+
+
+def _mounted(arguments: list[str], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"NOT TESTED, a file system cannot be mounted here: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    """Mounts file systems, and unmounts them once nothing uses them."""
+    folders: list[Path] = []
+
+    def begin(folder: Path, *arguments: str) -> Path:
+        _mounted([*arguments], folder)
+        folders.append(folder)
+        return folder
+
+    yield begin
+    for folder in folders:
+        until(lambda: subprocess.run(["umount", str(folder)], capture_output=True).returncode == 0, f"umount {folder}")
+
+
+@pytest.fixture
+def project(make_project: Make) -> FastProject:
+    return make_project()
+
+
+def impatient(project: FastProject, repeats: int = 2) -> Impatient:
+    return Impatient(project, project.repo / ".tune-runs" / "r", repeats, ("ALL",))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file that was written whole, by path: nothing may ever change in it but by a whole new content."""
+    names = ("plan.json", "stages.yaml", "environment-fingerprint.json", "*/run*.json", "_pytest/*/run*.rc")
+    return {str(path.relative_to(folder)): path.read_bytes() for name in names for path in folder.glob(name)}
+
+
+def whole(before: dict[str, bytes], folder: Path) -> None:
+    """What was there is there, byte for byte, and every record can be read."""
+    after = content(folder)
+    assert {path: after.get(path) for path in before} == before
+    for path, data in after.items():
+        assert isinstance(json.loads(data), dict), path
+
+
+def recorded(run: FastRun, repeat: int) -> bool:
+    return run.places.journal.exists() and any(
+        data["run"] == repeat and data["unit"] == "test_fast_alpha_ci" for data in run.events("attempt.ended")
+    )
+
+
+def started(run: FastRun, repeat: int) -> bool:
+    return run.places.journal.exists() and any(
+        data["run"] == repeat and data["unit"] == "test_fast_alpha_ci" for data in run.events("attempt.started")
+    )
+
+
+def ended(run: FastRun) -> None:
+    until(lambda: run.runner() is None and not run.processes(), "an end of the runner")
+
+
+def status(run: FastRun) -> list[str]:
+    """What `calibrate status` says; it is no error that a run is dead."""
+    done = command("calibrate", "status", "--run-dir", str(run.root), "--root", str(run.project.repo))
+    assert (done.returncode, done.stderr) == (3, "")
+    assert "Traceback" not in done.stdout
+    return done.stdout.splitlines()
+
+
+def words(run: FastRun) -> str:
+    return run.places.last_words.read_text().strip()
+
+
+def completed(run: FastRun) -> None:
+    """Resume, and every repeat of every stage is strict."""
+    run.finish(resume=True)
+    lines = run.audit(torn=True)
+    assert lines[-1] == "STRICT + GIT: READY", run.said()
+    assert [json.loads(path.read_bytes())["status"] for _, _, path in run.cells()] == ["ok"] * 2 * sum(
+        map(len, UNITS.values())
+    )
+
+
+@pytest.fixture
+def small(project: FastProject, mount: Mount) -> Disk:
+    return Disk(mount(project.repo / ".tune-runs", "-t", "tmpfs", "-o", "size=8m", "tmpfs"))
+
+
+@ROOT_ONLY
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("left", [0, 4096, 8192, 12288, 20480, 40960])
+def test_a_disk_that_fills_up(project: FastProject, small: Disk, left: int) -> None:
+    """With some pages left the run comes a few steps further: into the log, the report, a record, the journal."""
+    run = impatient(project)
+    run.start()
+    until(lambda: recorded(run, 1), "the first repeat")
+    small.fill(left)
+    before = content(run.root)
+    ended(run)
+    whole(before, run.root)
+    assert words(run).startswith("cannot write ")
+    assert words(run).endswith(": no space left on device")
+    assert "\n" not in words(run)
+    lines = status(run)
+    assert lines[0].startswith("fast: dead, ")
+    assert lines[2] == f"  the runner is gone without a last event: {words(run)}"
+    assert lines[-1].startswith("  to continue: gatewatch calibrate run ")
+    assert not list(run.root.rglob(".gatewatch-*.tmp")), "no half-written file stays behind"
+    small.free()
+    completed(run)
+    assert words(run) == ""
+
+
+@ROOT_ONLY
+@pytest.mark.timeout(120)
+def test_a_disk_that_was_full_for_a_moment_costs_nobody_anything(project: FastProject, small: Disk) -> None:
+    """A pytest that could not write its results is run again: its configuration is not to blame."""
+    run = project.run(repeats=2)
+    run.start()
+    until(lambda: started(run, 2), "the second repeat")
+    small.fill()
+    late = until(lambda: [path for path in run.unit().glob("run2.rc")] or not _alive(run, 2), "the end of pytest")
+    assert late is True, "its end could not be written down"
+    assert run.runner() is not None, "the runner waits with the shim"
+    small.free()
+    run.wait()
+    assert run.audit(torn=True)[-1] == "STRICT + GIT: READY", run.said()
+    (outcome,) = [data for data in run.events("attempt.ended") if data["outcome"] == "infra"]
+    assert outcome["reason"].startswith("disk ")
+    assert run.events("run.halted") == []
+
+
+def _alive(run: FastRun, repeat: int) -> bool:
+    """Whether pytest itself still runs, and not only the shim that waits to report."""
+    return any("pytest" in process.argv for process in run.processes())
+
+
+@ROOT_ONLY
+def test_a_full_disk_at_the_start_is_one_clear_line(project: FastProject, small: Disk) -> None:
+    small.fill()
+    run = project.run(repeats=1)
+    arguments = ("--output-dir", str(run.root), "--root", str(project.repo), "--stages", "ALL", "--repeats", "1")
+    done = command("calibrate", "run", *arguments, "--venv-python", sys.executable)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if "no space" in line.lower()]
+    assert line.startswith("gatewatch: ")
+    assert "Traceback" not in done.stderr
+    assert not (run.root / "plan.json").exists(), "and so it is no run yet"
+    small.free()
+    run.finish()
+    assert run.audit()[-1] == "STRICT + GIT: READY"
+
+
+@pytest.fixture
+def image(project: FastProject, mount: Mount, tmp_path: Path) -> Disk:
+    """A file system of its own on a loop device, which can be made to fail as a real disk does."""
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("NOT TESTED, there is no mkfs.ext4 here")
+    path = tmp_path / "disk.img"
+    with path.open("wb") as file:
+        file.truncate(24 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(path)], check=True)
+    return Disk(mount(project.repo / ".tune-runs", "-o", "loop", str(path)))
+
+
+def _gone_read_only(disk: Disk) -> None:
+    """What the kernel does when a disk fails. A plain remount is refused while somebody has a file open to write."""
+    plain = subprocess.run(["mount", "-o", "remount,ro", str(disk.folder)], capture_output=True, text=True)
+    assert plain.returncode != 0, "the runner holds files open"
+    done = subprocess.run(["mount", "-o", "remount,abort", str(disk.folder)], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"NOT TESTED, the file system cannot be aborted: {done.stderr.strip()}")
+
+
+def _well_again(disk: Disk, tmp_path: Path) -> None:
+    until(lambda: subprocess.run(["umount", str(disk.folder)], capture_output=True).returncode == 0, "umount")
+    path = tmp_path / "disk.img"
+    checked = subprocess.run(["e2fsck", "-p", "-f", str(path)], capture_output=True, text=True)
+    assert checked.returncode in (0, 1), checked.stdout
+    _mounted(["-o", "loop", str(path)], disk.folder)
+
+
+@ROOT_ONLY
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("moment", ["at work", "between"])
+def test_a_disk_that_turns_read_only(project: FastProject, image: Disk, tmp_path: Path, moment: str) -> None:
+    run = impatient(project)
+    run.start()
+    until(lambda: started(run, 2) if moment == "at work" else recorded(run, 1), "the right moment")
+    before = content(run.root)
+    os.sync()
+    _gone_read_only(image)
+    ended(run)
+    whole(before, run.root)
+    holder = read_holder(run.places.lock)
+    assert holder is not None, "a lock that cannot be removed stays, and is a dead one's"
+    lines = status(run)
+    assert lines[0].startswith("fast: dead, ")
+    assert lines[2].startswith("  the runner is gone without a last event")
+    arguments = ("--resume", "--output-dir", str(run.root), "--root", str(project.repo))
+    done = command("calibrate", "run", *arguments)
+    assert done.returncode == 2
+    assert "read-only file system" in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+    _well_again(image, tmp_path)
+    completed(run)
+
+
+@pytest.fixture
+def plain_user() -> list[str]:
+    """What makes a command a plain user's, since nothing is forbidden to root: writing, that is.
+
+    Reading is left as it is: Python itself may lie where only root looks.
+    """
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("NOT TESTED: root cannot become somebody else without setpriv")
+    reading = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *reading]
+
+
+def _give(path: Path, owner: int) -> None:
+    if os.geteuid() == 0:
+        os.chown(path, owner, owner, follow_symlinks=False)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "lost", ["run directory", "unit", "our folder", pytest.param("given away", marks=ROOT_ONLY), "records"]
+)
+def test_permission_that_is_lost_in_mid_run(
+    make_project: Make, plain_user: list[str], tmp_path: Path, lost: str
+) -> None:
+    project = make_project()
+    run = project.run(repeats=3)
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        _give(path, NOBODY)
+
+    def calibrate(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *plain_user,
+                sys.executable,
+                str(HOUSE / "gatewatch.py"),
+                "calibrate",
+                *words,
+                "--root",
+                str(project.repo),
+            ],
+            env={**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+
+    where = ("--output-dir", str(run.root))
+    begun = calibrate("run", *where, "--stages", "ALL", "--repeats", "3", "--venv-python", sys.executable, "--detach")
+    assert begun.returncode == 0, begun.stderr
+    until(lambda: recorded(run, 1), "the first repeat")
+    before = content(run.root)
+    places = {
+        "run directory": [run.root],
+        "unit": [run.unit(), run.root],
+        "our folder": [run.places.ours, run.root],
+        "given away": [run.root, run.unit(), run.places.ours],
+        "records": [run.root / "alpha_accuracy", run.root / "alpha_speed"],
+    }[lost]
+    modes = {place: place.stat().st_mode & 0o7777 for place in places}
+    for place in places:
+        _give(place, 0 if lost == "given away" else NOBODY)
+        place.chmod(0o755 if lost == "given away" else 0o555)
+    ended(run)
+    whole(before, run.root)
+    assert words(run).startswith("cannot write ")
+    assert words(run).endswith(": permission denied")
+    assert "\n" not in words(run)
+    seen = calibrate("status", "--run-dir", str(run.root))
+    assert seen.returncode == 3
+    assert f"  the runner is gone without a last event: {words(run)}" in seen.stdout.splitlines()
+    refused = calibrate("run", "--resume", *where)
+    assert refused.returncode in (1, 2), refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "permission denied" in refused.stderr or "cannot be written" in refused.stderr
+    whole(before, run.root)
+    for place, mode in modes.items():
+        _give(place, NOBODY)
+        place.chmod(mode)
+    again = calibrate("run", "--resume", *where)
+    assert again.returncode == 0, again.stderr + run.said()
+    assert run.audit(torn=True)[-1] == "STRICT + GIT: READY"

@@ -1,0 +1,206 @@
+"""`calibrate run` from start to end with real runs, and `demo`: what is data, what is talk, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hosts.local.procs import marked, send_signal
+from tests.peers.quick import SHA, STAGES, Quick, old_run, tree, until
+
+MILESTONE = re.compile(r"gatewatch: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ")
+
+
+def ready(sha: str, run_dir: Path, repeats: int = 2) -> str:
+    marks = "✓" * repeats
+    lines = "".join(f"{stage}: {marks} ({repeats}/{repeats} strict, expected=50)\n" for stage in STAGES)
+    return (
+        f"calibration_git_sha: {sha}\nGIT PROVENANCE: ok (all artifacts match calibration commit)\n"
+        f"ENVIRONMENT: unknown (no reference)\n{lines}STRICT READY: 3/3 stages ({repeats} repeats each)\n"
+        f"STRICT + GIT: READY\nrun-dir: {run_dir}\n"
+    )
+
+
+def test_a_run_says_its_milestones_and_gives_its_audit(quick: Quick) -> None:
+    sha = quick.commit()
+    done = quick.run()
+    assert done.code == 0, done.said
+    assert done.text == ready(sha, quick.runs / "r")
+    first, *rest = done.said.splitlines()
+    assert first == f"gatewatch: Running quick: ALL, 2 repeats on commit {sha}, run-dir {quick.runs / 'r'}"
+    assert [line for line in rest if not MILESTONE.match(line)] == []
+    told = [MILESTONE.sub("", line) for line in rest]
+    assert told[0] == f"RUN quick: 3 stages, 2 repeats, commit {sha}"
+    assert told[-1] == "END every repeat of every stage has been observed"
+    starts = [line.split() for line in told if line.startswith("START")]
+    assert [(words[1], words[2]) for words in starts] == [
+        ("test_quick_a", "1/2"),
+        ("test_quick_a", "2/2"),
+        ("test_quick_b", "1/2"),
+        ("test_quick_b", "2/2"),
+    ]
+    assert quick.processes() == []
+    assert (quick.runs / "r" / "run.log").read_text().splitlines() == [
+        line.removeprefix("gatewatch: ") for line in rest
+    ]
+
+
+def test_the_json_is_one_document(quick: Quick) -> None:
+    done = quick.run("--json")
+    assert done.code == 0
+    data = done.json()
+    assert (data["state"], data["strict_ready"], data["run_dir"]) == ("ended", "3/3", str(quick.runs / "r"))
+    assert data["verdict"]["outcome"] == "READY"
+
+
+def test_without_a_directory_it_makes_one_of_its_own(quick: Quick) -> None:
+    done = quick.gatewatch("calibrate", "run", "--stages", "b", "--repeats", "1", "--json")
+    assert done.code == 0
+    (run,) = quick.runs.iterdir()
+    assert re.fullmatch(r"\d{8}T\d{6}Z_quick_r1", run.name)
+    assert done.json()["run_dir"] == str(run)
+    assert json.loads((run / "plan.json").read_bytes())["stages"] == ["b_wer"]
+    assert quick.gatewatch("calibrate", "audit").code == 0
+
+
+def test_a_wrong_configuration_halts_and_says_why(quick: Quick) -> None:
+    done = quick.run(env={"QUICK_OMIT": "a"})
+    assert done.code == 1
+    halt = [line for line in done.said.splitlines() if " HALT " in line]
+    assert len(halt) == 1
+    assert "test_quick_a 1/2" in halt[0]
+    assert "a_results.json" in halt[0]
+    assert "summary.accuracy" in halt[0]
+    assert done.text.endswith(f"STRICT + GIT: NOT READY\nrun-dir: {quick.runs / 'r'}\n")
+    assert quick.processes() == []
+    again = quick.run("--resume", "--json")  # a person has mended it
+    assert (again.code, again.json()["state"]) == (0, "ended")
+
+
+def test_a_whole_run_is_not_run_again(quick: Quick) -> None:
+    assert quick.run().code == 0
+    before = tree(quick.runs / "r" / "_pytest")
+    done = quick.run("--resume")
+    assert done.code == 0
+    assert "START" not in done.said
+    assert tree(quick.runs / "r" / "_pytest") == before
+
+
+def test_what_looks_wrong_and_stops_nothing_is_a_warning(quick: Quick) -> None:
+    quick.manifest.write_text(
+        quick.manifest.read_text().replace("group: wer", f"group: wer\n  test_file_sha256: {SHA}00")
+    )
+    (quick.folder / "untracked.txt").write_text("")
+    done = quick.gatewatch("calibrate", "run", "--stages", "b", "--repeats", "1")
+    assert done.code == 0, done.said
+    warnings = [line for line in done.said.splitlines() if line.startswith("gatewatch: warning: ")]
+    assert any("local changes" in line for line in warnings)
+    assert any("tests/test_quick_b.py" in line for line in warnings)
+    assert done.text.splitlines()[-2] == "STRICT + GIT: READY"
+
+
+def test_a_second_run_on_one_directory_is_refused(quick: Quick) -> None:
+    with quick.holding():
+        assert quick.run("--detach").code == 0
+        before = tree(quick.runs / "r" / "_pytest")
+        for words in (("--resume",), ()):
+            done = quick.run(*words)
+            assert (done.code, done.out) == (1 if words else 2, b""), done.said
+            assert done.said.count("\n") == 1
+            assert "is already running: pid " in done.said or "already holds a run" in done.said
+        assert tree(quick.runs / "r" / "_pytest") == before
+        assert len([process for process in quick.processes() if "run" in process.argv]) == 1
+
+
+def test_a_run_through_a_hop(quick: Quick) -> None:
+    quick.hop()
+    sha = quick.commit()
+    done = quick.run("--host", "hop")
+    assert done.code == 0, done.said
+    assert done.text == ready(sha, quick.runs / "r")
+    detached = quick.run("--host", "hop", "--detach", name="d")
+    at = f"hop:{quick.runs / 'd'}"
+    assert detached.text == f"started; look at it with: gatewatch calibrate status --run-dir {at}\n"
+    until(lambda: quick.gatewatch("calibrate", "audit", "--run-dir", at).code == 0, "the end of the detached run")
+
+
+def test_a_resume_takes_over_a_pytest_that_lives(quick: Quick) -> None:
+    with quick.holding():
+        quick.run("--detach")
+        until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
+        quick.kill("runner")
+        (pytest_before,) = [process.ref for process in quick.processes() if "pytest" in process.argv]
+        assert quick.run("--resume", "--detach").code == 0
+        until(lambda: len(quick.processes()) == 3, "a runner, and the same shim and pytest")
+        assert [process.ref for process in quick.processes() if "pytest" in process.argv] == [pytest_before]
+    until(lambda: quick.gatewatch("calibrate", "audit").code == 0, "the end of the run")
+    assert "ADOPT test_quick_a 1/2" in (quick.runs / "r" / "run.log").read_text()
+
+
+def test_an_old_run_of_another_program_can_be_resumed(quick: Quick) -> None:
+    run = old_run(quick.runs / "r", calibration_git_sha=quick.commit())
+    for cell in run.glob("*/run*.json"):
+        cell.write_text(cell.read_text().replace(SHA, quick.commit()))
+    sha = json.loads((run / "a_wer" / "run1.json").read_text())["git_sha"] if (run / "a_wer").exists() else None
+    assert sha is None
+    (run / "b_wer" / "run2.json").unlink()
+    done = quick.run("--resume")
+    assert done.code in (0, 1)
+
+
+def test_demo(tmp_path: Path, house: Path) -> None:
+    """The first command of the README, at its shortest: a real calibration of the embedded example."""
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    words = [sys.executable, str(house / "gatewatch.py"), "demo", "--headless", "--stages", "digits", "--repeats", "1"]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=55)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("gatewatch-demo-*/tiny-lab")
+    (run,) = (folder / ".tune-runs").iterdir()
+    said = done.stderr.splitlines()
+    assert said[0] == f"gatewatch: the example project is in {folder}"
+    assert said[1].startswith("gatewatch: Running tiny-lab: digits, 1 repeats on commit ")
+    assert said[1].endswith(f", run-dir {run}")
+    assert any("PASS test_tiny_digits_ci 1/1" in line for line in said)
+    lines = done.stdout.splitlines()
+    assert lines[3:5] == [
+        "digits_accuracy: ✓ (1/1 strict, expected=6000)",
+        "digits_speed: ✓ (1/1 strict, expected=6000)",
+    ]
+    assert lines[-3:] == [
+        "STRICT READY: 2/2 stages (1 repeats each)",
+        "STRICT + GIT: READY",
+        f"run-dir: {run}",
+    ]
+    audit = subprocess.run(
+        [sys.executable, str(house / "gatewatch.py"), "calibrate", "audit", "--run-dir", str(run)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (audit.returncode, audit.stdout.splitlines()) == (0, lines[:-1])
+    run_id = json.loads((run / "plan.json").read_bytes())["run_id"]
+    left = list(marked((f"GATEWATCH_RUN={run_id}",)))
+    for process in left:
+        send_signal(process.ref, signal.SIGKILL)
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "words", [["demo"], ["demo", "--headless", "--repeats", "0"], ["demo", "--headless", "--stages", "x"]]
+)
+def test_a_demo_that_cannot_be_is_one_line(words: list[str], quick: Quick) -> None:
+    began = time.monotonic()
+    done = quick.gatewatch(*words, cwd=quick.folder.parent, env={"TMPDIR": str(quick.folder.parent)})
+    assert (done.code, done.out) == (2, b""), done.said
+    assert [line for line in done.said.splitlines() if line.startswith("gatewatch: error: ")]
+    assert "Traceback" not in done.said
+    assert time.monotonic() - began < 50

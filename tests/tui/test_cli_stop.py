@@ -1,0 +1,89 @@
+"""`calibrate stop`: ends what the run started, keeps what it has, and touches nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.peers.quick import Quick, old_run, tree, until
+
+
+@pytest.mark.parametrize("host", [None, "hop"])
+def test_a_live_run_is_ended_and_can_be_resumed(host: str | None, quick: Quick) -> None:
+    quick.hop()
+    quick.commit()
+    words = ("--host", host) if host else ()
+    at = f"{host}:{quick.runs / 'r'}" if host else str(quick.runs / "r")
+    with quick.holding():
+        assert quick.run("--detach", *words).code == 0
+        until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
+        done = quick.gatewatch("calibrate", "stop", "--run-dir", at, "--json")
+        assert (done.code, done.err) == (0, b"")
+        assert done.json() == {"run_dir": str(quick.runs / "r"), "asked": True}
+        until(lambda: not quick.processes(), "the end of all processes")
+    status = quick.gatewatch("calibrate", "status", "--run-dir", at, "--json").json()
+    assert (status["state"], status["detail"]) == ("halted", "stopped: a person asked for it")
+    assert [offer["action"] for offer in status["offers"]] == ["resume"]
+    assert not list((quick.runs / "r").glob("*_*/run*.json"))
+    assert quick.run("--resume", *words).code == 0
+
+
+def test_what_was_observed_before_is_kept(quick: Quick) -> None:
+    with quick.holding():
+        quick.run("--detach")
+        until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
+        quick.hold.unlink()
+        until((quick.runs / "r" / "a_speed" / "run1.json").exists, "the first repeat")
+        quick.hold.write_text("")
+        quick.gatewatch("calibrate", "stop", "--run-dir", "r")
+        until(lambda: not quick.processes(), "the end of all processes")
+    kept = {path: path.read_bytes() for path in (quick.runs / "r").glob("a_*/run1.json")}
+    assert kept
+    assert quick.run("--resume").code == 0
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_run_that_has_ended_cannot_be_stopped(quick: Quick) -> None:
+    assert quick.run().code == 0
+    before = tree(quick.runs / "r")
+    done = quick.gatewatch("calibrate", "stop", "--run-dir", "r")
+    assert (done.code, done.out) == (1, b"")
+    assert done.said == f"gatewatch: error: no runner is at work in {quick.runs / 'r'}\n"
+    after = tree(quick.runs / "r")
+    assert {path: after[path] for path in before} == before
+    assert not list((quick.runs / "r").glob(".gatewatch/inbox/*"))
+
+
+def test_a_run_whose_runner_was_killed_cannot_be_stopped(quick: Quick) -> None:
+    with quick.holding():
+        quick.run("--detach")
+        until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
+        quick.kill()
+        done = quick.gatewatch("calibrate", "stop", "--run-dir", "r")
+        assert (done.code, done.said) == (1, f"gatewatch: error: no runner is at work in {quick.runs / 'r'}\n")
+
+
+def test_a_lock_of_another_machine_is_left_to_it(quick: Quick) -> None:
+    run = old_run(quick.runs / "o")
+    with quick.holding():
+        quick.run("--detach")
+        lock = json.loads((quick.runs / "r" / ".gatewatch" / "lock").read_bytes())
+    lock["holder"]["host"], lock["holder"]["boot_id"] = "elsewhere", "0" * 32
+    (run / ".gatewatch").mkdir()
+    (run / ".gatewatch" / "lock").write_text(json.dumps(lock))
+    done = quick.gatewatch("calibrate", "stop", "--run-dir", "o")
+    assert done.code == 1
+    assert "on elsewhere since " in done.said
+    assert done.said.endswith("cannot be judged from here; stop it on its own host\n")
+
+
+def test_the_watcher_sees_that_somebody_else_stopped_it(quick: Quick) -> None:
+    with quick.holding():
+        quick.run("--detach")
+        until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
+        other = quick.run("--resume")
+        assert other.code == 1  # the first still works there
+        quick.gatewatch("calibrate", "stop", "--run-dir", "r")
+        until(lambda: not quick.processes(), "the end of all processes")
+    assert quick.gatewatch("calibrate", "audit").code == 1
