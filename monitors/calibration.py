@@ -25,6 +25,7 @@ from monitors.snapshot import Active, Eta, Now, Progress, Seen, Snapshot, State
 LOCK = ".gatewatch/lock"
 LAST_WORDS = ".gatewatch/last-words"
 RUN_MARK = "GATEWATCH_RUN"
+APPLY_NONCE = "apply-"  # how an apply marks the run's lock while it holds it
 _LIMIT = 64 << 20
 _EMPTY: Mapping[str, Document] = MappingProxyType({})
 
@@ -228,6 +229,8 @@ def _state(body: Calibration) -> tuple[State, str]:
     assert body.run is not None
     if body.run.plan is None:
         return State.UNKNOWN, f"there is no usable {PLAN}"
+    if body.holder is not None and body.holder.nonce.startswith(APPLY_NONCE) and body.runner != "unknown":
+        return State.ENDED, "thresholds are being written" if body.runner == "alive" else "an apply was interrupted"
     if body.runner == "alive":
         return _running_state(body.journal), ""
     if LOCK in body.unread:

@@ -45,7 +45,8 @@ if [ "${#travelling[@]}" -gt 0 ]; then
 else
     failed+=("list of travelling modules")
 fi
-check "pytest" python -m pytest "$@"
+# Most tests wait for processes of their own, so a worker more than there are cores costs nothing.
+check "pytest" python -m pytest -n "${GATEWATCH_WORKERS:-3}" "$@"
 
 if [ "${#failed[@]}" -gt 0 ]; then
     printf 'FAILED: %s\n' "${failed[@]}" >&2

@@ -141,8 +141,8 @@ def _reliability(found: Reliability) -> list[str]:
     lines = [
         "## Operational reliability",
         "",
-        f"{found.total('attempts')} attempts for {found.total('repeats')} observations, "
-        f"{found.total('infra')} infrastructure failures; counted from {basis}.",
+        f"{_number(found.total('attempts'), 'attempt')} for {_number(found.total('repeats'), 'observation')}, "
+        f"{_number(found.total('infra'), 'infrastructure failure')}; counted from {basis}.",
         "A threshold that failed is a valid observation and no failed attempt.",
         "",
     ]
@@ -177,8 +177,8 @@ def _since(since: Since) -> list[str]:
     if since.problem:
         lines += [f"**Note:** {inline(since.problem)}", ""]
     if since.count is not None:
-        files = "" if since.files is None else f", {since.files} files changed"
-        lines += [f"{since.count} commits{files}.", ""]
+        files = "" if since.files is None else f", {_number(since.files, 'file')} changed"
+        lines += [f"{_number(since.count, 'commit')}{files}.", ""]
     lines += [f"- {code(commit.sha[:12])} {inline(commit.at)} {inline(commit.subject)}" for commit in since.commits]
     if since.count is not None and since.count > len(since.commits):
         lines.append(f"- and {since.count - len(since.commits)} more")
@@ -292,6 +292,10 @@ def _value(column: Column, place: int) -> str:
 
 def _shown(column: Column, value: int | float | None, more: int = 0) -> str:
     return NONE if value is None else shown(value, column.scale, min(column.digits + more, _MOST_DIGITS))
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _count(value: int | None) -> str:

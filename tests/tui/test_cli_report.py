@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,21 +133,13 @@ def test_a_real_run_over_a_hop_with_history_evidence_and_an_apply(checkout: Quic
     text = (run / "report.md").read_text()
     assert f"**Calibration commit:** {head}" in text
     assert "no longer" not in text
-    assert "1 commits, 2 files changed." in text
-    assert "``faster | `kernels` ``" in text
+    assert "1 commit, 2 files changed." in text
+    assert "`` faster | `kernels` ``" in text
     assert "| `passes` | `1 passed` | seen | 2 of 2 logs" in text
     assert "| `never` | `cuda graph` | **not seen** |" in text
     table = "| `b_wer` | `QUICK` | `0.1` | `0.05` | tightens (-50.0%) |"
     assert text.index("## Applied changes") < text.index(table) < text.index("## Provenance")
     assert "4 attempts for 4 observations, 0 infrastructure failures; counted from every launch in the journal." in text
-
-
-def test_the_published_calibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every table equals the raw values at their digits; only where that data is at hand."""
-    root = Path("/work/shared/data/calibration/qwen3-omni")
-    if not root.is_dir():
-        pytest.skip("the published calibration is not on this machine")
-    assert report(capsys, "--root", str(root), "--json")[0] == 0
 
 
 def test_nothing_there(checkout: Quick, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,13 +8,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from hosts.local.procs import marked, send_signal
-from tests.peers.quick import SHA, STAGES, Quick, old_run, tree, until
+from tests.peers.quick import SHA, STAGES, Quick, old_run, tree, until, write_cell
 
 MILESTONE = re.compile(r"gatewatch: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ")
 
@@ -107,17 +106,21 @@ def test_what_looks_wrong_and_stops_nothing_is_a_warning(quick: Quick) -> None:
     assert done.text.splitlines()[-2] == "STRICT + GIT: READY"
 
 
-def test_a_second_run_on_one_directory_is_refused(quick: Quick) -> None:
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [(["--resume"], 1, "is already running: pid "), ([], 2, "already holds a run; --resume continues it")],
+)
+def test_a_second_run_on_one_directory_is_refused(words: list[str], code: int, said: str, quick: Quick) -> None:
     with quick.holding():
         assert quick.run("--detach").code == 0
-        before = tree(quick.runs / "r" / "_pytest")
-        for words in (("--resume",), ()):
-            done = quick.run(*words)
-            assert (done.code, done.out) == (1 if words else 2, b""), done.said
-            assert done.said.count("\n") == 1
-            assert "is already running: pid " in done.said or "already holds a run" in done.said
+        until(lambda: list(quick.runs.glob("r/_pytest/*/basetemp_run1/*current")), "a test at work")
+        before, alive = tree(quick.runs / "r" / "_pytest"), {process.ref for process in quick.processes()}
+        done = quick.run(*words)
+        assert (done.code, done.out) == (code, b"")
+        assert said in done.said
+        assert done.said.count("\n") == 1
         assert tree(quick.runs / "r" / "_pytest") == before
-        assert len([process for process in quick.processes() if "run" in process.argv]) == 1
+        assert {process.ref for process in quick.processes()} == alive
 
 
 def test_a_run_through_a_hop(quick: Quick) -> None:
@@ -146,14 +149,20 @@ def test_a_resume_takes_over_a_pytest_that_lives(quick: Quick) -> None:
 
 
 def test_an_old_run_of_another_program_can_be_resumed(quick: Quick) -> None:
-    run = old_run(quick.runs / "r", calibration_git_sha=quick.commit())
-    for cell in run.glob("*/run*.json"):
-        cell.write_text(cell.read_text().replace(SHA, quick.commit()))
-    sha = json.loads((run / "a_wer" / "run1.json").read_text())["git_sha"] if (run / "a_wer").exists() else None
-    assert sha is None
+    sha = quick.commit()
+    run = old_run(quick.runs / "r", calibration_git_sha=sha, git_sha=sha)
+    for stage in STAGES:
+        for number in (1, 2):
+            write_cell(run, stage, number, git_sha=sha)
     (run / "b_wer" / "run2.json").unlink()
+    kept = {path: path.read_bytes() for path in run.glob("*/run*.json")}
     done = quick.run("--resume")
-    assert done.code in (0, 1)
+    assert done.code == 0, done.said
+    assert [line.split(" START ")[1].split()[:2] for line in done.said.splitlines() if " START " in line] == [
+        ["test_quick_b", "2/2"]
+    ]
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert "STRICT + GIT: READY" in done.text
 
 
 def test_demo(tmp_path: Path, house: Path) -> None:
@@ -168,7 +177,9 @@ def test_demo(tmp_path: Path, house: Path) -> None:
     assert said[0] == f"gatewatch: the example project is in {folder}"
     assert said[1].startswith("gatewatch: Running tiny-lab: digits, 1 repeats on commit ")
     assert said[1].endswith(f", run-dir {run}")
-    assert any("PASS test_tiny_digits_ci 1/1" in line for line in said)
+    # On a busy machine a speed threshold is missed, which is a measurement like any other.
+    (ended,) = [line for line in said if re.search(r" (PASS|FAIL) test_tiny_digits_ci 1/1 ", line)]
+    assert " PASS " in ended or ended.endswith("a valid observation")
     lines = done.stdout.splitlines()
     assert lines[3:5] == [
         "digits_accuracy: ✓ (1/1 strict, expected=6000)",
@@ -198,9 +209,7 @@ def test_demo(tmp_path: Path, house: Path) -> None:
     "words", [["demo"], ["demo", "--headless", "--repeats", "0"], ["demo", "--headless", "--stages", "x"]]
 )
 def test_a_demo_that_cannot_be_is_one_line(words: list[str], quick: Quick) -> None:
-    began = time.monotonic()
-    done = quick.gatewatch(*words, cwd=quick.folder.parent, env={"TMPDIR": str(quick.folder.parent)})
+    done = quick.gatewatch("demo", *words, cwd=quick.folder.parent, env={"TMPDIR": str(quick.folder.parent)})
     assert (done.code, done.out) == (2, b""), done.said
-    assert [line for line in done.said.splitlines() if line.startswith("gatewatch: error: ")]
+    assert len([line for line in done.said.splitlines() if line.startswith("gatewatch: error: ")]) == 1
     assert "Traceback" not in done.said
-    assert time.monotonic() - began < 50

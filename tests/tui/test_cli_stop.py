@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
 
@@ -78,12 +80,19 @@ def test_a_lock_of_another_machine_is_left_to_it(quick: Quick) -> None:
     assert done.said.endswith("cannot be judged from here; stop it on its own host\n")
 
 
-def test_the_watcher_sees_that_somebody_else_stopped_it(quick: Quick) -> None:
-    with quick.holding():
-        quick.run("--detach")
+def test_whoever_watches_sees_that_somebody_else_stopped_it(quick: Quick) -> None:
+    words = quick.argv("calibrate", "run", "--stages", "ALL", "--repeats", "2", "--output-dir", str(quick.runs / "r"))
+    pipe = subprocess.PIPE
+    with (
+        quick.holding(),
+        subprocess.Popen(
+            words, cwd=quick.folder, env={**os.environ, **quick.env}, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        ) as watcher,
+    ):
         until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
-        other = quick.run("--resume")
-        assert other.code == 1  # the first still works there
-        quick.gatewatch("calibrate", "stop", "--run-dir", "r")
-        until(lambda: not quick.processes(), "the end of all processes")
-    assert quick.gatewatch("calibrate", "audit").code == 1
+        assert quick.gatewatch("calibrate", "stop", "--run-dir", "r").code == 0
+        out, err = watcher.communicate(timeout=30)
+    assert watcher.returncode == 1  # nobody is at work any more, and repeats are missing
+    assert b"STRICT + GIT: NOT READY" in out
+    assert b" ABORT stopped: a person asked for it\n" in err
+    assert quick.processes() == []

@@ -29,6 +29,7 @@ CLI = Group(
         Entry(
             "discover", "make stages.yaml from the thresholds in the tests", "tui.cli.calibration_discover", "DISCOVER"
         ),
+        Entry("merge", "make one run of several that observed different tests", "tui.cli.calibration_merge", "MERGE"),
         Entry("models", "list the models of a checkout", "tui.cli.calibration_lists", "MODELS"),
         Entry(
             "stages",

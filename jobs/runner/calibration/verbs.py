@@ -27,6 +27,7 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "calibration.discard": Verb(_later("discard", "discard"), acts=True, needs_run=True),
         "calibration.apply": Verb(_later("apply", "apply"), acts=True, needs_run=True),
         "calibration.apply_status": Verb(_later("apply", "apply_status")),
+        "calibration.merge": Verb(_later("merge", "merge"), acts=True),
         "calibration.history": Verb(_later("report", "history")),
         "calibration.write_report": Verb(_later("report", "write_report"), acts=True, needs_run=True),
     }

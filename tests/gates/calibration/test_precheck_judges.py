@@ -13,6 +13,7 @@ from gates.calibration.precheck_judges import (
     judge_reference,
     repository_problem,
 )
+from gates.documents import Json
 
 pytestmark = pytest.mark.travels
 
@@ -108,7 +109,7 @@ def test_no_proxy_is_preloaded(preloaded: str, ok: bool) -> None:
 
 
 def test_the_reference() -> None:
-    fingerprint = {"gpu_model": "NVIDIA H20", "image": None, "pins": {"torch": "1"}}
+    fingerprint: Json = {"gpu_model": "NVIDIA H20", "image": None, "pins": {"torch": "1"}}
     assert judge_reference(fingerprint, None) is None
     assert judge_reference(None, {"gpu_model": "H20"}) is None
     same = judge_reference(fingerprint, {"gpu_model": "H20", "pins": {"torch": "2"}})
@@ -140,8 +141,9 @@ def test_what_is_asked_and_answered_travels() -> None:
     result = PrecheckResult((Item("a", True, "x"), Item("b", False, "y", "z")), "host", "sha", 2, "H20", {"k": 1})
     assert parse_result({**result.to_json(), "fingerprint": {"k": 1}}) == result
     assert (result.ok, result.faults) == (False, (Item("b", False, "y", "z"),))
-    for body in (None, [], {}, {"repo": 1}):
+    shapeless: list[Json] = [None, [], {}, {"repo": 1}]
+    for body in shapeless:
         with pytest.raises(ValueError, match="precheck"):
-            parse_asked(body)  # type: ignore[arg-type]
+            parse_asked(body)
         with pytest.raises(ValueError, match="precheck"):
-            parse_result(body)  # type: ignore[arg-type]
+            parse_result(body)

@@ -49,7 +49,7 @@ FACTS = {TEST: SourceFacts(TEST, "0" * 64, constants=(number("CONCURRENCY", 16),
 
 
 def wer_stage() -> dict[str, Json]:
-    wer = {**metric_data("B_WER_MAX", "wer", "max"), "display": {"label": "WER (%)", "scale": 100, "digits": 2}}
+    wer: Json = {**metric_data("B_WER_MAX", "wer", "max"), "display": {"label": "WER (%)", "scale": 100, "digits": 2}}
     return stage_data(
         title="MMMU Wer", group="wer", context_vars=["MAX_SAMPLES", "_MAX_TOKENS", "CONCURRENCY"], metrics={"wer": wer}
     )
@@ -192,7 +192,7 @@ def test_nothing_applied_no_section() -> None:
 
 
 def test_only_what_was_carried_out_is_applied() -> None:
-    journals = {
+    journals: dict[str, Any] = {
         "2": applied_journal(),
         "1": applied_journal("prepared"),
         "3": applied_journal("rolled_back"),

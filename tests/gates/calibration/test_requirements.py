@@ -12,8 +12,6 @@ from packaging.version import Version as PackagingVersion
 from gates.calibration.requirements import RequirementError, holds, parse_requirement
 from gates.calibration.versions import VersionError, fulfils, parse_version
 
-pytestmark = pytest.mark.travels
-
 _NUMBER = st.integers(0, 3).map(str)
 _RELEASE = st.lists(_NUMBER, min_size=1, max_size=4).map(".".join)
 _PRE = st.sampled_from(["", "", "", "a1", "b2", "rc1", ".dev1", "a1.dev2", ".post1", ".post2.dev1", "rc1.post3"])

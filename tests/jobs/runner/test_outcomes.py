@@ -104,7 +104,7 @@ def test_four_failures_are_recorded_as_failed_and_the_next_pass_begins_anew(make
 
 @pytest.mark.parametrize(
     ("how", "limit", "reason"),
-    [("endless", "test_timeout_s: 2.5\n", "timeout"), ("silent", "stall_s: 2\n", "stalled: no output")],
+    [("endless", "test_timeout_s: 5\n", "timeout"), ("silent", "stall_s: 4\n", "stalled: no output")],
 )
 def test_a_limit_ends_the_launch_and_the_next_one_is_clean(
     make_project: Make, how: str, limit: str, reason: str

@@ -2,9 +2,9 @@
 
 Whoever calibrates this project names a side log in FAST_SIDE. Every pytest appends there when it starts and when it
 ends, with monotonic times, and holds a lock beside it for as long as it lives; so two at a time, or one too many,
-can be proven whatever the calibration itself believes. A launch that is told "held" goes on when <side log>.hold is
-gone. FAST_SCRIPT may name a JSON file that says how each launch
+can be proven whatever the calibration itself believes. FAST_SCRIPT may name a JSON file that says how each launch
 of a repeat behaves: {"<test stem>[:<voice>]:<repeat>": ["partial", "ok"]}, the last word standing for all later ones.
+A launch that is told "held" goes on when <side log>.hold is gone.
 """
 
 from __future__ import annotations
