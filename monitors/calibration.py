@@ -249,7 +249,7 @@ def _state(body: Calibration) -> tuple[State, str]:
         return State.ENDED, ""
     if last is None and body.holder is None:
         return State.UNKNOWN, "no journal and no lock: whether another program still writes here cannot be told"
-    why = f": {body.words}" if body.words else ""
+    why = f": {body.words}" if body.words else " and without a word: it was killed, or its disk failed"
     return State.DEAD, f"the runner is gone without a last event{why}"
 
 

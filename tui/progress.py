@@ -68,18 +68,21 @@ class RichProgress:
         from rich.progress import Progress as Bars
         from rich.table import Column
 
+        # What runs takes the room that is left, and no more: a long name must not push the numbers out.
+        text = Column(no_wrap=True, overflow="ellipsis", ratio=1)
         self._console = Console(stderr=True, highlight=False, markup=False)
         self._bars = Bars(
             MofNCompleteColumn(),
             TextColumn("cells", markup=False),
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
-            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+            TextColumn("{task.description}", markup=False, table_column=text),
             console=self._console,
             refresh_per_second=4,
             transient=True,
+            expand=True,
         )
-        self._task = self._bars.add_task("", total=None)
+        self._task = self._bars.add_task("", total=None, visible=False)
         self._bars.start()
 
     def say(self, line: str) -> None:
@@ -88,7 +91,8 @@ class RichProgress:
         self._console.print(Text(clean_inline(redact(line))), soft_wrap=True)
 
     def show(self, done: int, total: int, text: str) -> None:
-        self._bars.update(self._task, completed=done, total=total, description=clean_inline(redact(text)))
+        shown = clean_inline(redact(text))
+        self._bars.update(self._task, completed=done, total=total, description=shown, visible=True)
 
     def close(self) -> None:
         self._bars.stop()

@@ -47,11 +47,6 @@ class Version:
         return Version(self.epoch, self.release, self.pre, self.post, self.dev, None)
 
     @property
-    def base(self) -> Version:
-        """Epoch and release alone."""
-        return Version(self.epoch, self.release, None, None, None, None)
-
-    @property
     def key(self) -> _Key:
         """Sorts as PEP 440 does."""
         if self.pre is not None:
@@ -130,10 +125,11 @@ def _compares(found: Version, operator: str, wanted: Version) -> bool:
     if operator == ">=":
         return found.public.key >= wanted.key
     if operator == "<":
-        # 1.0rc1 is not "before 1.0"
+        # 1.0rc1 is not "before 1.0", nor is 1.0.post1.dev1 "before 1.0.post1"
         early = found.pre is not None or found.dev is not None
         wanted_early = wanted.pre is not None or wanted.dev is not None
-        return found.key < wanted.key and not (early and not wanted_early and found.base.key == wanted.base.key)
+        whole = Version(found.epoch, found.release, None, found.post if found.pre is None else None, None, None)
+        return found.key < wanted.key and not (early and not wanted_early and whole.key == wanted.key)
     # Neither a local version of 1.0 nor a post-release of it is "after 1.0"
     before_post = Version(found.epoch, found.release, found.pre, None, None, None)
     late = found.post is not None and wanted.post is None and before_post.key == wanted.key

@@ -105,7 +105,9 @@ def test_a_runner_that_gave_its_lock_up_without_a_last_event(run: RunFolder, wat
     run.note("run.started")
     snapshot = watch.look()
     assert (snapshot.state, snapshot.body.runner) == (State.DEAD, "none")
-    assert snapshot.error == "the runner is gone without a last event"
+    assert snapshot.error == (
+        "the runner is gone without a last event and without a word: it was killed, or its disk failed"
+    )
 
 
 @pytest.mark.parametrize(("why", "offered"), [("halt", False), ("stopped", True), ("exhausted", True)])

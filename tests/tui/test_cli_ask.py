@@ -12,6 +12,9 @@ import pytest
 from tests.peers.quick import Quick, tree
 from tests.peers.terminal import CTRL_C, CTRL_D, Terminal
 
+# Real runs, each of several processes: on a busy machine a minute is not enough.
+pytestmark = pytest.mark.timeout(240)
+
 STAGES_ASKED = "stages (names from above, @group, or ALL) [ALL]: "
 REPEATS_ASKED = "repeats (1, 2, 3, 5; 1 is a smoke test) [5]: "
 

@@ -12,6 +12,9 @@ import yaml
 from tests.peers.quick import MODEL, SHA, Quick, manifest_text, old_run, tree, write_cell
 from tui.cli.main import main
 
+# Real runs, each of several processes: on a busy machine a minute is not enough.
+pytestmark = pytest.mark.timeout(240)
+
 READY = f"""\
 calibration_git_sha: {SHA}
 GIT PROVENANCE: ok (all artifacts match calibration commit)

@@ -14,6 +14,9 @@ from hosts.local.procs import is_alive
 from tests.peers.quick import Quick, until
 from tests.peers.terminal import CTRL_C, CTRL_D, Terminal
 
+# Real runs, each of several processes: on a busy machine a minute is not enough.
+pytestmark = pytest.mark.timeout(240)
+
 QUESTION = "[l]eave it running (enter), [e]nd it so that --resume continues, [w]atch on?"
 
 

@@ -14,6 +14,9 @@ from tests.peers.quick import MODEL, Quick, git, manifest_text, old_run, write_c
 from tests.peers.terminal import Terminal
 from tui.cli.main import main
 
+# Real runs, each of several processes: on a busy machine a minute is not enough.
+pytestmark = pytest.mark.timeout(240)
+
 EVIL = "\x1b]0;pwned\x07\x1b[2J[bold red]x[/foo][@click=app.bell]\r\nok\x9b31m\u202egpj\u2066\u200b\x7f"
 BIDI = "st\u202ege[1]"  # what may stand in the name of a folder and of a git branch
 TOKEN = "hf_" + "abcdefghij0123456789"

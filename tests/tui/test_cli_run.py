@@ -15,6 +15,9 @@ import pytest
 from hosts.local.procs import marked, send_signal
 from tests.peers.quick import SHA, STAGES, Quick, old_run, tree, until, write_cell
 
+# Real runs, each of several processes: on a busy machine a minute is not enough.
+pytestmark = pytest.mark.timeout(240)
+
 MILESTONE = re.compile(r"gatewatch: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ")
 
 

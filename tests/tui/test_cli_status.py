@@ -11,6 +11,9 @@ import pytest
 
 from tests.peers.quick import MODEL, SHA, Quick, old_run, tree, until, write_cell
 
+# Real runs, each of several processes: on a busy machine a minute is not enough.
+pytestmark = pytest.mark.timeout(240)
+
 SPEC_KEYS = {
     "run_dir",
     "model",

@@ -10,6 +10,9 @@ import pytest
 
 from tests.peers.quick import Quick, old_run, tree, until
 
+# Real runs, each of several processes: on a busy machine a minute is not enough.
+pytestmark = pytest.mark.timeout(240)
+
 
 @pytest.mark.parametrize("host", [None, "hop"])
 def test_a_live_run_is_ended_and_can_be_resumed(host: str | None, quick: Quick) -> None:

@@ -158,7 +158,8 @@ def test_another_payload_is_refused(payload: Any) -> None:
 
 def test_it_is_kept_in_a_fresh_directory_alone(quick: Quick) -> None:
     folder = quick.runs / "r"
-    payload: dict[str, Any] = {"folder": str(folder), "repo": str(quick.folder), "precheck": {"ok": True}, "fingerprint": {"a": 1}}
+    body: dict[str, Any] = {"precheck": {"ok": True}, "fingerprint": {"a": 1}}
+    payload: dict[str, Any] = {"folder": str(folder), "repo": str(quick.folder), **body}
     assert write_precheck(payload) == {
         "paths": [str(folder / "precheck.json"), str(folder / "environment-fingerprint.json")]
     }
