@@ -253,12 +253,12 @@ def _isolated(plan: ApplyPlan, manifest: Manifest) -> ApplyPlan:
     spans = {row.answer_key: row.span for row in plan.rows if row.span is not None}
     for row in plan.rows:
         if row.span is not None:
-            sharing.setdefault((*row.span, row.file), []).append(row)
+            sharing.setdefault((row.span[0], row.span[1], row.file), []).append(row)
 
     def checked(row: PlanRow) -> PlanRow:
         if row.span is None:
             return row
-        for other in sharing[(*row.span, row.file)]:
+        for other in sharing[row.span[0], row.span[1], row.file]:
             if other.write_value != row.write_value:
                 return _conflicting(row, f"{other.answer_key} plans {other.write_text} for the same literal")
         for name, preset in owners.get((row.file, row.symbol, row.subkey), ()):

@@ -212,6 +212,9 @@ def _metrics(value: Json) -> Mapping[str, Number | None]:
         raise RecordError(f"metrics: expected a mapping, got {_shown(value)}")
     found: dict[str, Number | None] = {}
     for key, item in value.items():
+        if type(item) is float and math.isfinite(item):
+            found[key] = item
+            continue
         if item is not None and _number(item) is None:
             raise RecordError(f"metrics.{key[:80]}: expected a finite number or null, got {_shown(item)}")
         found[key] = item if isinstance(item, (int, float)) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Union, cast
+from typing import Union
 
 from hosts.errors import InputError
 from hosts.host import Json
@@ -24,6 +24,7 @@ _BOMS = (
     (b"\xff\xfe", "a UTF-16 byte order mark"),
     (b"\xfe\xff", "a UTF-16 byte order mark"),
 )
+_FIRST_OF_BOMS = tuple({mark[:1] for mark, _ in _BOMS})
 _TOKEN = re.compile(
     r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|-?(?:NaN|Infinity)|-?[0-9][0-9.eE+-]*',
     re.DOTALL,
@@ -78,6 +79,8 @@ def _constant(text: str) -> Json:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_float, parse_int=_int, parse_constant=_constant)
+# A text that is shorter than the longest number needs no look at the length of each: that is most records.
+_SHORT = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_float, parse_constant=_constant)
 
 
 def loads(data: Union[bytes, str], where: str = "", *, max_bytes: int = 64 << 20, max_depth: int = 200) -> Json:
@@ -99,7 +102,7 @@ def loads(data: Union[bytes, str], where: str = "", *, max_bytes: int = 64 << 20
     if text.startswith("\ufeff"):
         raise JsonError(where, 1, 1, "starts with a byte order mark; plain UTF-8 is needed")
     try:
-        value = cast(Json, _DECODER.decode(text))
+        value: Json = (_SHORT if len(text) <= _MAX_DIGITS else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         if not text.strip(" \t\r\n"):
             raise JsonError(where, 1, 1, "empty, no JSON value in it") from None
@@ -134,7 +137,7 @@ def dumps(value: Json, *, indent: int | None = None) -> bytes:
 
 
 def _decode(data: bytes, where: str) -> str:
-    for mark, name in _BOMS:
+    for mark, name in _BOMS if data[:1] in _FIRST_OF_BOMS else ():
         if data.startswith(mark):
             raise JsonError(where, 1, 1, f"starts with {name}; plain UTF-8 is needed")
     try:

@@ -49,15 +49,22 @@ async def check(reader: HostReader, request: Request) -> Checked:
 
 
 async def start(
-    actor: HostActor, request: Request, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    actor: HostActor,
+    request: Request,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    precheck: Json = None,
 ) -> Started:
     """Start the runner. A lost answer is asked for again under the same key, so that nothing starts twice.
+
+    Args:
+        precheck: What the precheck of the selected stages said, kept as precheck.json.
 
     Raises:
         InputError, RefusedError: The host refused; nothing was started.
         UnreachableError: The host stayed away; whether it started is then to be read from the run directory.
     """
-    answer = _object(await called(actor, "start", request.payload, START_DEADLINE_S, sleep))
+    payload: Json = {**_object(request.payload), "precheck": precheck}
+    answer = _object(await called(actor, "start", payload, START_DEADLINE_S, sleep))
     return Started(str(answer.get("run_dir")), str(answer.get("git_sha")), answer.get("holder"))
 
 

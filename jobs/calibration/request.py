@@ -62,7 +62,8 @@ class Request:
         payload: What the start verb gets.
         run_dir: Absolute, on the host.
         asked: The stages in the words they were asked for, for the one line that is shown.
-        manifest, venv_python, repo: The stages' schema, the interpreter and the repository of the run.
+        manifest, schema: The schema of the stages, as data and as it was read.
+        venv, site, config: The interpreter, the place and the configuration that the run is made with.
         warnings: What looked wrong and stops nothing.
     """
 
@@ -73,8 +74,10 @@ class Request:
     repeats: int
     asked: str
     manifest: Json
-    venv_python: str
-    repo: str
+    venv: Venv
+    site: Site
+    config: ModelConfig
+    schema: Manifest
     warnings: tuple[str, ...]
 
 
@@ -140,8 +143,10 @@ async def make_request(site: Site, options: RunOptions, reader: HostReader, envi
         repeats,
         words,
         selected,
-        venv.path,
-        site.repo,
+        venv,
+        site,
+        config,
+        manifest,
         (*site.warnings, *loaded.warnings),
     )
 

@@ -55,6 +55,14 @@ def run(quick: Quick, name: str, *words: str) -> Done:
     return quick.gatewatch("calibrate", "run", *what, *words)
 
 
+def launched(quick: Quick, name: str) -> None:
+    until(lambda: bool(events(quick.runs / name, "attempt.started")), f"a launch of {name}")
+
+
+def ended(quick: Quick, name: str) -> None:
+    until(lambda: bool(events(quick.runs / name, "run.ended")), f"the end of {name}", 50)
+
+
 def cell(run_dir: Path, stage: str = "a_accuracy", run: int = 1) -> dict[str, object]:
     found: dict[str, object] = json.loads((run_dir / stage / f"run{run}.json").read_bytes())
     return found
@@ -76,7 +84,7 @@ def test_two_runs_share_the_host_and_a_third_waits_and_names_a_holder(quick: Qui
             done = run(quick, name, "--detach")
             assert done.code == 0, done.said
             if name != "three":
-                until(lambda name=name: bool(events(quick.runs / name, "attempt.started")), f"a launch of {name}")
+                launched(quick, name)
         until(lambda: bool(events(quick.runs / "three", "unit.waiting")), "the third to wait")
         why = str(events(quick.runs / "three", "unit.waiting")[0].data["why"])
         assert "is leased by" in why
@@ -85,7 +93,7 @@ def test_two_runs_share_the_host_and_a_third_waits_and_names_a_holder(quick: Qui
         assert status["state"] == "waiting"
         assert not events(quick.runs / "three", "attempt.started")
     for name in ("one", "two", "three"):
-        until(lambda name=name: bool(events(quick.runs / name, "run.ended")), f"the end of {name}", 40)
+        ended(quick, name)
     used = [cell(quick.runs / name)["gpu_indices"] for name in ("one", "two")]
     assert sorted(map(str, used)) == ["[0]", "[1]"]
 
@@ -94,13 +102,13 @@ def test_a_lease_outlives_the_runner_for_as_long_as_pytest_lives(quick: Quick, n
     nvml.says("driver count 1", *gpu(0))
     with quick.holding():
         assert run(quick, "one", "--detach").code == 0
-        until(lambda: bool(events(quick.runs / "one", "attempt.started")), "a launch")
+        launched(quick, "one")
         holder = json.loads((quick.runs / "one/.gatewatch/lock").read_bytes())["holder"]["pid"]
         os.kill(holder, 9)
         assert run(quick, "two", "--detach").code == 0
         until(lambda: bool(events(quick.runs / "two", "unit.waiting")), "the second to wait")
         assert not events(quick.runs / "two", "attempt.started")
-    until(lambda: bool(events(quick.runs / "two", "run.ended")), "the end of the second", 40)
+    ended(quick, "two")
 
 
 def test_a_host_with_too_few_gpus_is_refused_before_anything_is_written(quick: Quick, nvml: FakeNvml) -> None:

@@ -20,6 +20,7 @@ from jobs.calibration.control import Started, check, start, stop
 from jobs.calibration.discover import stale_constants
 from jobs.calibration.example import set_up_example
 from jobs.calibration.locate import Watched, find_run
+from jobs.calibration.precheck import precheck
 from jobs.calibration.request import RunOptions, make_request
 from jobs.calibration.site import Site, find_site
 from jobs.calibration.watch import look, make_monitor
@@ -42,7 +43,21 @@ async def run_calibration(args: argparse.Namespace) -> int:
         for warning in request.warnings:
             console.warn(warning)
         checked = await check(actor, request)
-        for moved in await stale_constants(actor, request.venv_python, request.repo, request.manifest):
+        result = await precheck(
+            actor,
+            site,
+            request.config,
+            request.stages,
+            manifest=request.schema,
+            model=request.model,
+            venv=request.venv,
+            run_dir=request.run_dir,
+        )
+        if not result.ok:
+            for item in result.faults:
+                console.error(f"{item.mark} {item.name}: {item.detail}" + (f"; mend: {item.mend}" if item.mend else ""))
+            return ExitCode.SAYS_NO
+        for moved in await stale_constants(actor, request.venv.path, request.site.repo, request.manifest):
             console.warn(f"{moved}; refresh stages.yaml with: gatewatch calibrate discover")
         if checked.dirty:
             console.warn("the working tree has local changes; tracked ones are kept in workspace.diff")
@@ -52,8 +67,9 @@ async def run_calibration(args: argparse.Namespace) -> int:
         )
         seen = await size_of(actor, f"{request.run_dir}/{RUN_LOG}")
         watched = Watched(request.run_dir, site.profile, site.local, site.checkout, request.model)
+        kept = {**result.to_json(), "host": site.profile.name if site.profile is not None else None}
         try:
-            started = await start(actor, request)
+            started = await start(actor, request, precheck=kept)
             watched = replace(watched, run_dir=started.run_dir)
             if args.detach:
                 _say_started(args, started, watched)

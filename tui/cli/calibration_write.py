@@ -12,11 +12,12 @@ from pathlib import Path
 from gates.calibration.modes import Answer, AnswersError, Decisions, Question, decide, parse_answer, parse_answers
 from gates.calibration.plan import PlanRefused, plan_json
 from gates.calibration.values import direction_text
-from hosts.errors import InputError, RefusedError
+from hosts.errors import GatewatchError, InputError, RefusedError
 from hosts.host import HostActor, HostReader, Json
 from hosts.local import strictjson
 from jobs.calibration.apply import FileChange, Prepared, apply, changes, check_head, finish, prepare, status
 from jobs.calibration.locate import Watched, find_run
+from jobs.calibration.report import make, write
 from jobs.calibration.site import Site, find_site
 from jobs.calibration.watch import look
 from jobs.connect import open_actor, open_reader
@@ -104,11 +105,23 @@ async def _apply(args: argparse.Namespace, actor: HostActor, watched: Watched, s
             console.print_text("nothing changed")
         return ExitCode.OK
     await apply(actor, prepared, files, args.mode, getpass.getuser())
+    report = await _reported(actor, watched, args.repo)
     if args.json:
         console.print_json(_document(decisions, watched.run_dir, files, args.mode, "applied"))
     else:
         console.print_text(f"wrote {where}; nothing was committed")
+        console.print_text(*([f"report: {report}"] if report else []))
     return ExitCode.OK
+
+
+async def _reported(actor: HostActor, watched: Watched, repo: str | None) -> str | None:
+    """Write the report with its applied table; the edit stands whatever becomes of this."""
+    try:
+        made = await make(actor, watched, repo)
+        return await write(actor, watched.run_dir, made.text) if made.report is not None else None
+    except GatewatchError as error:
+        console.warn(f"the thresholds are written, and report.md is not: {error}")
+        return None
 
 
 async def _take_up(args: argparse.Namespace, actor: HostActor, watched: Watched) -> int:

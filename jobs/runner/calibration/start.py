@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gates.calibration.layout import FINGERPRINT, MANIFEST, PLAN
+from gates.calibration.layout import FINGERPRINT, MANIFEST, PLAN, PRECHECK
 from gates.calibration.schema import Manifest, SchemaError, parse_manifest
 from hosts.errors import InputError, RefusedError
 from hosts.host import Accelerators, Json
@@ -51,6 +51,7 @@ class StartRequest:
         plan: Keys of plan.json that only the asker knows (model, stages, repeats, …).
         manifest: The schema to freeze.
         pins: Distributions whose versions the environment gate looks at.
+        precheck: What the precheck said, to be kept beside the plan.
     """
 
     run_dir: Path
@@ -59,6 +60,7 @@ class StartRequest:
     plan: Mapping[str, Json]
     manifest: Json
     pins: tuple[str, ...]
+    precheck: Json = None
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,8 @@ def _freeze(checked: Checked) -> None:
     write_atomic(places.job, strictjson.dumps(job.to_json(), indent=1), 0o600)
     if not request.resume:
         write_atomic(places.root / FINGERPRINT, strictjson.dumps(checked.environment, indent=2))
+        if isinstance(request.precheck, dict):
+            write_atomic(places.root / PRECHECK, strictjson.dumps(request.precheck, indent=2))
         if checked.code.diff:
             write_atomic(places.root / _WORKSPACE_DIFF, checked.code.diff)
     write_atomic(places.root / MANIFEST, _manifest_bytes(request.manifest))
@@ -328,4 +332,5 @@ def _parse(payload: Json) -> StartRequest:
         plan=plan,
         manifest=payload.get("manifest"),
         pins=tuple(str(pin) for pin in pins) if isinstance(pins, list) else (),
+        precheck=payload.get("precheck"),
     )
