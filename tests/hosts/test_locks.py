@@ -244,6 +244,24 @@ def test_another_taker_of_the_same_foreign_lock_wins_once(tmp_path: Path) -> Non
     assert held.nonce == "quicker"
 
 
+def test_a_holder_that_moves_at_the_very_last_moment_keeps_its_lock(tmp_path: Path) -> None:
+    """Between the last look and the taking: what counts is what the lock says under the guard."""
+    path, time = tmp_path / "lock", Time()
+    ref = elsewhere(self_ref())
+    write_lock(path, ref)
+
+    def clock() -> float:
+        if time.now >= 1060.0:
+            write_lock(path, ref, counter=1)
+        return time.now
+
+    with pytest.raises(RefusedError, match=r"not taken over: .* is at work"):
+        acquire(path, "mine", take_over=True, sleep=time.sleep, clock=clock)
+    held = read_holder(path)
+    assert held is not None
+    assert held.ref == ref
+
+
 @pytest.mark.parametrize("content", [None, b"garbage", "another"])
 def test_a_lock_that_was_lost(tmp_path: Path, content: bytes | str | None) -> None:
     path = tmp_path / "lock"

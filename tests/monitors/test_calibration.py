@@ -339,6 +339,15 @@ def test_a_cell_that_cannot_be_read_is_broken_and_not_forged(run: RunFolder, wat
     assert finding.startswith("a/run1.json: changed since it was recorded")
 
 
+def test_what_could_not_be_read_and_went_away_is_gone(run: RunFolder, watch: Watch) -> None:
+    run.plan()
+    (run.root / "a").mkdir()
+    (run.root / "a" / "run1.json").symlink_to("run1.json")
+    assert "a/run1.json" in watch.look().body.documents
+    shutil.rmtree(run.root / "a")
+    assert "a/run1.json" not in watch.look(1).body.documents
+
+
 def test_the_eta_counts_units_and_not_stages(run: RunFolder, watch: Watch, start: Start) -> None:
     units = [
         {"key": "u1", "test": "tests/test_a.py", "stages": ["a", "b"]},

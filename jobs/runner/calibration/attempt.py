@@ -67,7 +67,7 @@ class Ended:
         how: As the judge wants it, and "crashed" where a server died before it was ready and nothing ended since.
         duration_s: Measured by the shim, or None.
         scan: What its log says.
-        late: Why the shim could not write down at once how it ended, or "".
+        late: Why nothing could be written at its end, or for a moment while it ran, or "".
     """
 
     rc: int | None
@@ -192,6 +192,7 @@ def wait_for(
     crashed_at: float | None = None
     slow_said = False
     how: How = "exited"
+    full = ""
     report = _report(places, attempt.token)
     while report is None and is_running(places):
         try:
@@ -200,6 +201,7 @@ def wait_for(
             if not context.control.lost:
                 end_attempt(places, attempt)
             raise
+        full = full or _full(places.folder)
         fed = _feed(places.log, offset, scan)
         now = monotonic()
         if fed:
@@ -230,7 +232,7 @@ def wait_for(
         how,
         float(duration) if isinstance(duration, (int, float)) else None,
         scan,
-        str(report.get("late", "")) if report else "",
+        str(report.get("late", full)) if report else full,
     )
 
 
@@ -265,6 +267,16 @@ def started_pytest(places: RepeatPlaces, token: str) -> ProcRef | None:
 def _report(places: RepeatPlaces, token: str) -> Mapping[str, Json] | None:
     body = _read_object(places.rc)
     return body if body is not None and body.get("token") == token else None
+
+
+def _full(folder: Path) -> str:
+    """That a disk has no room, or "". What a pytest then fails to write says nothing about the configuration."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return ""
+    free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+    return "no space left on device while it ran" if disk.f_blocks and not free else ""
 
 
 def _exceeded(unit: UnitJob, running: float, quiet: float, since_crash: float | None) -> How | None:
