@@ -49,7 +49,8 @@ def judge_strict(run: Run, stages: tuple[StageAudit, ...], ready: int) -> Verdic
     assert run.plan is not None
     detail = f"{ready} of {len(stages)} stages have {run.plan.repeats} strict repeats"
     gaps = tuple(
-        f"{stage.key}: {run.plan.repeats - stage.strict} of {run.plan.repeats} repeats" for stage in short[:_MOST]
+        f"{stage.key}: {run.plan.repeats - stage.strict} of {run.plan.repeats} repeats missing"
+        for stage in short[:_MOST]
     )
     gaps += (f"and {len(short) - _MOST} stages more",) if len(short) > _MOST else ()
     unknown = any(stage.unjudged for stage in short)

@@ -224,7 +224,7 @@ def manifest_of(found: Look) -> Manifest:
         RefusedError: There is none.
     """
     if found.run.manifest is None:
-        raise RefusedError("no manifest is known for this run (no frozen stages.yaml, no checkout)")
+        raise RefusedError(f"no manifest is known for model {found.model}: the run froze none, and no checkout has it")
     return found.run.manifest
 
 

@@ -17,8 +17,8 @@ from hosts.local.files import read_bytes_limited
 from hosts.profiles import HostProfile, select_profile
 from hosts.target import parse_target
 from jobs.calibration.checkout import Checkout, find_checkout_near, git_top, load_manifest
-from jobs.calibration.site import RUNS
 from jobs.connect import is_local
+from jobs.runner.places import RUNS
 
 _LIMIT = 64 << 20
 
@@ -81,7 +81,12 @@ def find_run(
     if target is not None and target.host is not None:
         host = target.host
     checkout = _checkout(root, Path(target.path) if target is not None and target.host is None else None)
-    selected = select_profile(checkout.hosts_folder, host, environ) if checkout is not None else None
+    try:
+        selected = select_profile(checkout.hosts_folder, host, environ) if checkout is not None else None
+    except InputError as error:
+        if target is None or target.host is None or target.host not in str(error):
+            raise
+        raise InputError(f"--run-dir {run_dir}: HOST is the name of a profile in hosts/; {error}") from error
     if host is not None and selected is None:
         raise InputError(f"--host {host}: there is no checkout with a hosts/ folder; name it with --root")
     profile = selected.file.profile if selected is not None else None

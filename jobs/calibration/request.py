@@ -33,6 +33,7 @@ from jobs.calibration.config import ModelConfig
 from jobs.calibration.environment import job_environment
 from jobs.calibration.site import Site
 from jobs.runner.calibration.job import DEFAULT_MAX_PASSES, GpuRules, Job, UnitJob, parse_job
+from jobs.runner.places import RUNS
 
 DEADLINE_S = 60.0
 REPEATS = (1, 2, 3, 5)
@@ -208,6 +209,11 @@ async def _plan_of(options: RunOptions, reader: HostReader) -> Plan:
 async def _same_repo(site: Site, options: RunOptions, reader: HostReader) -> Site:
     if options.repo is not None:
         return site
+    folder, _, name = str(options.output_dir).rstrip("/").rpartition("/")
+    around = folder.removesuffix(f"/{RUNS}")
+    if name and around != folder and await reader.query("locate", {"path": f"{around}/.git"}, DEADLINE_S):
+        # A copied or moved checkout is another repository than the one that the run remembers.
+        return replace(site, repo=around)
     path = f"{options.output_dir}/.gatewatch/job.json"
     try:
         chunk = await reader.read(path, 0, 16 << 20)

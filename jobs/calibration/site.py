@@ -11,8 +11,7 @@ from hosts.errors import InputError
 from hosts.profiles import HostProfile, select_profile
 from jobs.calibration.checkout import Checkout, find_checkout_near, find_repo, git_top
 from jobs.connect import is_local
-
-RUNS = ".tune-runs"
+from jobs.runner.places import RUNS
 
 
 @dataclass(frozen=True)

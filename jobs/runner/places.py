@@ -7,6 +7,7 @@ from pathlib import Path
 
 ATTEMPT_MARK = "GATEWATCH_ATTEMPT"
 RUN_MARK = "GATEWATCH_RUN"
+RUNS = ".tune-runs"  # where run directories are made in a repository
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,13 @@ async def run_discover(args: argparse.Namespace) -> int:
         _show(found)
     if not found.changed:
         console.milestone(f"{found.path}: unchanged")
+    elif not writes and not found.stale:
+        console.milestone(f"{found.path}: up to date but for the hashes of applied thresholds")
     elif writes:
         console.milestone(f"{found.path}: written")
     else:
         console.milestone(f"{found.path}: not up to date; nothing was written")
-    return ExitCode.SAYS_NO if args.check and found.changed else ExitCode.OK
+    return ExitCode.SAYS_NO if args.check and found.stale else ExitCode.OK
 
 
 def document_of(found: Found, written: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import getpass
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from gates.calibration.modes import Answer, AnswersError, Decisions, Question, decide, parse_answer, parse_answers
@@ -28,6 +28,26 @@ from tui.sanitise import confirmable
 
 async def show_plan(args: argparse.Namespace) -> int:
     """Print the plan; 1 with the reasons when the run is not ready."""
+    return await _refused_in_json(args, _show_plan)
+
+
+async def apply_run(args: argparse.Namespace) -> int:
+    """Decide, show the exact change, ask, and write it."""
+    return await _refused_in_json(args, _apply_run)
+
+
+async def _refused_in_json(args: argparse.Namespace, command: Callable[[argparse.Namespace], Awaitable[int]]) -> int:
+    """Run a command; with --json its refusal is a document too, for whoever reads stdout."""
+    try:
+        return await command(args)
+    except RefusedError as refusal:
+        if not args.json:
+            raise
+        console.print_json({"error": "refused", "reasons": [str(refusal)]})
+        return refusal.code
+
+
+async def _show_plan(args: argparse.Namespace) -> int:
     watched, site = await asyncio.to_thread(_where, args)
     reader = await asyncio.to_thread(open_reader, watched.profile if not watched.local else None)
     try:
@@ -43,8 +63,7 @@ async def show_plan(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-async def apply_run(args: argparse.Namespace) -> int:
-    """Decide, show the exact change, ask, and write it."""
+async def _apply_run(args: argparse.Namespace) -> int:
     if args.finish and args.roll_back:
         raise InputError("--finish and --roll-back exclude each other")
     if args.mode is None and not (args.finish or args.roll_back):
@@ -97,7 +116,7 @@ async def _apply(args: argparse.Namespace, actor: HostActor, watched: Watched, s
         for line in file.diff():
             (console.milestone if args.json else console.print_text)(confirmable(line))
     count = sum(len(file.planned.edits) for file in files)
-    where = f"{count} literals in {len(files)} files in {site.repo} on {actor.name}"
+    where = f"{_counted(count, 'literal')} in {_counted(len(files), 'file')} of {site.repo} on {actor.name}"
     if not args.yes and not _confirmed(f"write {where}?"):
         if args.json:
             console.print_json(_document(decisions, watched.run_dir, [], args.mode, "declined, nothing changed"))
@@ -133,6 +152,10 @@ async def _take_up(args: argparse.Namespace, actor: HostActor, watched: Watched)
     return ExitCode.OK
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _where(args: argparse.Namespace) -> tuple[Watched, Site]:
     watched = find_run(args.run_dir, args.root, args.repo, args.host, args.model)
     host = args.host or (watched.profile.name if watched.profile is not None and not watched.local else None)
@@ -165,8 +188,8 @@ def _decided(args: argparse.Namespace, prepared: Prepared) -> Decisions:
             decisions = decide(prepared.plan, args.mode, answers)
     except AnswersError as error:
         raise InputError(str(error)) from error
-    for question in decisions.asked:
-        console.warn(f"{question.key}: {question.reason}; not answered, so the current value stays")
+    if decisions.asked:
+        console.warn(f"{len(decisions.asked)} questions are not answered, so their current values stay")
     return decisions
 
 
@@ -229,7 +252,7 @@ def _print_plan(prepared: Prepared) -> None:
         )
         for row in prepared.plan.rows
     ]
-    console.print_table(("STAGE", "CONSTANT", "NOW", "WORST OF N", "DIRECTION", ""), rows)
+    console.print_table(("STAGE", "CONSTANT", "NOW", "NEW", "DIRECTION", ""), rows)
 
 
 def _print_decisions(decisions: Decisions) -> None:

@@ -18,7 +18,7 @@ from hosts.local.files import read_bytes_limited, write_atomic
 from hosts.local.verbs import text_of
 from jobs.runner import git
 from jobs.runner.calibration.job import read_job
-from jobs.runner.places import RunPlaces
+from jobs.runner.places import RUNS, RunPlaces
 
 MOST_COMMITS = 200
 PART = 32 << 20
@@ -103,9 +103,11 @@ def _head(run_dir: Path, asked: Json) -> tuple[Path | None, str | None, str]:
 
 
 def _repo(run_dir: Path, asked: Json) -> Path:
-    """The repository that was named, else the one that the run remembers, else the one that it lies in."""
+    """The repository that was named, else the one whose `.tune-runs` the run lies in, else the one it remembers."""
     if isinstance(asked, str) and asked:
         return Path(os.path.expanduser(asked))
+    if run_dir.parent.name == RUNS and (run_dir.parent.parent / ".git").exists():
+        return run_dir.parent.parent
     try:
         remembered = Path(read_job(RunPlaces(run_dir).job).repo)
         if remembered.is_dir():

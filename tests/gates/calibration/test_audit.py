@@ -171,7 +171,7 @@ def test_only_what_is_absent_is_not_yet() -> None:
     del documents["mmmu_speed/run2.json"]
     result = judged(documents)
     assert (result.strict.decision, result.verdict.decision) == (Decision.NOT_YET, Decision.NOT_YET)
-    assert result.strict.missing == ("mmmu_speed: 1 of 2 repeats",)
+    assert result.strict.missing == ("mmmu_speed: 1 of 2 repeats missing",)
     nothing = judged(documents_of(plan_data(STAGES), {}))
     assert nothing.verdict.decision is Decision.NOT_YET
     assert audit_lines(nothing)[1] == "GIT PROVENANCE: not yet (no artifacts)"

@@ -120,7 +120,7 @@ async def test_the_venv_flag_before_environment_before_profile_before_config(
         ("config", site, ALL, {}),
     ):
         request = await make(place, options, reader, env)
-        assert (request.venv_python, payload(request)["plan"]["venv_source"]) == (pythons[source], source)
+        assert (request.venv.path, payload(request)["plan"]["venv_source"]) == (pythons[source], source)
 
 
 async def test_a_profile_says_where_things_are_and_which_gpus(quick: Quick, site: Site, reader: HostReader) -> None:
@@ -153,7 +153,7 @@ async def test_a_resume_remembers_what_was_said(site: Site, quick: Quick, reader
     run = old_run(quick.runs / "o", ["b_wer"], repeats=3, venv_python=str(other), venv_source="env")
     request = await make(site, RunOptions(resume=True, output_dir=str(run)), reader)
     assert (request.model, request.stages, request.repeats) == (MODEL, ("b_wer",), 3)
-    assert (request.run_dir, request.venv_python) == (str(run), str(other))
+    assert (request.run_dir, request.venv.path) == (str(run), str(other))
     assert payload(request)["resume"] is True
     for again in (RunOptions(repeats=3), RunOptions(stages=("b",)), RunOptions(model=MODEL)):
         asked = RunOptions(again.model, again.stages, again.repeats, str(run), resume=True)

@@ -92,7 +92,7 @@ class Chaos:
             if len(self.kills) < self.most:
                 self._strike()
             else:
-                until(lambda: self.run.runner() is None, "the end of a run that is left in peace", 2 * PATIENCE_S)
+                until(lambda: self.run.runner() is None, "the end of a run that is left in peace", 4 * PATIENCE_S)
             if self.run.runner() is None and not self._over():
                 time.sleep(self._dice.choice((0.0, 0.0, 0.1, 0.5)))
                 self.resumes += 1

@@ -18,7 +18,7 @@ from hosts.errors import RefusedError
 from hosts.local.procs import send_signal
 from tests.jobs.runner.chaos import Chaos, role_of
 from tests.jobs.runner.conftest import Make
-from tests.jobs.runner.fast import HOUSE, START, FastProject, FastRun, until
+from tests.jobs.runner.fast import HOUSE, PATIENCE_S, START, FastProject, FastRun, until
 from tests.jobs.runner.ledger import Ledger
 
 KILLS = 12
@@ -231,7 +231,8 @@ def test_a_shim_that_cannot_live_is_not_started_for_ever(make_project: Make, mon
 
 def _in_peace(project: FastProject, repeats: int, stages: tuple[str, ...]) -> list[str]:
     run = project.run("peace", repeats, stages)
-    run.finish()
+    run.start()
+    run.wait(4 * PATIENCE_S)
     project.side.unlink()
     audit = run.audit()
     assert audit[-1] == "STRICT + GIT: READY"
