@@ -28,6 +28,7 @@ from hosts.local.files import (
     write_atomic,
     write_new,
 )
+from tests.peers.folders import open_up
 
 pytestmark = pytest.mark.travels
 
@@ -300,8 +301,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
         write_atomic(Path("a"), NEW)
 
     if os.geteuid() == 0:  # pytest's own folders; the child has to get there as nobody
-        for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-            parent.chmod(parent.stat().st_mode | 0o011)
+        open_up(tmp_path)
     try:
         assert _in_child(body) == "WriteError: cannot write a: permission denied"
     finally:

@@ -29,6 +29,7 @@ from hosts.local.leases import (
     lease_name,
     try_lease,
 )
+from tests.peers.folders import open_up
 
 pytestmark = pytest.mark.travels
 
@@ -96,9 +97,7 @@ def as_nobody(body: Callable[[], object]) -> str:
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
     """A folder that every user reaches."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        if os.stat(folder).st_uid == os.geteuid():
-            folder.chmod(folder.stat().st_mode | 0o011)
+    open_up(tmp_path)
     return lease_directory({LEASE_DIR_VARIABLE: str(tmp_path / "leases")})
 
 

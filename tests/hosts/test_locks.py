@@ -23,6 +23,7 @@ from hosts.local import locks, strictjson
 from hosts.local.files import WriteError
 from hosts.local.locks import Holder, LockLostError, RunLock, acquire, parse_holder, read_holder
 from hosts.local.procs import is_alive, proc_ref_json, ref_of, self_ref
+from tests.peers.folders import open_up
 
 pytestmark = pytest.mark.travels
 
@@ -36,6 +37,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from hosts.errors import RefusedError
 from hosts.local.locks import acquire
+from tests.peers.folders import open_up
 path = Path(sys.argv[2])
 print("up", flush=True)
 for line in sys.stdin:
@@ -282,8 +284,7 @@ def test_a_lock_that_was_lost(tmp_path: Path, content: bytes | str | None) -> No
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 def test_without_permission_every_step_is_one_clear_line(tmp_path: Path) -> None:
     """The folder is taken away in mid-run; what stands in it stays whole, and with permission the lock goes on."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest's own; nobody has to get there
-        folder.chmod(folder.stat().st_mode | 0o011)
+    open_up(tmp_path)
     folder = tmp_path / "run"
     folder.mkdir()
     os.chown(folder, NOBODY, NOBODY)
