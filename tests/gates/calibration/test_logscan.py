@@ -231,3 +231,17 @@ def test_any_bytes_are_read(data: bytes) -> None:
     assert scan_log(data).lines == data.count(b"\n") + (
         not data.endswith(b"\n") and data.rpartition(b"\n")[2].rpartition(b"\r")[2] != b""
     )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ">       except torch.cuda.OutOfMemoryError:",
+        "        raise torch.OutOfMemoryError('CUDA out of memory')",
+        "    with pytest.raises(torch.cuda.OutOfMemoryError):",
+        "        # RuntimeError: CUDA out of memory happens here",
+    ],
+)
+def test_source_in_a_traceback_is_no_sign(line: str) -> None:
+    assert scan_log(f"tests/test_a.py F\n{line}\nE   assert 1 == 2\n").oom == ()
+    assert scan_log("E   torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB\n").oom
