@@ -168,7 +168,8 @@ STARTUP = (
 # Lines that speak of a failure without being one: a test's assertion, and source that a traceback shows.
 _SPEECH = re.compile(
     r"AssertionError|please ignore|^\s*(?:E\s+|>\s+)?assert\b"
-    r"|^\s*(?:>\s+)?(?:#|raise |if |elif |return |print\(|log\w*\.|except\b|with pytest\.raises|import |from \S+ import )",
+    r"|^\s*(?:>\s+)?(?:#|raise |if |elif |return |print\(|log\w*\.)"
+    r"|^\s*(?:>\s+)?(?:except\b|with pytest\.raises|import |from \S+ import )",
     re.IGNORECASE,
 )
 # What stands before a sign and takes its meaning away.

@@ -14,7 +14,6 @@ from gates.calibration.records import parse_plan
 from gates.calibration.schema import parse_manifest
 from hosts.errors import GatewatchError
 from hosts.host import Json, ProcRef
-from hosts.local import strictjson
 from hosts.local.files import ReadError, WriteError
 from hosts.local.locks import acquire, read_holder
 from jobs.runner.calibration.context import (
@@ -241,14 +240,12 @@ def test_a_lost_lock_asks_for_the_end(places: RunPlaces) -> None:
     control = Control()
     heartbeat = Heartbeat(acquire(places.lock, "mine"), control, 0.005)
     heartbeat.start()
-    body = strictjson.loads(places.lock.read_bytes())
-    assert isinstance(body, dict)
-    (places.lock.parent / "new").write_bytes(strictjson.dumps({**body, "nonce": "another"}))
-    os.replace(places.lock.parent / "new", places.lock)
+    taken = acquire(places.lock, "another", alive=lambda _: False)
     until(lambda: control.asked, "the heartbeat sees it")
     assert control.lost is True
     assert "was taken by" in control.why
     heartbeat.stop()
+    assert read_holder(places.lock) == taken.holder
 
 
 def test_a_full_disk_stops_neither_the_beat_nor_the_words() -> None:
