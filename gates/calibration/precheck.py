@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from gates.calibration.words import one_line
 from gates.documents import Json
 
+FREE_GPUS = "free GPUs"
+"""The one item that time may mend by itself: a run waits for it, and a standalone precheck says ✗."""
+
 
 @dataclass(frozen=True)
 class Item:

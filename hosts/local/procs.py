@@ -20,6 +20,10 @@ _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 0.25
 _KILL_WAIT = 5.0
 _ENVIRON_LIMIT = 4 << 20
+_EXEC_TRIES = 24
+_EXEC_QUICK = 4
+_EXEC_PAUSE = 0.001
+_PF_KTHREAD = 0x00200000  # of field 9 in /proc/PID/stat
 
 
 @dataclass(frozen=True)
@@ -288,7 +292,27 @@ def _stat(pid: int) -> _Stat | None:
 
 
 def _environment(pid: int) -> bytes:
-    return _read(f"/proc/{pid}/environ", _ENVIRON_LIMIT) or b""
+    """What stands where the environment is; b"" where there is none, and of what is not ours to read.
+
+    A process that execs meanwhile shows nothing: what we opened was the old program's, or the new one's is not laid
+    out yet. So nothing is believed only when it stays, or when it is a kernel thread's or a zombie's.
+    """
+    for number in range(_EXEC_TRIES):
+        data = _read(f"/proc/{pid}/environ", _ENVIRON_LIMIT)
+        if data != b"" or not _has_program(pid):
+            break
+        if number >= _EXEC_QUICK:
+            if _read(f"/proc/{pid}/cmdline", 1):  # arguments are laid out together with the environment
+                break
+            time.sleep(_EXEC_PAUSE)
+    return data or b""
+
+
+def _has_program(pid: int) -> bool:
+    fields = (_read(f"/proc/{pid}/stat", 4096) or b"").rpartition(b")")[2].split()
+    if len(fields) < 7 or fields[0].decode("ascii", "replace") in _DEAD:
+        return False
+    return not int(fields[6]) & _PF_KTHREAD
 
 
 def _is_erased(environment: bytes) -> bool:

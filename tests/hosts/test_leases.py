@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
@@ -32,6 +32,8 @@ from hosts.local.leases import (
 from tests.peers.folders import open_up
 
 pytestmark = pytest.mark.travels
+
+SLOW = [HealthCheck.too_slow]  # a loaded machine is not a wrong answer
 
 NOBODY = 65534
 PATIENCE_S = 20.0
@@ -428,5 +430,7 @@ class LeaseMachine(RuleBasedStateMachine):
             assert is_held(self.root / lease_name(name)) is not self.free(name)
 
 
-LeaseMachine.TestCase.settings = settings(deadline=None, max_examples=25, stateful_step_count=25)
+LeaseMachine.TestCase.settings = settings(
+    deadline=None, suppress_health_check=SLOW, max_examples=25, stateful_step_count=25
+)
 TestLeaseMachine = LeaseMachine.TestCase

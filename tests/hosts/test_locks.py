@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from unittest import mock
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
@@ -26,6 +26,8 @@ from hosts.local.procs import is_alive, proc_ref_json, ref_of, self_ref
 from tests.peers.folders import open_up
 
 pytestmark = pytest.mark.travels
+
+SLOW = [HealthCheck.too_slow]  # a loaded machine is not a wrong answer
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -496,5 +498,7 @@ class LockMachine(RuleBasedStateMachine):
         assert {path.name for path in self.path.parent.iterdir()} <= {"lock", "lock.guard"}
 
 
-LockMachine.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=30)
+LockMachine.TestCase.settings = settings(
+    deadline=None, suppress_health_check=SLOW, max_examples=60, stateful_step_count=30
+)
 TestLockMachine = LockMachine.TestCase

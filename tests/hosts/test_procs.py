@@ -117,6 +117,21 @@ def test_what_can_be_judged_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_alive(ref) is None
 
 
+def test_a_process_in_the_middle_of_exec_is_marked_all_the_same(tmp_path: Path, mark: str) -> None:
+    """For a moment it has no environment; who ends a run must not take that for the end of it."""
+    loop = tmp_path / "loop"
+    loop.write_text(f"#!/bin/sh\nexec {loop}\n")
+    loop.chmod(0o755)
+    name, _, value = mark.partition("=")
+    process = subprocess.Popen([loop], env={**os.environ, name: value})
+    try:
+        seen = [[proc.ref.pid for proc in marked([mark])] for _ in range(300)]
+    finally:
+        process.kill()
+        process.wait()
+    assert [pids for pids in seen if pids != [process.pid]] == []
+
+
 def test_a_name_with_brackets_and_blanks(start: Start) -> None:
     code = "open('/proc/self/comm', 'w').write(') R 1 (x'); " + SLEEP
     process = start(code)

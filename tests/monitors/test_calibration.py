@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gates.calibration.layout import JOURNAL
@@ -23,6 +23,8 @@ from tests.monitors.conftest import Start
 from tests.monitors.runs import RunFolder, Watch, stage_data
 
 pytestmark = pytest.mark.travels
+
+SLOW = [HealthCheck.too_slow]  # a loaded machine is not a wrong answer
 
 
 def complete(run: RunFolder, repeats: int = 2) -> None:
@@ -464,7 +466,7 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, suppress_health_check=SLOW, max_examples=60)
 @given(steps=st.lists(st.lists(CHANGES, max_size=3), min_size=1, max_size=6))
 def test_look_by_look_equals_one_look(steps: list[list[Change]]) -> None:
     """A fold of differences gives what a fold of everything gives, whatever happens to the files in between."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gates.calibration.environment import UNKNOWN
 from gates.calibration.layout import FINGERPRINT, PLAN, PRECHECK
-from gates.calibration.precheck import Asked, Item, PrecheckResult, failed, parse_asked, passed
+from gates.calibration.precheck import FREE_GPUS, Asked, Item, PrecheckResult, failed, parse_asked, passed
 from gates.calibration.precheck_judges import (
     CALIBRATED,
     judge_caches,
@@ -309,11 +309,11 @@ class _Look:
             return []
         seen, rules = self.accelerators, _rules(self.asked.gpu)
         if seen.source == UNKNOWN:
-            return [failed("free GPUs", f"{need} needed; the GPUs cannot be read: {seen.detail}", "nvidia-smi")]
+            return [failed("GPUs", f"{need} needed; the GPUs cannot be read: {seen.detail}", "nvidia-smi")]
         devices = usable(seen, rules)
         if len(devices) < need:
             why = f"{need} needed, this host offers {len(devices)} of {len(seen.devices)} (see gpu_exclude)"
-            return [failed("free GPUs", why, "nvidia-smi -L")]
+            return [failed("GPUs", why, "nvidia-smi -L")]
         reasons: dict[int, str] = {}
         leases = lease_place(os.environ)
         for device in devices:
@@ -328,11 +328,11 @@ class _Look:
                 reasons[device.index] = reason
         clear = [device for device in devices if device.index not in reasons]
         if choices(devices, clear, need, rules):
-            return [passed("free GPUs", f"{len(clear)} of {len(devices)} are free, {need} needed")]
+            return [passed(FREE_GPUS, f"{len(clear)} of {len(devices)} are free, {need} needed")]
         pids = [process.pid for device in devices for process in device.processes or ()]
         said = "; ".join(reasons.values()) or "no group of GPUs is clear as a whole"
         mend = f"ps -o pid,user,etime,args -p {','.join(map(str, dict.fromkeys(pids)))}" if pids else "nvidia-smi"
-        return [failed("free GPUs", f"{len(clear)} of {len(devices)} are free, {need} needed: {said}", mend)]
+        return [failed(FREE_GPUS, f"{len(clear)} of {len(devices)} are free, {need} needed: {said}", mend)]
 
     def _compilers(self) -> list[Item]:
         """Asked where something is compiled at every start: a cache that is emptied, and GPUs to compile for."""

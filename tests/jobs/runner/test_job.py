@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hosts.errors import InputError
@@ -12,6 +12,8 @@ from hosts.local import strictjson
 from jobs.runner.calibration.job import GpuRules, Job, UnitJob, parse_job, read_job
 
 pytestmark = pytest.mark.travels
+
+SLOW = [HealthCheck.too_slow]  # a loaded machine is not a wrong answer
 
 TEXT = st.text(min_size=1, max_size=8)
 TEXTS = st.lists(st.text(max_size=8), max_size=3).map(tuple)
@@ -60,7 +62,7 @@ def job_data() -> dict[str, Any]:
     return {"repo": "/r", "venv_python": "/p", "overlay": {"A": "1"}, "units": [unit], "gpu": gpu}
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(JOBS)
 def test_what_was_written_is_read(job: Job) -> None:
     assert parse_job(strictjson.loads(strictjson.dumps(job.to_json()))) == job

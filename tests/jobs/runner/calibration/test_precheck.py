@@ -123,7 +123,7 @@ def test_folders_of_the_calibration(quick: Quick, tmp_path: Path) -> None:
 
 
 def test_more_gpus_than_there_are(quick: Quick) -> None:
-    found = items(asked(quick, units=(UnitAsked("tests/test_quick_a.py", {}, gpus=1000),)))["free GPUs"]
+    found = items(asked(quick, units=(UnitAsked("tests/test_quick_a.py", {}, gpus=1000),)))["GPUs"]
     assert not found.ok
     assert "1000 needed" in found.detail
     assert found.mend in ("nvidia-smi -L", "nvidia-smi")
