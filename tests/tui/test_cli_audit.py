@@ -238,3 +238,12 @@ def test_the_published_run(house: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert lines.pop(2).startswith("ENVIRONMENT: unknown (")
     assert lines == (root / "strict-audit.txt").read_text().splitlines()
     assert "STRICT READY: 25/25 stages (5 repeats each)" in lines
+
+
+def test_an_audit_imports_no_screen_and_no_ssh(quick: Quick) -> None:
+    old_run(quick.runs / "o")
+    done = quick.gatewatch("calibrate", "audit", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert done.code == 0
+    imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.said.splitlines()}
+    assert "gates" in imported
+    assert {"asyncssh", "cryptography", "rich", "textual", "pytest"} & imported == set()

@@ -6,7 +6,7 @@ from tui.cli.commands import Entry, Group
 
 CLI = Group(
     "calibrate",
-    "run CI threshold tests N times, and judge what they gave",
+    "run CI threshold tests N times, and audit, report and apply what they gave",
     (
         Entry(
             "run", "run the tests N times, so that every stage has N whole repeats", "tui.cli.calibration_run", "RUN"

@@ -57,6 +57,8 @@ def complete(shell: Mapping[str, str], overlay: Mapping[str, str], gpus: Sequenc
         result["PYTEST_ADDOPTS"] = without_early_stop(result["PYTEST_ADDOPTS"])
     if gpus is not None:
         result["CUDA_VISIBLE_DEVICES"] = ",".join(str(index) for index in gpus)
+        # The indices are NVML's, which counts by bus; CUDA by itself puts the fastest first.
+        result["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     return result
 
 

@@ -20,6 +20,7 @@ def test_the_shell_lies_below_and_the_gpus_above() -> None:
         "PATH": "/bin",
         "A": "overlay",
         "CUDA_VISIBLE_DEVICES": "0,1",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "https_proxy": "http://p:3128",
         "NO_PROXY": "localhost,127.0.0.1,::1",
         "no_proxy": "localhost,127.0.0.1,::1",

@@ -1,0 +1,69 @@
+"""Columns on a terminal: measured in cells, and cut where they do not fit."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.peers.quick import ROOT, Quick
+from tests.peers.terminal import Terminal
+from tui.cells import fit, shorten, width
+
+
+@pytest.mark.parametrize(
+    ("text", "room", "shown"),
+    [
+        ("short", 8, "short"),
+        ("exactly8", 8, "exactly8"),
+        ("a long description", 8, "a long …"),
+        ("tests/models/test_a_ci.py", 13, "test…_a_ci.py"),
+        ("模型模型模型", 8, "模型模…"),
+        ("e\u0301e\u0301e\u0301e\u0301", 4, "e\u0301e\u0301e\u0301e\u0301"),
+    ],
+)
+def test_what_is_cut_and_how(text: str, room: int, shown: str) -> None:
+    assert shorten(text, room) == shown
+
+
+@given(st.text(max_size=40), st.integers(1, 30))
+def test_nothing_is_wider_than_its_room(text: str, room: int) -> None:
+    assert width(shorten(text, room)) <= max(room, 1)
+
+
+@given(st.lists(st.integers(0, 90), min_size=1, max_size=6), st.integers(0, 200))
+def test_the_widest_columns_give_first(widths: list[int], room: int) -> None:
+    fitted = fit(widths, room)
+    assert all(one <= before for one, before in zip(fitted, widths, strict=True))
+    assert sum(fitted) <= room or max(fitted) <= 8
+    if sum(widths) <= room:
+        assert fitted == widths
+    given_up = [before for one, before in zip(fitted, widths, strict=True) if one < before]
+    kept = [one for one, before in zip(fitted, widths, strict=True) if one == before]
+    assert not given_up or max(kept, default=0) <= max(fitted)
+
+
+def test_a_table_fits_the_terminal_and_a_pipe_gets_all_of_it(quick: Quick) -> None:
+    text = "A description that is much longer than any terminal of eighty columns has room for"
+    quick.config.write_text(quick.config.read_text().replace("Two tests that take a blink", text))
+    with Terminal(quick.argv("calibrate", "models"), quick.folder, dict(os.environ)) as screen:
+        assert screen.wait() == 0
+    lines = screen.text.replace("\r", "").splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 80
+    assert "A description that" in lines[1]
+    assert "…" in lines[1]
+    assert text in quick.gatewatch("calibrate", "models").text
+
+
+@pytest.mark.parametrize("words", [[], ["calibrate"], ["hosts"]], ids=["gatewatch", "calibrate", "hosts"])
+def test_a_list_of_commands_has_each_on_a_line_of_its_own(words: list[str], quick: Quick) -> None:
+    lines = quick.gatewatch(*words, "--help", cwd=ROOT, env={"COLUMNS": "80"}).text.splitlines()
+    commands = lines[lines.index("  COMMAND") + 1 :]
+    names = [line.split()[0] for line in commands if line.startswith("    ") and line[4] != " "]
+    assert names
+    assert max(map(len, lines)) <= 80
+    # Each name has the beginning of its help beside it.
+    assert [line for line in commands if line.startswith("    ") and line[4] != " " and len(line.split()) < 2] == []
