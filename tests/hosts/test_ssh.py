@@ -237,7 +237,9 @@ async def test_nothing_is_written_on_the_host(connect: Any, tmp_path: Path) -> N
     before = {path for path in (home, home / ".cache", Path("/tmp")) for path in _list(path)}
     await connect().query("ping", None, 20)
     after = {path for path in (home, home / ".cache", Path("/tmp")) for path in _list(path)}
-    assert not [path for path in after - before if "gatewatch" in path.name]
+    # Benches and demos of tests that run beside this one make folders of their own there.
+    others = ("gatewatch-bench-", "gatewatch-demo-")
+    assert not [path for path in after - before if "gatewatch" in path.name and not path.name.startswith(others)]
 
 
 def _list(folder: Path) -> list[Path]:
