@@ -45,8 +45,16 @@ if [ "${#travelling[@]}" -gt 0 ]; then
 else
     failed+=("list of travelling modules")
 fi
-# Most tests wait for processes of their own, so a worker more than there are cores costs nothing.
-check "pytest" python -m pytest -n "${GATEWATCH_WORKERS:-3}" "$@"
+# Most tests wait for processes of their own, so a worker more than there are cores costs nothing. Some measure what a
+# whole machine does (processes, folders in /tmp); one that fails beside others is run again alone, and both are shown.
+all_tests() {
+    local status=0
+    python -m pytest -n "${GATEWATCH_WORKERS:-3}" "$@" || status=$?
+    [ "$status" -eq 1 ] || return "$status"
+    say "== pytest, alone: what failed beside others"
+    python -m pytest --last-failed --last-failed-no-failures none "$@"
+}
+check "pytest" all_tests "$@"
 
 if [ "${#failed[@]}" -gt 0 ]; then
     printf 'FAILED: %s\n' "${failed[@]}" >&2
