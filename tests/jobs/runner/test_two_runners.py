@@ -40,9 +40,15 @@ def live(make_project: Make) -> FastRun:
 
 def _end(run: FastRun) -> None:
     """As if the machine had lost power: nobody has time for a last word."""
-    for process in run.processes():
-        send_signal(process.ref, signal.SIGKILL)
-    run.wait()
+
+    def nobody_left() -> bool:
+        left = run.processes()
+        for process in left:
+            send_signal(process.ref, signal.SIGKILL)
+        return not left
+
+    # Not one round: what was being forked during the look is only seen by the next one.
+    until(nobody_left, f"an end of {run.root}", pause_s=0.05)
 
 
 def test_a_second_start_is_refused_in_one_line(live: FastRun) -> None:

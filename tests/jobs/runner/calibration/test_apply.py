@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -356,12 +357,12 @@ class Editor(threading.Thread):
 
     def run(self) -> None:
         self.go.wait()
-        number = 0
-        while not self.stop.is_set():
-            number += 1
+        for number in itertools.count(1):
             data = b"T =- 7  # %d" % number
             _save_by_rename(self.path, data)
             self.saved = data
+            if self.stop.is_set():
+                return
 
 
 @pytest.mark.parametrize("lag", [0.0, 0.06, 0.09, 0.12, 0.15, 0.2])
