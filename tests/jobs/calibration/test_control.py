@@ -105,8 +105,9 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_key(
         assert len(losing.keys) == 4
         assert len(set(losing.keys)) == 1
         assert naps.taken == 3
-        runners = [process for process in await asyncio.to_thread(quick.processes) if "run" in process.argv]
-        assert len(runners) == 1
+        seen = await asyncio.to_thread(quick.processes)
+        # By session: a child that a runner has just forked still carries its arguments.
+        assert len({process.ref.sid for process in seen if "run" in process.argv}) == 1
         assert isinstance(started.holder, dict)
         assert started.holder["pid"] == runners[0].ref.pid
         await stop(actor, started.run_dir)
