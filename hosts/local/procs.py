@@ -23,6 +23,7 @@ _ENVIRON_LIMIT = 4 << 20
 _EXEC_TRIES = 24
 _EXEC_QUICK = 4
 _EXEC_PAUSE = 0.001
+_EXEC_BARE = 4  # looks that found arguments and no environment before the latter is believed
 _PF_KTHREAD = 0x00200000  # of field 9 in /proc/PID/stat
 
 
@@ -297,12 +298,15 @@ def _environment(pid: int) -> bytes:
     A process that execs meanwhile shows nothing: what we opened was the old program's, or the new one's is not laid
     out yet. So nothing is believed only when it stays, or when it is a kernel thread's or a zombie's.
     """
+    bare = 0
     for number in range(_EXEC_TRIES):
         data = _read(f"/proc/{pid}/environ", _ENVIRON_LIMIT)
         if data != b"" or not _has_program(pid):
             break
         if number >= _EXEC_QUICK:
-            if _read(f"/proc/{pid}/cmdline", 1):  # arguments are laid out together with the environment
+            # Arguments are laid out together with the environment, but an exec may end between the two looks.
+            bare += bool(_read(f"/proc/{pid}/cmdline", 1))
+            if bare >= _EXEC_BARE:
                 break
             time.sleep(_EXEC_PAUSE)
     return data or b""
