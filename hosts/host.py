@@ -61,10 +61,14 @@ class ProcsWant:
     """Which processes matter: exact references, and every process that carries one of `marks`.
 
     A mark is a `NAME=value` string that stands in the environment of what we started, and of its children.
+
+    Attributes:
+        pytests: Every pytest that runs, whoever started it.
     """
 
     refs: tuple[ProcRef, ...] = ()
     marks: tuple[str, ...] = ()
+    pytests: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def merge(wants: Iterable[Wants]) -> Wants:
     tails: dict[str, TailWant] = {}
     refs: dict[ProcRef, None] = {}
     marks: dict[str, None] = {}
-    accelerators = load = False
+    accelerators = load = pytests = False
     for want in wants:
         trees.update(dict.fromkeys(want.trees))
         for tail in want.tails:
@@ -92,9 +96,11 @@ def merge(wants: Iterable[Wants]) -> Wants:
             tails[tail.path] = tail if known is None or known.size < tail.size else known
         refs.update(dict.fromkeys(want.procs.refs))
         marks.update(dict.fromkeys(want.procs.marks))
+        pytests = pytests or want.procs.pytests
         accelerators = accelerators or want.accelerators
         load = load or want.load
-    return Wants(tuple(trees), tuple(tails.values()), ProcsWant(tuple(refs), tuple(marks)), accelerators, load)
+    procs = ProcsWant(tuple(refs), tuple(marks), pytests)
+    return Wants(tuple(trees), tuple(tails.values()), procs, accelerators, load)
 
 
 @dataclass(frozen=True)
@@ -167,11 +173,34 @@ class ProcSeen:
 
 
 @dataclass(frozen=True)
+class PytestSeen:
+    """A pytest that runs, whoever started it.
+
+    Attributes:
+        cwd: Where it was started, None where that may not be read.
+        basetemp: Its `--basetemp`, absolute where `cwd` is known, None where it has none.
+        output: The regular file that its standard output goes to, or None.
+        since: When it started, far clock, seconds since the epoch; None where the kernel does not tell.
+    """
+
+    ref: ProcRef
+    argv: tuple[str, ...]
+    cwd: str | None
+    basetemp: str | None
+    output: str | None
+    since: float | None
+
+
+@dataclass(frozen=True)
 class ProcsSeen:
-    """Which of the wanted processes live. A reference that is in neither list could not be judged from here."""
+    """Which of the wanted processes live. A reference that is in neither list could not be judged from here.
+
+    `pytests` is None where they were not asked for.
+    """
 
     live: tuple[ProcSeen, ...] = ()
     dead: tuple[ProcRef, ...] = ()
+    pytests: tuple[PytestSeen, ...] | None = None
 
 
 @dataclass(frozen=True)

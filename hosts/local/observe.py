@@ -30,6 +30,7 @@ from hosts.host import (
 )
 from hosts.local import procs, trees
 from hosts.local.accelerators import AcceleratorReader
+from hosts.local.pytests import running_pytests
 from hosts.local.trees import Budget, Signatures, read_at, why
 
 MAX_READ = 8 << 20
@@ -76,7 +77,7 @@ class Observer:
         budget = Budget(MAX_CONTENT)
         looks = {tree: self._start(("tree", tree), _scan, tree, before.get(tree), budget) for tree in want.trees}
         tails = self._start("tails", _tails, want.tails) if want.tails else None
-        processes = self._start("procs", _procs, want.procs) if want.procs.refs or want.procs.marks else None
+        processes = self._start("procs", _procs, want.procs) if want.procs != ProcsWant() else None
         devices = None
         if want.accelerators:
             devices = self._start("accelerators", self._accelerators, max(0.5, min(10.0, deadline * _SHARE - 1.0)))
@@ -280,4 +281,4 @@ def _procs(want: ProcsWant) -> ProcsSeen:
     found = {seen.ref: seen for seen in live}
     for seen in procs.marked(want.marks):
         found[seen.ref] = ProcSeen(seen.ref, seen.argv, seen.state, seen.marks)
-    return ProcsSeen(tuple(found.values()), tuple(dead))
+    return ProcsSeen(tuple(found.values()), tuple(dead), running_pytests() if want.pytests else None)

@@ -76,6 +76,21 @@ def ref_of(pid: int) -> ProcRef | None:
     return None if found is None else _ref(here(), pid, found)
 
 
+def parent_of(pid: int) -> int | None:
+    """The parent of a process, or None when there is no such process that we can see."""
+    found = _stat(pid)
+    return None if found is None else found.ppid
+
+
+def started_at(ref: ProcRef) -> float | None:
+    """When a process of this machine started, seconds since the epoch; None where the kernel does not tell."""
+    for line in (_read("/proc/stat", 1 << 20) or b"").splitlines():
+        word, _, value = line.partition(b" ")
+        if word == b"btime" and value.strip().isdigit():
+            return int(value) + ref.start_ticks / os.sysconf("SC_CLK_TCK")
+    return None
+
+
 def is_alive(ref: ProcRef) -> bool | None:
     """Whether exactly this process still runs; a zombie does not.
 
@@ -113,7 +128,7 @@ def marked(marks: Collection[str]) -> list[ProcSeen]:
     place = here()
     seen: dict[int, ProcSeen] = {}
     erased: dict[int, _Stat] = {}
-    for pid in _pids():
+    for pid in pids():
         environment = _environment(pid)
         if _is_erased(environment):
             found = _stat(pid)
@@ -123,7 +138,7 @@ def marked(marks: Collection[str]) -> list[ProcSeen]:
             found = _stat(pid)
             carried = _carried(_environment(pid), wanted)  # again: in between the pid may have passed to another
             if found is not None and found.state not in _DEAD and carried:
-                seen[pid] = ProcSeen(_ref(place, pid, found), _argv(pid), found.state, carried)
+                seen[pid] = ProcSeen(_ref(place, pid, found), read_argv(pid), found.state, carried)
     _inherit(place, seen, erased)
     return [seen[pid] for pid in sorted(seen)]
 
@@ -137,7 +152,7 @@ def _inherit(place: Place, seen: dict[int, ProcSeen], erased: dict[int, _Stat]) 
             kin = seen.get(stat.ppid) or seen.get(stat.sid)
             now = _stat(pid) if kin is not None else None
             if kin is not None and now is not None and now.start_ticks == stat.start_ticks:
-                seen[pid] = ProcSeen(_ref(place, pid, stat), _argv(pid), stat.state, kin.marks)
+                seen[pid] = ProcSeen(_ref(place, pid, stat), read_argv(pid), stat.state, kin.marks)
                 found = True
             if kin is not None:
                 del erased[pid]
@@ -151,7 +166,7 @@ def look_at(refs: Collection[ProcRef]) -> tuple[list[ProcSeen], list[ProcRef]]:
         alive = is_alive(ref)
         found = _stat(ref.pid) if alive else None
         if found is not None and found.start_ticks == ref.start_ticks and found.state not in _DEAD:
-            live.append(ProcSeen(ref, _argv(ref.pid), found.state))
+            live.append(ProcSeen(ref, read_argv(ref.pid), found.state))
         elif alive is not None:
             dead.append(ref)
     return live, dead
@@ -272,7 +287,8 @@ def _ref(place: Place, pid: int, found: _Stat) -> ProcRef:
     return ProcRef(place.host, place.boot_id, pid, found.start_ticks, found.sid, place.pid_ns)
 
 
-def _pids() -> Iterator[int]:
+def pids() -> Iterator[int]:
+    """Every process id that we can see, in order."""
     try:
         names = os.listdir("/proc")
     except OSError:
@@ -331,7 +347,8 @@ def _carried(environment: bytes, wanted: dict[bytes, str]) -> tuple[str, ...]:
     return tuple(mark for raw, mark in wanted.items() if raw in entries)
 
 
-def _argv(pid: int) -> tuple[str, ...]:
+def read_argv(pid: int) -> tuple[str, ...]:
+    """A process's arguments; empty for a zombie, a kernel thread, and one that vanished."""
     data = _read(f"/proc/{pid}/cmdline", 1 << 16)
     return tuple(os.fsdecode(part) for part in data.rstrip(b"\0").split(b"\0")) if data else ()
 
