@@ -195,12 +195,13 @@ class PytestSeen:
 class ProcsSeen:
     """Which of the wanted processes live. A reference that is in neither list could not be judged from here.
 
-    `pytests` is None where they were not asked for.
+    `pytests` is None where they were not asked for; `node` is the host's own name for itself.
     """
 
     live: tuple[ProcSeen, ...] = ()
     dead: tuple[ProcRef, ...] = ()
     pytests: tuple[PytestSeen, ...] | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ TRAVELLING: tuple[str, ...] = (
     "monitors/codec.py",
     "monitors/snapshot.py",
     "monitors/documents.py",
-    *(f"monitors/{system}.py" for system in SYSTEMS),
+    *(f"monitors/{system}/**/*.py" for system in SYSTEMS),
 )
 
 _MAIN = b"import sys\n\nfrom jobs.runner.main import main\n\nsys.exit(main(sys.argv[1:]))\n"

@@ -17,13 +17,13 @@ from gates.calibration.schema import Locator, Manifest, SchemaError, Stage, pars
 from gates.documents import Broken, Document, Json
 from gates.journal import decode_journal
 from gates.verdict import Decision, Evidence, Offer, Verdict
-from hosts.host import ProcSeen
+from hosts.host import ProcSeen, PytestSeen
 from hosts.local.locks import Holder
 from hosts.local.wire import WireError, from_wire, to_wire
-from monitors.calibration import Calibration
+from monitors.calibration.body import Calibration, LogSeen, Supervision
 from monitors.snapshot import Active, Eta, Progress, Seen, Snapshot, State
 
-VERSION = 1
+VERSION = 2
 
 _Value = Union[str, int, float, None]
 
@@ -84,6 +84,11 @@ def _body_json(body: Calibration) -> Json:
         "processes": [to_wire(process) for process in body.processes],
         "words": body.words,
         "unread": dict(body.unread),
+        "touched": body.touched,
+        "logs": {path: to_wire(log) for path, log in body.logs.items()},
+        "pytests": None if body.pytests is None else [to_wire(seen) for seen in body.pytests],
+        "supervision": to_wire(body.supervision),
+        "node": body.node,
         "manifest": None if body.manifest is None else manifest_json(body.manifest),
         "reference": body.reference,
         "judged": body.run is not None,
@@ -111,6 +116,15 @@ def _body(parts: Mapping[str, Json]) -> Calibration:
         processes=tuple(from_wire(ProcSeen, item, "processes") for item in _list(parts, "processes")),
         words=_text(parts, "words"),
         unread=_texts(parts, "unread"),
+        touched=_number(parts, "touched"),
+        logs=MappingProxyType(
+            {path: from_wire(LogSeen, item, "logs") for path, item in _object(parts.get("logs"), "logs").items()}
+        ),
+        pytests=None
+        if parts.get("pytests") is None
+        else tuple(from_wire(PytestSeen, item, "pytests") for item in _list(parts, "pytests")),
+        supervision=from_wire(Supervision, parts.get("supervision"), "supervision"),
+        node=_text(parts, "node"),
         manifest=manifest,
         reference=reference,
         run=run,
@@ -239,6 +253,13 @@ def _text(parts: Mapping[str, Json], key: str) -> str:
 
 def _text_or_none(parts: Mapping[str, Json], key: str) -> str | None:
     return None if parts.get(key) is None else _text(parts, key)
+
+
+def _number(parts: Mapping[str, Json], key: str) -> float | None:
+    value = parts.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise WireError(f"{key}: expected a number")
+    return value
 
 
 def _plain_text(value: Json, key: str) -> str:

@@ -281,4 +281,5 @@ def _procs(want: ProcsWant) -> ProcsSeen:
     found = {seen.ref: seen for seen in live}
     for seen in procs.marked(want.marks):
         found[seen.ref] = ProcSeen(seen.ref, seen.argv, seen.state, seen.marks)
-    return ProcsSeen(tuple(found.values()), tuple(dead), running_pytests() if want.pytests else None)
+    pytests = running_pytests() if want.pytests else None
+    return ProcsSeen(tuple(found.values()), tuple(dead), pytests, os.uname().nodename)

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Protocol
 
 from hosts.errors import GatewatchError
-from hosts.local.levels import Level as Level  # part of these shapes
+from hosts.local.levels import Level
 
 KEEP = 64 << 10
 """The most bytes of one line that a window carries; the rest is read on demand."""

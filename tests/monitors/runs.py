@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -101,11 +102,12 @@ class Watch:
     cursor: Cursor | None = None
     last: Snapshot[Calibration] | None = None
     now: float = AT
+    change: Callable[[Observation], Observation] = field(default=lambda seen: seen)
 
     def observe(self) -> Observation:
         seen = self.observer.observe(self.monitor.wants(self.last), self.cursor, "box")
         self.cursor = seen.cursor
-        return replace(seen, at=self.now, received=self.now)
+        return self.change(replace(seen, at=self.now, received=self.now))
 
     def look(self, times: int = 2) -> Snapshot[Calibration]:
         """Look so often: the first look finds the run's processes, the second looks at them."""

@@ -277,8 +277,8 @@ def _set(*path: str | int, to: Any) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (_set("v", to=2), "snapshot: expected a calibration's of version 1"),
-        (_set("system", to="nightly"), "snapshot: expected a calibration's of version 1"),
+        (_set("v", to=1), "snapshot: expected a calibration's of version 2"),
+        (_set("system", to="nightly"), "snapshot: expected a calibration's of version 2"),
         (_set("state", to="fine"), "state: not a state"),
         (_set("state", to=None), "state: not a state"),
         (_set("state", to=[]), "state: not a state"),

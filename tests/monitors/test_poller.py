@@ -295,4 +295,4 @@ async def test_two_runs_share_one_look(complete: RunFolder, tmp_path: Path, star
     assert shown[str(complete.root)].state is State.ENDED
     assert shown[str(complete.root)].body.processes == ()
     assert shown[str(other.root)].state is State.RUNNING
-    assert {len(want.trees) for want, _, _ in desk.link.asked} == {2}
+    assert {len(want.trees) for want, _, _ in desk.link.asked} == {4}

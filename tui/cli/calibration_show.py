@@ -16,7 +16,7 @@ from tui import console
 from tui.exits import ExitCode, of_decision
 
 _MOST = 10
-_ALIVE = (State.RUNNING, State.WAITING, State.SLOW_START)
+_ALIVE = (State.RUNNING, State.WAITING, State.SLOW_START, State.STALLED)
 
 
 async def show_audit(args: argparse.Namespace) -> int:

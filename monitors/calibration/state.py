@@ -1,0 +1,132 @@
+"""How a calibration stands: alive, waiting, halted, dead, ended, and what may be done about it."""
+
+from __future__ import annotations
+
+import shlex
+
+from gates.calibration.layout import FINGERPRINT, JOURNAL, PLAN
+from gates.journal import Journal
+from gates.verdict import Decision, Evidence, Offer, Verdict
+from hosts.local.files import utc_now
+from monitors.calibration.body import APPLY_NONCE, LOCK, Calibration
+from monitors.snapshot import State
+
+STALLED_AFTER_S = 600.0  # of silence of what lives
+_MOST_EVIDENCE = 20
+
+
+def state_of(body: Calibration, at: float) -> tuple[State, str]:
+    """How the run stands at `at` (far clock, s since the epoch), and one sentence where that needs an explanation."""
+    assert body.audit is not None  # both come from the same fold
+    assert body.run is not None
+    if body.run.plan is None:
+        return State.UNKNOWN, f"there is no usable {PLAN}"
+    if body.holder is not None and body.holder.nonce.startswith(APPLY_NONCE) and body.runner != "unknown":
+        return State.ENDED, "thresholds are being written" if body.runner == "alive" else "an apply was interrupted"
+    if body.runner == "alive":
+        state = _running_state(body.journal)
+        return _unless_stalled(body, at, "") if state is State.RUNNING and body.pytest_active else (state, "")
+    if LOCK in body.unread:
+        why = f"whether a runner lives cannot be told, {LOCK}: {body.unread[LOCK]}"
+        return (State.RUNNING if body.processes else State.UNKNOWN), why
+    if body.pytest_active:
+        ours = body.holder is not None
+        return _unless_stalled(
+            body, at, "the runner is gone and its pytest still runs; --resume takes it over" if ours else ""
+        )
+    if body.runner == "unknown" and body.holder is not None:
+        return State.UNKNOWN, f"held by {body.holder}, which cannot be judged from here"
+    if JOURNAL in body.unread and body.audit.incomplete:
+        return State.UNKNOWN, f"how it ended cannot be told, {JOURNAL}: {body.unread[JOURNAL]}"
+    last = body.journal.last("run.started", "run.resumed", "run.ended", "run.halted")
+    if last is not None and last.kind == "run.halted":
+        return State.HALTED, str(last.data.get("detail", "halted"))
+    if not body.audit.incomplete or (last is not None and last.kind == "run.ended"):
+        return State.ENDED, ""
+    if last is None and body.holder is None:
+        return _anothers_state(body, at)
+    why = f": {body.words}" if body.words else " and without a word: it was killed, or its disk failed"
+    return State.DEAD, f"the runner is gone without a last event{why}"
+
+
+def _unless_stalled(body: Calibration, at: float, remark: str) -> tuple[State, str]:
+    """RUNNING, or STALLED where what lives has written nothing for long."""
+    since = [body.last_write, *(seen.since for seen in body.pytests or ())]
+    silent = at - max((one for one in since if one is not None), default=at)
+    if silent < STALLED_AFTER_S:
+        return State.RUNNING, remark
+    living = (*(seen.ref for seen in body.pytests or ()), *(process.ref for process in body.processes))
+    lives = f"; pid {living[0].pid} still lives" if living else ""
+    return State.STALLED, f"nothing was written for {_lasting(silent)}{lives}" + (f"; {remark}" if remark else "")
+
+
+def _anothers_state(body: Calibration, at: float) -> tuple[State, str]:
+    """A run that another program writes, or wrote: it has left neither journal nor lock, and is not whole."""
+    if body.pytests is None:
+        return State.UNKNOWN, "no journal and no lock: whether another program still writes here cannot be told"
+    fingerprint = body.documents.get(FINGERPRINT)
+    where = fingerprint.get("hostname") if isinstance(fingerprint, dict) else None
+    if isinstance(where, str) and where and body.node and where != body.node:
+        return (
+            State.UNKNOWN,
+            f"it was calibrated on {where}; whether it still runs there cannot be told from {body.node}",
+        )
+    nobody = f"no pytest of this run lives on {body.node or 'this host'}"
+    newest = body.last_write
+    if newest is None:
+        return State.UNKNOWN, f"{nobody}, and when it was last written is not known"
+    silent = max(0.0, at - newest)
+    if silent < STALLED_AFTER_S:
+        return State.UNKNOWN, f"{nobody}; it was last written {_lasting(silent)} ago: between two, or at its end"
+    return State.DEAD, f"{nobody}, and nothing was written for {_lasting(silent)}"
+
+
+def _lasting(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def _running_state(journal: Journal) -> State:
+    last = journal.last("unit.waiting", "unit.slow_start", "attempt.started", "attempt.adopted", "attempt.ended")
+    if last is None:
+        return State.RUNNING
+    return {"unit.waiting": State.WAITING, "unit.slow_start": State.SLOW_START}.get(last.kind, State.RUNNING)
+
+
+def liveness(body: Calibration, state: State, remark: str) -> Verdict:
+    """Whether the run works, has ended or is dead, with the processes and writes that say so."""
+    decision = {
+        State.ENDED: Decision.PASS,
+        State.HALTED: Decision.FAIL,
+        State.DEAD: Decision.FAIL,
+        State.UNKNOWN: Decision.UNKNOWN,
+    }.get(state, Decision.NOT_YET)
+    evidence = [Evidence("runner", LOCK, value=body.runner)]
+    if body.holder is not None:
+        evidence.append(Evidence("lock holder", LOCK, value=str(body.holder)))
+    living = [(process.ref, process.argv) for process in body.processes]
+    living += [(seen.ref, seen.argv) for seen in body.pytests or () if seen.ref not in dict(living)]
+    evidence.extend(
+        Evidence("process", value=f"pid {ref.pid} {' '.join(argv[:3])}"[:200]) for ref, argv in living[:_MOST_EVIDENCE]
+    )
+    if body.last_write is not None:
+        evidence.append(Evidence("last write", value=utc_now(body.last_write)))
+    return Verdict("calibration.liveness", decision, state.value, detail=remark, evidence=tuple(evidence))
+
+
+def offers(run_dir: str, body: Calibration, state: State, host: str, liveness: Verdict) -> tuple[Offer, ...]:
+    """A run that died short of strict-complete offers its resume; a HALT needs a person first."""
+    if body.audit is None or not body.audit.incomplete or body.run is None or body.run.plan is None:
+        return ()
+    last = body.journal.last("run.halted")
+    stopped = state is State.HALTED and last is not None and last.data.get("why") in ("stopped", "exhausted")
+    if not (state is State.DEAD or stopped):
+        return ()
+    known = body.run.plan.raw
+    words = [
+        word for name in ("root", "host") if isinstance(said := known.get(name), str) for word in (f"--{name}", said)
+    ]
+    change = shlex.join(["gatewatch", "calibrate", "run", *words, "--resume", "--output-dir", run_dir])
+    return (Offer(run_dir, "resume", liveness.digest(), change, host, danger=False),)
