@@ -1,0 +1,42 @@
+"""What kind of file system a path lies on: some report no changes made elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_REMOTE = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "beegfs", "gpfs", "ceph", "glusterfs", "9p", "afs", "pvfs2"}
+)
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def file_system(path: str, mountinfo: str | None = None) -> str | None:
+    """The type of the file system that `path` lies on, such as ext4 or nfs4; None where the kernel does not tell.
+
+    Args:
+        mountinfo: The content of /proc/self/mountinfo, for tests; read where it is None.
+    """
+    if mountinfo is None:
+        try:
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+                mountinfo = file.read()
+        except OSError:
+            return None
+    path = os.path.realpath(path)
+    best, kind = "", None
+    for line in mountinfo.splitlines():
+        left, separator, right = line.partition(" - ")
+        fields, kinds = left.split(" "), right.split(" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), fields[4])
+        # A later mount on the same place covers an earlier one.
+        if len(point) >= len(best) and (path == point or path.startswith(point.rstrip("/") + "/")):
+            best, kind = point, kinds[0]
+    return kind
+
+
+def has_events(kind: str | None) -> bool:
+    """Whether changes on a file system of this type are reported, whoever makes them."""
+    return kind is not None and kind not in _REMOTE and not kind.startswith("fuse")

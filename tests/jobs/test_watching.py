@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts.here import LocalReader
+from jobs.watching import HostWatch
+from monitors.calibration import CalibrationMonitor
+from monitors.snapshot import Snapshot
+from tests.monitors.runs import RunFolder
+
+PATIENCE_S = 30.0
+
+
+async def until(true: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+
+
+class Shown:
+    """What a screen would have got."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[Snapshot[Any]] = []
+
+    def __call__(self, _name: str, snapshot: Snapshot[Any]) -> None:
+        self.snapshots.append(snapshot)
+
+    @property
+    def done(self) -> int | None:
+        return self.snapshots[-1].progress.done if self.snapshots else None
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    run = RunFolder.make(tmp_path)
+    run.plan()
+    return run
+
+
+def watch_of(run: RunFolder, shown: Shown, local: bool) -> HostWatch:
+    def folders() -> list[str]:
+        return [str(run.root), *(str(path) for path in run.root.iterdir() if path.is_dir())]
+
+    monitors = {"r": CalibrationMonitor(str(run.root))}
+    return HostWatch(LocalReader(), monitors, shown, 120.0, folders if local else None)
+
+
+async def test_a_change_calls_for_a_look_long_before_the_interval_is_over(run: RunFolder) -> None:
+    shown = Shown()
+    watch = watch_of(run, shown, local=True)
+    task = asyncio.create_task(watch.run())
+    await until(lambda: shown.done == 0)
+    run.cell("a", 1)
+    number = 1
+    async with asyncio.timeout(PATIENCE_S):
+        while shown.done != 1:  # the watch of the folders may not have begun at the first change
+            await asyncio.sleep(0.2)
+            number += 1
+            run.write("precheck.json", {"number": number})
+    assert watch.without_events == ""
+    task.cancel()
+
+
+async def test_nothing_is_looked_at_while_nothing_happens(run: RunFolder) -> None:
+    shown = Shown()
+    watch = watch_of(run, shown, local=True)
+    task = asyncio.create_task(watch.run())
+    await until(lambda: watch.looks)
+    before = watch.looks
+    await asyncio.sleep(1.5)
+    assert watch.looks == before
+    task.cancel()
+
+
+async def test_a_shower_of_requests_is_one_look(run: RunFolder) -> None:
+    shown = Shown()
+    watch = watch_of(run, shown, local=False)
+    assert watch.without_events == "it is another machine"
+    task = asyncio.create_task(watch.run())
+    await until(lambda: watch.looks == 1)
+    for _ in range(50):
+        watch.request()
+    await until(lambda: watch.looks == 2)
+    await asyncio.sleep(1.0)
+    assert watch.looks == 2
+    task.cancel()
