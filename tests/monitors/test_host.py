@@ -48,7 +48,7 @@ def test_what_could_not_be_read_keeps_its_last_value() -> None:
     found = fold(look(1, gpu(0, 8000)), look(2, accelerators="the driver hangs"))
     assert found.body.accelerators == Accelerators((gpu(0, 8000),), "nvml")
     assert (found.state, found.error) == (State.RUNNING, "accelerators: the driver hangs")
-    blind = fold(look(1, gpu(0, 8000)), look(5, load=None, accelerators="gone", **{"load": "gone"}))
+    blind = fold(look(1, gpu(0, 8000)), look(5, load=None, accelerators="gone"))
     assert (blind.state, blind.seen) == (State.BLIND, Seen(1, 2)), "its age is that of what is shown"
 
 
