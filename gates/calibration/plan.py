@@ -113,7 +113,9 @@ def make_plan(
             reasons.append(f"{key} is not in the manifest")
         elif not stage.is_docs:
             try:
-                stages.append(_stage(stage, judged, audit.git_sha, run.plan.repeats, facts, (filters or {}).get(key)))
+                stages.append(
+                    plan_stage(stage, judged, audit.git_sha, run.plan.repeats, facts, (filters or {}).get(key))
+                )
             except ValueError as error:
                 reasons.append(one_line(f"{key}: {error}"))
     if reasons:
@@ -197,7 +199,7 @@ def _row_json(row: PlanRow) -> Json:
     }
 
 
-def _stage(
+def plan_stage(
     stage: Stage,
     judged: StageAudit,
     sha: str | None,
@@ -205,6 +207,11 @@ def _stage(
     facts: Mapping[str, SourceFacts] | None,
     filters: Sequence[str] | None,
 ) -> PlanStage:
+    """One stage's rows, of its strict repeats of commit `sha`.
+
+    Raises:
+        ValueError: There are fewer of them than `repeats`, or one of them lacks a value.
+    """
     strict = {
         cell.run: cell.record
         for cell in judged.cells
