@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TextIO
 
 from tui.sanitise import clean_inline, redact
@@ -72,13 +72,19 @@ def _redacted(value: object) -> object:
     return [_redacted(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO | None = None) -> None:
+def print_table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    stream: TextIO | None = None,
+    whole: Collection[str] = (),
+) -> None:
     """Write aligned columns; on a terminal the widest ones are cut to its width, elsewhere all is there.
 
     Args:
         heads: Column titles.
         rows: Cells as plain text, as many in each row as there are titles.
         stream: Where to; by default stdout.
+        whole: Titles of the columns that are never cut.
     """
     from tui.cells import fit, shorten, width  # only a table needs to measure text
 
@@ -86,7 +92,8 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], stream: Tex
     table = [[clean_inline(redact(cell)) for cell in row] for row in (heads, *rows)]
     widths = [max(width(row[column]) for row in table) for column in range(len(heads))]
     if stream.isatty():
-        widths = fit(widths, shutil.get_terminal_size().columns - 2 * (len(heads) - 1))
+        room = shutil.get_terminal_size().columns - 2 * (len(heads) - 1)
+        widths = fit(widths, room, [place for place, head in enumerate(heads) if head in whole])
     for row in table:
         cut = [shorten(cell, wide) for cell, wide in zip(row, widths, strict=True)]
         padded = (cell + " " * (wide - width(cell)) for cell, wide in zip(cut, widths, strict=True))

@@ -5,10 +5,10 @@ Reading a run directory exists once: the audit, a resume and the screen all star
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal, Union
+from typing import Literal, TypeVar, Union
 
 from gates.calibration.layout import FINGERPRINT, MANIFEST, PLAN, cell_path, parse_cell_path
 from gates.calibration.records import Plan, RecordError, parse_plan
@@ -26,6 +26,7 @@ CellKey = tuple[str, int]
 ManifestFrom = Union[Literal["frozen", "checkout"], None]
 
 _MOST_FINDINGS = 50
+_Parsed = TypeVar("_Parsed")
 
 _Told = Mapping[CellKey, tuple[str, str, Mapping[str, object]]]
 
@@ -103,8 +104,8 @@ def assemble(
     told = _newest_words(journal, None)
     findings: list[str] = []
     notes: list[str] = []
-    plan = _plan(documents, findings)
-    frozen = _frozen(documents, findings)
+    plan = _read(documents, PLAN, parse_plan, findings)
+    frozen = _read(documents, MANIFEST, parse_manifest, findings)
     known, source = (frozen, "frozen") if frozen is not None else (manifest, "checkout")
     if frozen is not None and plan is not None:
         if MANIFEST in sums and plan.stages_yaml_sha256 not in (None, sums[MANIFEST]):
@@ -197,32 +198,23 @@ def _with_cells(run: Run, journal: Journal | None, sums: Mapping[str, str], refe
     )
 
 
-def _plan(documents: Mapping[str, Document], findings: list[str]) -> Plan | None:
-    if PLAN not in documents:
+def _read(
+    documents: Mapping[str, Document], name: str, parse: Callable[[Json], _Parsed], findings: list[str]
+) -> _Parsed | None:
+    """One document of the run, None with a finding where it is there and cannot be used."""
+    if name not in documents:
         return None
-    document = documents[PLAN]
+    document = documents[name]
     if isinstance(document, Broken):
-        findings.append(one_line(f"{PLAN}: {document.reason}"))
+        findings.append(one_line(f"{name}: {document.reason}"))
         return None
     try:
-        return parse_plan(document)
+        return parse(document)
     except RecordError as error:
-        findings.append(one_line(f"{PLAN}: {error}"))
-        return None
-
-
-def _frozen(documents: Mapping[str, Document], findings: list[str]) -> Manifest | None:
-    if MANIFEST not in documents:
-        return None
-    document = documents[MANIFEST]
-    if isinstance(document, Broken):
-        findings.append(one_line(f"{MANIFEST}: {document.reason}"))
-        return None
-    try:
-        return parse_manifest(document)
-    except SchemaError as error:
+        findings.append(one_line(f"{name}: {error}"))
+    except SchemaError as error:  # names the file itself
         findings.append(one_line(error))
-        return None
+    return None
 
 
 def _newest_words(journal: Journal | None, previous: Run | None) -> _Told:

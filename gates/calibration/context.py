@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gates.calibration.markdown import inline
+from gates.calibration.markdown import code, inline
 from gates.calibration.schema import Stage
 from gates.calibration.source import Number, SourceFacts, Text, lookup, number_of
 from gates.documents import Document, Json
@@ -74,6 +74,20 @@ class Context:
             )
         parts.append(f"{self.runs} run{'' if self.runs == 1 else 's'}")
         return ", ".join(parts) + ("" if self.pinned or self.docs else " (scope not pinned)")
+
+    def unknown(self) -> tuple[str, ...]:
+        """What each `?` of the line stands for, and why it is not known; inert in Markdown."""
+        found = []
+        if self.gpus.count != 0:
+            names = [name for name, value in (("count", self.gpus.count), ("model", self.gpus.model)) if value is None]
+            if names:
+                found.append(f"the {' and '.join(names)} of the host's GPUs (no precheck and no fingerprint tells)")
+        if self.docs:
+            return tuple(found)
+        if self.samples is None and not any(_SAMPLES.search(variable.name) for variable in self.variables):
+            found.append("the number of samples (not recorded, or not the same in all runs)")
+        found.extend(f"{code(one.name)} (no literal that can be read)" for one in self.variables if one.value is None)
+        return tuple(found)
 
     def to_json(self) -> dict[str, Json]:
         """This context as JSON data."""

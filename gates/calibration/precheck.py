@@ -23,7 +23,8 @@ class Item:
     Attributes:
         ok: ✓ or ✗; what could not be found out is ✗ and says so.
         detail: What was found.
-        mend: For ✗ the one command that mends it, None where only a person can.
+        mend: For ✗ the one command that mends it by itself, None where there is none: then `detail` says what is
+            needed.
     """
 
     name: str
@@ -121,6 +122,9 @@ class Asked:
         profile: The host profile's name, file and hostname; None without one.
         bootstrap: How this host's profile says that the speaker similarity model is fetched.
         reference: What the environment is held against.
+        venv_also: What else was named for the Python of the tests, before `venv_python`, and is not there either.
+        clone_url: Where the repository can be cloned from, None where that is not known.
+        shell: Jobs get the environment of the shell that a person starts them from: a variable can be set there.
     """
 
     repo: str
@@ -136,6 +140,9 @@ class Asked:
     bootstrap: str | None = None
     reference: Json = None
     venv_problem: str = ""
+    venv_also: tuple[str, ...] = ()
+    clone_url: str | None = None
+    shell: bool = False
 
     @property
     def need(self) -> int:
@@ -149,6 +156,9 @@ def asked_json(asked: Asked) -> dict[str, Json]:
         "repo": asked.repo,
         "venv_python": asked.venv_python,
         "venv_problem": asked.venv_problem,
+        "venv_also": list(asked.venv_also),
+        "clone_url": asked.clone_url,
+        "shell": asked.shell,
         "units": [
             {
                 "test": unit.test,
@@ -186,6 +196,9 @@ def parse_asked(body: Json) -> Asked:
         repo=str(body["repo"]),
         venv_python=_text(body, "venv_python"),
         venv_problem=_text(body, "venv_problem") or "",
+        venv_also=_list(body.get("venv_also")),
+        clone_url=_text(body, "clone_url"),
+        shell=body.get("shell") is True,
         units=tuple(
             UnitAsked(
                 test=_text(unit, "test") or "",

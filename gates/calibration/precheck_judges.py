@@ -25,6 +25,10 @@ _CAPS = (
     *("MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF"),
     "CHECKPOINT_RESTORE",
 )
+_EXACT = re.compile(r"(?:==\s*)?(v?\d[^,*\s]*)\s*\Z")
+_BUILD = re.compile(r"\+(cu\d+|cpu)\s*\Z")
+_URL = re.compile(r"(?P<scheme>https?|ssh|git)://(?:(?P<login>[^@/]*)@)?(?P<rest>[^-@/][^@]*)\Z")
+_SCP = re.compile(r"(?:[A-Za-z0-9_.][\w.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!:|//)\S+\Z", re.ASCII)
 _PROXY = re.compile(r"proxy|socks|graftcp", re.IGNORECASE)
 
 
@@ -66,19 +70,86 @@ def judge_pins(
 
 def _pin(name: str, versions: Sequence[tuple[str, str]], found: str | None, install: str) -> Item:
     label = f"pin {name}"
+    # All of it at once: what fulfils one and not another would be ✗ again.
+    mend = f"{install} {_source(name, versions)}{shlex.quote(name + ','.join(map(_specifier, dict(versions))))}"
+    clash = _clash(versions)
+    if clash is not None:
+        return failed(label, f"{found or 'not'} installed; {clash}, which no version can be")
     text, who = versions[0]
-    exact = text if re.match(r"[=~!<>]", text) else f"=={text}"
-    mend = f"{install} {shlex.quote(name + exact)}"
     if found is None:
         return failed(label, f"not installed; {text} is {who}", mend)
     for text, who in versions:
         try:
             if not fulfils(found, text):
-                exact = text if re.match(r"[=~!<>]", text) else f"=={text}"
-                return failed(label, f"{found} is installed; {text} is {who}", f"{install} {shlex.quote(name + exact)}")
+                return failed(label, f"{found} is installed; {text} is {who}", mend)
         except VersionError as error:
             return failed(label, f"{found} is installed; {text} is {who}, which cannot be compared: {error}")
     return passed(label, found)
+
+
+def wanted_of(name: str, pins: Mapping[str, str], project: Sequence[str]) -> str:
+    """One distribution as it is to be installed: with the version that people pinned, else that the project requires.
+
+    Args:
+        project: The project's own requirements; one that cannot be read, or that has a marker, does not count.
+    """
+    for pinned, version in pins.items():
+        if canonical(pinned) == name:
+            return name + _specifier(version.strip())
+    for text in project:
+        try:
+            requirement = parse_requirement(text)
+        except RequirementError:
+            continue
+        if requirement.name == name and not requirement.marker and requirement.url is None:
+            return name + requirement.wanted
+    return name
+
+
+def _specifier(text: str) -> str:
+    return text if re.match(r"[=~!<>]", text) else f"=={text}"
+
+
+def _clash(versions: Sequence[tuple[str, str]]) -> str | None:
+    """One exact version that another requirement rules out; the rest is for the installer to work out."""
+    for text, who in versions:
+        exact = _EXACT.match(text)
+        for other, whose in versions:
+            try:
+                if exact is not None and not fulfils(exact[1], other):
+                    return f"{text} is {who} and {other} is {whose}"
+            except VersionError:
+                continue
+    return None
+
+
+def _source(name: str, versions: Sequence[tuple[str, str]]) -> str:
+    """Builds for one CUDA version are on an index of their own."""
+    built = next((found[1] for text, _who in versions if (found := _BUILD.search(text))), None)
+    if built is None or name not in ("torch", "torchvision", "torchaudio"):
+        return ""
+    return f"--extra-index-url https://download.pytorch.org/whl/{built} "
+
+
+def clone_source(url: str, same_machine: bool) -> str | None:
+    """A checkout's remote as something that can be cloned elsewhere, without whatever secret it holds.
+
+    Args:
+        same_machine: The clone is made where the checkout is: then a path means the same.
+
+    Returns:
+        None for what only works in that checkout, and for an address that makes git run a command.
+    """
+    url = url.strip()
+    if not url or re.search(r"[\x00-\x20\x7f]", url):
+        return None
+    found = _URL.match(url)
+    if found is not None:
+        login = (found["login"] or "").split(":")[0] if found["scheme"] == "ssh" else ""
+        return f"{found['scheme']}://{login + '@' if login else ''}{found['rest']}"
+    if url.startswith(("/", "file:///")):
+        return url if same_machine else None
+    return url if _SCP.match(url) else None
 
 
 def judge_caps(wanted: Iterable[tuple[str, str]], effective: int | None) -> list[Item]:
@@ -97,12 +168,12 @@ def judge_caps(wanted: Iterable[tuple[str, str]], effective: int | None) -> list
         if cap not in _CAPS:
             items.append(failed(label, f"{needed}; Linux has no capability of that name"))
         elif effective is None:
-            items.append(failed(label, f"{needed}; /proc/self/status does not tell CapEff", "cat /proc/self/status"))
+            items.append(failed(label, f"{needed}; /proc/self/status does not tell CapEff"))
         elif effective >> _CAPS.index(cap) & 1:
             items.append(passed(label, needed))
         else:
-            why = f"{needed}; CapEff {effective:016x} does not have it: start the container with it"
-            items.append(failed(label, why, f"docker run --cap-add={cap} …"))
+            why = f"CapEff {effective:016x} does not have it: start the container with --cap-add={cap}"
+            items.append(failed(label, f"{needed}; {why}"))
     return items
 
 
@@ -122,8 +193,8 @@ def judge_caches(tests: Mapping[str, Mapping[str, str]], config: str) -> list[It
             items.append(
                 failed(
                     "TORCHINDUCTOR_CACHE_DIR",
-                    f"{cache or 'unset'} for {test.rsplit('/', 1)[-1]}, not below OMNI_CI_HOME {home}",
-                    f"$EDITOR {shlex.quote(config)}  # take TORCHINDUCTOR_CACHE_DIR out",
+                    f"{cache or 'unset'} for {test.rsplit('/', 1)[-1]}, not below OMNI_CI_HOME {home}: "
+                    f"take TORCHINDUCTOR_CACHE_DIR out of {config}",
                 )
             )
     asked = [environment for environment in tests.values() if environment.get("OMNI_CI_HOME")]
@@ -132,17 +203,29 @@ def judge_caches(tests: Mapping[str, Mapping[str, str]], config: str) -> list[It
     return list(dict.fromkeys(items))
 
 
-def judge_preload(preloaded: str) -> Item:
+def judge_preload(preloaded: str, system: str = "", config: str | None = None, shell: bool = True) -> Item:
     """No proxy may be preloaded: it would stand between the tests and their own servers.
 
     Args:
-        preloaded: LD_PRELOAD and /etc/ld.so.preload.
+        preloaded: LD_PRELOAD as jobs get it.
+        system: /etc/ld.so.preload.
+        config: The file that sets LD_PRELOAD, None where that is the shell's own.
+        shell: Jobs get the environment of the shell that a person starts them from.
     """
-    names = [name for name in re.split(r"[\s:]+", preloaded) if name]
-    proxies = [name for name in names if _PROXY.search(name)]
-    if proxies:
-        return failed("LD_PRELOAD", f"{', '.join(proxies)} takes over every connection", "unset LD_PRELOAD")
-    return passed("LD_PRELOAD", f"no proxy in {', '.join(names)}" if names else "nothing is preloaded")
+    ours, theirs = (re.split(r"[\s:]+", text) for text in (preloaded, system))
+    proxies = [name for name in (*ours, *theirs) if name and _PROXY.search(name)]
+    if not proxies:
+        names = [name for name in (*ours, *theirs) if name]
+        return passed("LD_PRELOAD", f"no proxy in {', '.join(names)}" if names else "nothing is preloaded")
+    why = f"{', '.join(proxies)} takes over every connection"
+    if any(_PROXY.search(name) for name in theirs):
+        return failed("LD_PRELOAD", f"{why}: take it out of /etc/ld.so.preload")
+    if config is not None:
+        return failed("LD_PRELOAD", f"{why}: take it out of LD_PRELOAD in {config}")
+    if not shell:
+        return failed("LD_PRELOAD", f"{why}: a login on this host sets LD_PRELOAD, in its shell's start-up files")
+    rest = ":".join(name for name in ours if name and name not in proxies)
+    return failed("LD_PRELOAD", why, f"export LD_PRELOAD={shlex.quote(rest)}" if rest else "unset LD_PRELOAD")
 
 
 def judge_reference(fingerprint: Json, reference: Json) -> Item | None:
@@ -154,7 +237,7 @@ def judge_reference(fingerprint: Json, reference: Json) -> Item | None:
         return None
     verdict = judge_environment(fingerprint, {**reference, "pins": None})
     if verdict.outcome == DIFFERS:
-        return failed("reference", f"{verdict.detail}; an apply would be refused", "gatewatch hosts list")
+        return failed("reference", f"{verdict.detail}; an apply would be refused")
     return passed("reference", "as the host profile's") if verdict.outcome == "ok" else None
 
 

@@ -9,6 +9,7 @@ from gates.calibration.reliability import Reliability
 from gates.calibration.report import Column, Provenance, Report, Section
 from gates.calibration.since import Conclusion, LogSeen, Sighting, Since
 from gates.calibration.values import shown
+from gates.calibration.words import shown_of
 
 TITLE = "# CI Threshold Observation Report"
 _MORE_DIGITS = 2
@@ -32,6 +33,9 @@ def report_markdown(report: Report) -> str:
     ]
     if report.provenance.head is not None and report.provenance.head_note:
         lines += [f"**Note:** {_head(report.provenance)}", ""]
+    unknown = dict.fromkeys(what for section in report.sections for what in section.context.unknown())
+    if unknown:
+        lines += [f"Below, `?` stands for what is not known: {'; '.join(unknown)}.", ""]
     for section in report.sections:
         lines += [*_section(section), ""]
     lines += [*_statistics(report.sections), ""]
@@ -225,9 +229,10 @@ def _conclusion(found: Conclusion) -> list[str]:
         f"Of {found.gates} gates the worst-of-N would tighten {len(found.better)}, loosen {len(found.worse)}, leave "
         f"{found.equal} as they are; of {found.unknown} it cannot be told."
     ]
-    lines += ["", *(f"- loosens: {inline(name)}" for name in found.worse[:_MOST_LISTED])] if found.worse else []
-    if len(found.worse) > _MOST_LISTED:
-        lines.append(f"- and {len(found.worse) - _MOST_LISTED} more")
+    most = shown_of(len(found.worse), _MOST_LISTED)
+    lines += ["", *(f"- loosens: {inline(name)}" for name in found.worse[:most])] if found.worse else []
+    if len(found.worse) > most:
+        lines.append(f"- and {len(found.worse) - most} more")
     if found.seen:
         lines += ["", f"Seen at work: {_listed(found.seen)}."]
     if found.missing:
@@ -282,8 +287,9 @@ def _head_plain(found: Provenance) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_LISTED
-    return ", ".join(code(name) for name in names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    most = shown_of(len(names), _MOST_LISTED)
+    more = len(names) - most
+    return ", ".join(code(name) for name in names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _value(column: Column, place: int) -> str:

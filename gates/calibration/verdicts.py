@@ -11,7 +11,7 @@ from gates.calibration.cells import Cell, StageAudit
 from gates.calibration.environment import DIFFERS
 from gates.calibration.layout import PLAN
 from gates.calibration.records import Plan
-from gates.calibration.words import one_line
+from gates.calibration.words import one_line, shown_of
 from gates.verdict import Decision, Evidence, Verdict, combine
 
 STRICT_GATE = "calibration.strict"
@@ -91,7 +91,7 @@ def judge_provenance(run: Run, stages: tuple[StageAudit, ...]) -> Verdict:
     evidence = [*evidence[:_MOST], *_rest(n_foreign + n_unsigned + n_unreadable)]
     said: list[str] = []
     if foreign:
-        named = [f"{cell.path} has {one_line(cell.git_sha, 64)}" for cell in foreign[:_NAMED]]
+        named = [f"{cell.path} has {one_line(cell.git_sha, 64)}" for cell in foreign[: shown_of(n_foreign, _NAMED)]]
         verb = "differs" if n_foreign == 1 else "differ"
         said.append(f"{_artifacts(n_foreign)} {verb}: {_listed(named, n_foreign)}")
     if unsigned:
@@ -119,7 +119,7 @@ def _artifacts(count: int, with_noun: bool = True) -> str:
 
 
 def _paths(cells: list[Cell], count: int) -> str:
-    return _listed([cell.path for cell in cells[:_NAMED]], count)
+    return _listed([cell.path for cell in cells[: shown_of(count, _NAMED)]], count)
 
 
 def _first_cells(groups: Iterable[tuple[Cell, ...]]) -> list[Cell]:

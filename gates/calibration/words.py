@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def shown_of(count: int, most: int) -> int:
+    """How many of so many are shown: "and 1 more" takes the room of the one that it hides, so none is hidden then."""
+    return count if count <= most + 1 else most
+
+
 def one_line(text: object, most: int = 200) -> str:
     """Text as one printable line of at most `most` characters.
 

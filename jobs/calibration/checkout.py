@@ -57,11 +57,16 @@ class Checkout:
 
 @dataclass(frozen=True)
 class Venv:
-    """Which Python runs the tests, who said so, and where that stands."""
+    """Which Python runs the tests, who said so, and where that stands.
+
+    Attributes:
+        also: What was named before it and does not exist; only where it does not exist either.
+    """
 
     path: str
     source: VenvSource
     where: str
+    also: tuple[str, ...] = ()
 
 
 def find_checkout(root: str | None, cwd: Path | None = None) -> Checkout:
@@ -229,18 +234,24 @@ def choose_venv(
     if wanted:
         return Venv(wanted, "env", "$TUNE_VENV_PYTHON")
     if profile is not None and profile.venv_python:
-        return Venv(first_existing(profile.venv_python, exists), "host", f"host {profile.name}")
+        return _first(profile.venv_python, exists, "host", f"host {profile.name}")
     if config.default_venv_python:
-        return Venv(first_existing(config.default_venv_python, exists), "config", where)
+        return _first(config.default_venv_python, exists, "config", where)
     raise InputError(f"no venv python is named; pass --venv-python, or set default_venv_python in {where}")
+
+
+def _first(candidates: Sequence[str], exists: Sequence[str] | None, source: VenvSource, where: str) -> Venv:
+    there = [path for path in candidates if _exists(path, exists)]
+    return Venv((there or candidates[-1:])[0], source, where, () if there else tuple(candidates[:-1]))
 
 
 def first_existing(candidates: Sequence[str], exists: Sequence[str] | None = None) -> str:
     """The first candidate that exists, else the last; `exists` as for `choose_venv`."""
-    for path in candidates:
-        if Path(path).expanduser().is_file() if exists is None else path in exists:
-            return path
-    return candidates[-1]
+    return next((path for path in candidates if _exists(path, exists)), candidates[-1])
+
+
+def _exists(path: str, exists: Sequence[str] | None) -> bool:
+    return Path(path).expanduser().is_file() if exists is None else path in exists
 
 
 def check_venv_here(venv: Venv) -> Path:
@@ -251,8 +262,15 @@ def check_venv_here(venv: Venv) -> Path:
     """
     path = Path(venv.path).expanduser()
     if not path.is_file():
-        raise InputError(f"venv python {venv.path} (from {venv.where}) does not exist; pass --venv-python")
+        raise InputError(f"{missing_venv(venv)}; pass --venv-python")
     return path
+
+
+def missing_venv(venv: Venv) -> str:
+    """That the chosen Python does not exist, with all that was named."""
+    if not venv.also:
+        return f"venv python {venv.path} (from {venv.where}) does not exist"
+    return f"none of the venv pythons {', '.join((*venv.also, venv.path))} (from {venv.where}) exists"
 
 
 def _with_typed_variables(document: YamlDocument) -> Json:

@@ -26,7 +26,7 @@ from hosts.errors import InputError, VerbError
 from hosts.host import HostReader, Json
 from hosts.local.files import read_bytes_limited, utc_now, write_atomic
 from hosts.yamldoc import load
-from jobs.calibration.checkout import choose_model, choose_venv, load_config
+from jobs.calibration.checkout import choose_model, choose_venv, load_config, missing_venv
 from jobs.calibration.config import Counts, MetricSource, ModelConfig, Variant
 from jobs.calibration.site import Site
 from jobs.calibration.stages_text import stages_text
@@ -227,7 +227,7 @@ async def _python(
     found = await reader.query("locate", {"path": venv.path}, DEADLINE_S)
     if isinstance(found, list) and len(found) == 1:
         return str(found[0]), ()
-    missing = f"venv python {venv.path} (from {venv.where}) does not exist{_on(site, reader)}"
+    missing = f"{missing_venv(venv)}{_on(site, reader)}"
     # Nothing runs here but a parser, so that a laptop without the venv can review a manifest.
     if site.local and venv.source in ("host", "config"):
         return sys.executable, (f"{missing}; the sources are read by {sys.executable}",)

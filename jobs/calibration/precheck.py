@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gates.calibration.precheck import Asked, PrecheckResult, UnitAsked, asked_json, parse_result
+from gates.calibration.precheck_judges import clone_source
 from gates.calibration.schema import Manifest, Stage
 from gates.calibration.units import Unit, units_of
 from hosts.errors import InputError, UnreachableError
 from hosts.host import HostActor, HostReader, Json
 from hosts.profiles import HostProfile
-from jobs.calibration.checkout import Venv, choose_venv
+from jobs.calibration.checkout import Venv, choose_venv, git_top
 from jobs.calibration.config import ModelConfig
 from jobs.calibration.control import called, told
 from jobs.calibration.environment import job_environment
 from jobs.calibration.site import Site
+from jobs.connect import is_local
+from jobs.runner import git
 
 DEADLINE_S = 180.0
 _SHORT_S = 60.0
@@ -56,6 +60,7 @@ async def precheck(
         except InputError as error:
             problem = str(error)
     asked = make_asked(site, config, stages, manifest, model, venv, run_dir, problem)
+    asked = replace(asked, clone_url=await asyncio.to_thread(clone_url, site, [unit.test for unit in asked.units]))
     answer = await told(reader.query("calibration.precheck", asked_json(asked), DEADLINE_S))
     try:
         return parse_result(answer)
@@ -110,7 +115,25 @@ def make_asked(
         profile=None if profile is None else (profile.name, str(site.profile_path), profile.hostname),
         bootstrap=_command(profile.speaker_similarity_bootstrap) if profile is not None else None,
         reference=_reference(profile),
+        venv_also=() if venv is None else venv.also,
+        shell=site.local,
     )
+
+
+def clone_url(site: Site, tests: Sequence[str]) -> str | None:
+    """Where the site's repository can be cloned from: the `origin` of the checkout's own repository, if that is it.
+
+    Args:
+        tests: Of the project, relative to it: a repository that has none of them is another one.
+    """
+    top = git_top(site.checkout.root)
+    if top is None or not any((top / test).is_file() for test in tests if test):
+        return None
+    try:
+        url = git.remote_url(top)
+    except InputError:
+        return None
+    return None if url is None else clone_source(url, is_local(site.profile))
 
 
 def _unit(unit: Unit, manifest: Manifest | None, config: ModelConfig, profile: HostProfile | None) -> UnitAsked:
@@ -166,7 +189,7 @@ async def _venv(
         choose_venv, flag, environ if site.local else {}, site.profile, config, model, present
     )
     found = await _located(reader, venv.path)
-    return Venv(found or venv.path, venv.source, venv.where)
+    return replace(venv, path=found or venv.path)
 
 
 async def _located(reader: HostReader, path: str) -> str | None:

@@ -31,7 +31,7 @@ from jobs.calibration.checkout import load_config
 from jobs.calibration.config import ModelConfig
 from jobs.calibration.control import called, told
 from jobs.calibration.locate import Watched
-from jobs.calibration.watch import Look, look
+from jobs.calibration.watch import Look, look, missing_manifest
 from monitors.documents import document
 
 PULL_REQUEST = "pull-request.md"
@@ -70,12 +70,16 @@ async def make(reader: HostReader, watched: Watched, repo: str | None = None, si
         since: Commit of the last calibration, to say what changed since.
 
     Raises:
-        InputError: There is no usable plan.json, or `since` is no commit of the repository.
+        InputError: There is no usable plan.json, or nothing to judge the run by, or `since` is no commit of the
+            repository.
         UnreachableError: The host did not answer.
     """
     found = await look(reader, watched, processes=False)
     run, audit = found.run, found.snapshot.body.audit
     assert audit is not None  # a look has an audit
+    missing = missing_manifest(watched, found)
+    if missing is not None:
+        raise InputError(missing)
     reasons = refusal(audit)
     if reasons or run.plan is None or run.manifest is None:
         return Made(found, None, reasons or ("there is no manifest to judge by",))

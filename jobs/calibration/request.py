@@ -28,6 +28,7 @@ from jobs.calibration.checkout import (
     choose_venv,
     load_config,
     load_manifest_document,
+    missing_venv,
 )
 from jobs.calibration.config import ModelConfig
 from jobs.calibration.environment import job_environment
@@ -275,9 +276,7 @@ async def _venv(
     expanded = await reader.query("locate", {"path": venv.path}, DEADLINE_S)
     if not isinstance(expanded, list) or len(expanded) != 1:
         there = "" if site.local else f" on {reader.name}"
-        raise InputError(
-            f"venv python {venv.path} (from {venv.where}) does not exist{there}; name another with --venv-python"
-        )
+        raise InputError(f"{missing_venv(venv)}{there}; name another with --venv-python")
     return Venv(str(expanded[0]), venv.source, venv.where)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from dataclasses import dataclass
 
 from gates.calibration.assemble import Run
-from gates.calibration.layout import PLAN
+from gates.calibration.layout import MANIFEST, PLAN
 from gates.calibration.records import RecordError, parse_plan
 from hosts.errors import InputError
 from hosts.host import HostReader, Json
@@ -72,6 +73,19 @@ async def make_monitor(reader: HostReader, watched: Watched) -> CalibrationMonit
         raise InputError(f"{watched.run_dir} is a run of model {plan.model}, not of {watched.model}")
     manifest = await asyncio.to_thread(watched.manifest, plan.model)
     return CalibrationMonitor(watched.run_dir, manifest, watched.reference())
+
+
+def missing_manifest(watched: Watched, found: Look) -> str | None:
+    """Why there is nothing to judge the run by; None when there is, or when its own frozen manifest is at fault."""
+    if found.run.manifest is not None or MANIFEST in found.snapshot.body.documents:
+        return None
+    if watched.checkout is None:
+        return f"no stages.yaml is known for model {found.model}: the run froze none, and there is no checkout (--root)"
+    path = watched.checkout.manifest_path(found.model)
+    if found.model in watched.checkout.models():
+        return f"{path} is missing; make it with: gatewatch calibrate discover --model {shlex.quote(found.model)}"
+    known = ", ".join(watched.checkout.models()) or "none"
+    return f"{PLAN} names model {found.model}; {watched.checkout.models_folder} does not have it (there are: {known})"
 
 
 def status_document(found: Look, run_dir: str) -> dict[str, Json]:

@@ -17,7 +17,7 @@ CACHE_VARIABLES: tuple[str, ...] = ("HOME", "HF_HOME", "OMNI_CI_HOME", "XDG_CACH
 _TIMEOUT_S = 60.0
 # Python 3.8 reads this; the versions come from metadata, since importing torch takes seconds and may fail.
 _PROBE = """
-import json, platform, sys
+import json, os, platform, sys
 try:
     from importlib import metadata
 except ImportError:
@@ -32,8 +32,21 @@ try:
     has = pytest.__version__
 except Exception:
     has = None
-print("\\n" + json.dumps({"python": platform.python_version(), "pytest": has,
-    "pins": {name: version(name) for name in sys.argv[1:]}}))
+try:
+    import importlib.util
+    pip = importlib.util.find_spec("pip") is not None
+except Exception:
+    pip = False
+v = sys.implementation.version
+full = "%d.%d.%d" % v[:3] + ("" if v[3] == "final" else v[3][0] + str(v[4]))
+print("\\n" + json.dumps({"python": platform.python_version(), "pytest": has, "pip": pip,
+    "pins": {name: version(name) for name in sys.argv[1:]},
+    "markers": {"os_name": os.name, "sys_platform": sys.platform, "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(), "platform_release": platform.release(),
+        "platform_system": platform.system(), "platform_version": platform.version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "python_full_version": platform.python_version(), "implementation_name": sys.implementation.name,
+        "implementation_version": full}}))
 """
 
 
@@ -74,6 +87,10 @@ def fingerprint(
 
 def probe(venv_python: str, environment: Mapping[str, str], pins: Sequence[str]) -> dict[str, Json]:
     """Ask an interpreter for its version, its pytest and some distributions' versions.
+
+    Returns:
+        {python, pytest (None without one), pip: whether it has pip, pins: {name: version or None}, markers: the
+        variables that PEP 508 markers are evaluated with}.
 
     Raises:
         InputError: It is not there, or does not run.

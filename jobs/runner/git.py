@@ -15,6 +15,7 @@ from hosts.errors import InputError
 
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _TIMEOUT_S = 120.0
+_LONGEST_NAME = 256
 _DIFF_LIMIT = 64 << 20
 _SAFE = (
     ("core.hooksPath", os.devnull),
@@ -102,6 +103,12 @@ def head(repo: Path) -> str:
     return sha
 
 
+def remote_url(repo: Path, name: str = "origin") -> str | None:
+    """Where a remote is, as it is configured; None where there is none of that name."""
+    answer = _run(repo, "config", "--null", "--get", f"remote.{name}.url")
+    return answer.stdout.decode("utf-8", "replace").rstrip("\0") or None if answer.returncode == 0 else None
+
+
 def is_ignored(repo: Path, path: Path) -> bool:
     """True when git would not track `path` (absolute): it is ignored, or lies outside `repo`'s checkout."""
     real = Path(os.path.realpath(path))
@@ -134,13 +141,13 @@ def changed_files(repo: Path, old: str, new: str) -> tuple[str, ...]:
 
 
 def resolve(repo: Path, name: str) -> str:
-    """The full id of the commit that `name`, a full or abbreviated commit id, means.
+    """The full id of the commit that `name` means: a full or abbreviated commit id, a tag, a branch, `HEAD~3`.
 
     Raises:
-        InputError: It is no commit id, or means no commit of `repo`, or several.
+        InputError: It means no commit of `repo`, or several.
     """
-    if not re.match(r"[0-9a-f]{4,64}\Z", name):
-        raise InputError(f"{name!r} is not a commit id; give it as git shows it, 7 to 40 hexadecimal digits")
+    if not name.isprintable() or not name.strip() or len(name) > _LONGEST_NAME:
+        raise InputError(f"{name[:_LONGEST_NAME]!r} is not the name of a commit")
     answer = _run(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     sha = answer.stdout.decode("ascii", "replace").strip()
     if answer.returncode != 0 or not _SHA.match(sha):

@@ -125,6 +125,27 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(repo: Path, words: 
     assert sources(repo) == before
 
 
+def test_without_a_terminal_the_error_is_all_that_is_said(repo: Path) -> None:
+    before = sources(repo)
+    done = gatewatch(repo, "apply", "--mode", "smart")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, b"", 1)
+    said = done.stderr.decode()
+    assert "no terminal to ask on, so nothing was changed: --yes writes 3 literals in 1 file of " in said
+    assert said.endswith(" and --answers FILE answers 1 question\n")
+    assert sources(repo) == before
+
+
+def test_a_number_that_the_worst_repeat_fails_is_warned_of(repo: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.json"
+    answers.write_text(json.dumps({LOOSER: 0.025}))
+    done = gatewatch(repo, "apply", "--mode", "smart", "--answers", str(answers), "--yes", "--json")
+    assert done.returncode == 0
+    assert f"{LOOSER}: 0.025 is tighter than the worst measured, 0.03".encode() in done.stderr
+    answers.write_text(json.dumps({LOOSER: 0.035}))
+    done = gatewatch(repo, "apply", "--mode", "smart", "--answers", str(answers), "--yes")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_mode_report_touches_nothing(repo: Path) -> None:
     before = tree(repo)
     assert gatewatch(repo, "apply", "--mode", "report").returncode == 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.peers.quick import Quick, tree
+from tests.peers.quick import Quick, git, tree
 from tui.cli.main import main
 
 
@@ -38,18 +40,21 @@ def test_all_is_there(checkout: Quick, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_what_is_missing_is_said_with_what_mends_it(
-    checkout: Quick, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkout: Quick, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "hf").write_text("")
+    (tmp_path / "hf").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     configure(
         checkout,
         f"hf_model_ids_by_test: {{test_quick_a.py: [org/one]}}\nhf_datasets: [org/data]\nextra_env: {{test_quick_a.py: "
-        f"{{HF_HOME: {tmp_path}/hf}}, test_quick_b.py: {{HF_HOME: {tmp_path}/hf}}}}\n"
+        f"{{HF_HOME: {tmp_path}/hub}}, test_quick_b.py: {{HF_HOME: {tmp_path}/hub}}}}\n"
         "requires_caps_by_test: {test_quick_b.py: [MAKE_COFFEE]}\npins: {pluggy: 0.0.1}\n",
     )
     code, out, _ = run(capsys, "calibrate", "precheck")
     assert code == 1
     assert "✗ model org/one: not there" in out
-    assert f"    mend: HF_HOME={tmp_path}/hf huggingface-cli download org/one" in out
+    assert f"    mend: HF_HOME={tmp_path}/hub hf download org/one" in out
     assert "✗ dataset org/data" in out
     assert "✗ capability MAKE_COFFEE" in out
     assert "✗ pin pluggy" in out
@@ -99,6 +104,28 @@ def test_what_is_wrong(checkout: Quick, capsys: pytest.CaptureFixture[str], word
     assert tree(checkout.folder) == before
 
 
+def test_a_repository_that_the_host_lacks_is_cloned_from_where_ours_comes_from(
+    checkout: Quick, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "far side" / "repo"
+    checkout.hop()
+    profile = checkout.folder / "hosts" / "hop.yaml"
+    profile.write_text(profile.read_text().replace(f"repo_root: {checkout.folder}", f"repo_root: {there}"))
+    code, out, _ = run(capsys, "calibrate", "precheck", "--host", "hop")
+    assert code == 1
+    assert f"✗ repository: {there} is not there; put the project's clone there" in out
+    assert "git clone" not in out
+    git(checkout.folder, "remote", "add", "origin", "https://me:secret@git.invalid/o/r.git")
+    _, out, _ = run(capsys, "calibrate", "precheck", "--host", "hop")
+    assert f"    mend (on hop): git clone https://git.invalid/o/r.git '{there}'" in out
+    git(checkout.folder, "remote", "set-url", "origin", str(checkout.folder))
+    _, out, _ = run(capsys, "calibrate", "precheck", "--host", "hop")
+    mend = next(line for line in out.splitlines() if "git clone" in line).partition(": ")[2]
+    subprocess.run(["/bin/sh", "-c", mend], check=True, capture_output=True)
+    _, out, _ = run(capsys, "calibrate", "precheck", "--host", "hop")
+    assert f"✓ repository: {there} at " in out
+
+
 def test_hosts_check_asks_for_every_model_on_the_host(checkout: Quick, capsys: pytest.CaptureFixture[str]) -> None:
     checkout.hop()
     other = checkout.folder / "models" / "other"
@@ -110,6 +137,7 @@ def test_hosts_check_asks_for_every_model_on_the_host(checkout: Quick, capsys: p
     assert "✓ host profile: hop" in out
     assert "✗ model org/other" in out
     assert "✗ venv: /none/bin/python is not there" in out
+    assert "    mend (on hop): " in out
     code, out, _ = run(capsys, "hosts", "check", "--host", "hop", "--model", "quick", "--json")
     assert code == 0, out
     assert json.loads(out)["models"]["quick"]["ok"] is True

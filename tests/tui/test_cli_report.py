@@ -103,6 +103,20 @@ def test_since_without_a_commit_of_that_name(checkout: Quick, capsys: pytest.Cap
     assert "is not in" in err
 
 
+def test_since_a_tag_or_a_short_id(checkout: Quick, capsys: pytest.CaptureFixture[str]) -> None:
+    base = git(checkout.folder, "rev-parse", "HEAD").strip()
+    git(checkout.folder, "tag", "last")
+    sha = checkout.commit("more")
+    run = old_run(checkout.runs / "o", calibration_git_sha=sha, git_sha=sha)
+    for path in run.glob("*/run*.json"):
+        path.write_text(path.read_text().replace(SHA, sha))
+    for name in ("last", base[:8], "HEAD~1"):
+        code, out, _ = report(capsys, "--since", name, "--read-only")
+        assert code == 0
+        assert f"## Since {base}" in out
+        assert "1 commit, 0 files changed." in out
+
+
 def test_a_real_run_over_a_hop_with_history_evidence_and_an_apply(checkout: Quick) -> None:
     """The whole way: calibrate, commit, look back, with the run on a host whose files are read by verbs alone."""
     base = git(checkout.folder, "rev-parse", "HEAD").strip()

@@ -83,7 +83,15 @@ def test_a_wrong_configuration_halts_and_says_why(quick: Quick) -> None:
     assert "summary.accuracy" in halt[0]
     assert done.text.endswith(f"STRICT + GIT: NOT READY\nrun-dir: {quick.runs / 'r'}\n")
     assert quick.processes() == []
+    left, foreign = (quick.runs / "r" / "a_speed" / name for name in (f".gatewatch-{'0' * 16}.tmp", "notes.tmp"))
+    for path in (left, foreign):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("half")
+        os.utime(path, (1_700_000_000, 1_700_000_000))
     again = quick.run("--resume", "--json")  # a person has mended it
+    assert not left.exists()  # a writer that was killed left it
+    assert foreign.exists()
+    assert f"half-written: a_speed/{left.name}" in (quick.runs / "r" / "run.log").read_text()
     assert (again.code, again.json()["state"]) == (0, "ended")
 
 
@@ -206,6 +214,21 @@ def test_demo(tmp_path: Path, house: Path) -> None:
     for process in left:
         send_signal(process.ref, signal.SIGKILL)
     assert left == []
+
+
+def test_demo_as_one_document(tmp_path: Path, house: Path) -> None:
+    """`demo --json` has one document on stdout, whatever is said beside it, and it is true."""
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    words = ["demo", "--headless", "--json", "--stages", "digits", "--repeats", "1"]
+    argv = [sys.executable, str(house / "gatewatch.py"), *words]
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=55)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    (run,) = tmp_path.glob("gatewatch-demo-*/tiny-lab/.tune-runs/*")
+    assert (document["run_dir"], document["model"], document["repeats"]) == (str(run), "tiny-lab", 1)
+    assert (document["state"], document["strict_ready"], document["strict_complete"]) == ("ended", "2/2", True)
+    assert (run / "digits_speed" / "run1.json").is_file()
+    assert done.stderr.startswith("gatewatch: the example project is in ")
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,34 @@ def test_the_json_has_the_shape_that_scripts_know(quick: Quick) -> None:
     ]
 
 
+def test_an_old_run_that_lacks_cells_says_so(quick: Quick) -> None:
+    run = old_run(quick.runs / "o")
+    for name in ("run1.json", "run2.json"):
+        (run / "b_wer" / name).unlink()
+    done = quick.gatewatch("calibrate", "status")
+    assert (done.code, done.err) == (3, b"")
+    assert done.text.startswith("quick: no runner; 2 cells missing, 2 of 3 stages ready, 4/6 cells strict\n")
+    write_cell(run, "a_speed", 1, sample_counts={"total": 50, "ok": 49})
+    done = quick.gatewatch("calibrate", "status")
+    assert done.text.startswith("quick: no runner; 2 cells missing and 1 cell not strict, ")
+
+
+def test_a_model_that_the_checkout_does_not_have(quick: Quick) -> None:
+    old_run(quick.runs / "o", model="zzz")
+    for word in ("audit", "status", "plan", "report"):
+        done = quick.gatewatch("calibrate", word, "--run-dir", "o")
+        assert done.code == 2, word
+        said = "plan.json names model zzz; "
+        assert done.said == (f"gatewatch: error: {said}{quick.folder}/models does not have it (there are: quick)\n"), (
+            word
+        )
+    (quick.folder / "models" / "zzz").mkdir()
+    (quick.folder / "models" / "zzz" / "config.yaml").write_text("{}\n")
+    done = quick.gatewatch("calibrate", "audit", "--run-dir", "o")
+    assert done.code == 2
+    assert "stages.yaml is missing; make it with: gatewatch calibrate discover --model zzz" in done.said
+
+
 def test_partial_cells_are_complete_and_not_strict(quick: Quick) -> None:
     run = old_run(quick.runs / "o")
     write_cell(run, "a_speed", 1, sample_counts={"total": 50, "ok": 49})

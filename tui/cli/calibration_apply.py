@@ -5,23 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from tui.cli.calibration_options import add_host, add_model, add_repo, add_root
+from tui.cli.calibration_options import add_run
 from tui.cli.commands import add_json
 
 MODES = ("report", "smart", "full")
-
-
-def add_run(parser: argparse.ArgumentParser) -> None:
-    """Options that name a run."""
-    parser.add_argument(
-        "--run-dir",
-        metavar="DIR",
-        help="the run: a path, a name below .tune-runs/, or HOST:/path (default: the newest)",
-    )
-    add_root(parser)
-    add_repo(parser)
-    add_model(parser)
-    add_host(parser)
 
 
 class Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from tui.cli.calibration_options import add_host, add_model, add_repo, add_root, add_venv
+from tui.cli.calibration_options import add_site, add_venv
 from tui.cli.commands import add_json
 
 
@@ -13,10 +13,7 @@ class Discover:
     """Makes models/<M>/stages.yaml from the thresholds in the test files."""
 
     def add(self, parser: argparse.ArgumentParser) -> None:
-        add_root(parser)
-        add_repo(parser)
-        add_model(parser)
-        add_host(parser)
+        add_site(parser)
         add_venv(parser)
         parser.add_argument(
             "--check", action="store_true", help="write nothing, and exit 1 when stages.yaml is not up to date"

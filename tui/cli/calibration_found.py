@@ -37,7 +37,7 @@ async def run_discover(args: argparse.Namespace) -> int:
         await asyncio.to_thread(found.write)
     if args.json:
         console.print_json(document_of(found, writes))
-    else:
+    elif found.stale or not args.check:
         _show(found)
     if not found.changed:
         console.milestone(f"{found.path}: unchanged")

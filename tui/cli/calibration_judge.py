@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from tui.cli.calibration_options import add_host, add_model, add_repo, add_root
+from tui.cli.calibration_options import add_run
 from tui.cli.commands import add_json
 
 
@@ -13,15 +13,7 @@ class Judge:
     """Options that asking about a run has."""
 
     def add(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "--run-dir",
-            metavar="DIR",
-            help="the run: a path, a name below .tune-runs/, or HOST:/path (default: the newest)",
-        )
-        add_root(parser)
-        add_repo(parser)
-        add_model(parser)
-        add_host(parser)
+        add_run(parser)
         parser.add_argument("--read-only", action="store_true", help="change nothing (asking never does)")
         add_json(parser)
 

@@ -31,6 +31,24 @@ def add_host(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="NAME", help="a profile in hosts/ (default: $TUNE_HOST, else this machine's)")
 
 
+def add_site(parser: argparse.ArgumentParser) -> None:
+    """Where a calibration happens: `--root`, `--repo`, `--model` and `--host`."""
+    add_root(parser)
+    add_repo(parser)
+    add_model(parser)
+    add_host(parser)
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """`--run-dir`, and where it is looked for."""
+    parser.add_argument(
+        "--run-dir",
+        metavar="DIR",
+        help="the run: a path, a name below .tune-runs/, or HOST:/path (default: the newest)",
+    )
+    add_site(parser)
+
+
 def add_venv(parser: argparse.ArgumentParser) -> None:
     """`--venv-python`."""
     parser.add_argument(

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.cli.calibration_options import add_host, add_model, add_repo, add_root, add_venv
+from tui.cli.calibration_options import add_site, add_venv
 from tui.cli.commands import add_json
 
 if TYPE_CHECKING:
@@ -21,10 +21,7 @@ class Precheck:
     """Looks at everything that the selected stages need, item by item, and says what mends what is missing."""
 
     def add(self, parser: argparse.ArgumentParser) -> None:
-        add_root(parser)
-        add_repo(parser)
-        add_model(parser)
-        add_host(parser)
+        add_site(parser)
         add_venv(parser)
         parser.add_argument(
             "--stages",
@@ -49,10 +46,7 @@ class HostCheck:
     """Looks at a host for every model of the checkout, or for one; keeps nothing."""
 
     def add(self, parser: argparse.ArgumentParser) -> None:
-        add_root(parser)
-        add_repo(parser)
-        add_model(parser)
-        add_host(parser)
+        add_site(parser)
         add_venv(parser)
         add_json(parser)
 
@@ -92,7 +86,7 @@ async def check_model(args: argparse.Namespace) -> int:
     if args.json:
         console.print_json({"model": model, **result.to_json(), "fingerprint": result.fingerprint, "kept": list(kept)})
     else:
-        _print(result)
+        _print(result, _there(site))
         console.print_text(*(f"kept {path}" for path in kept))
     return ExitCode.OK if result.ok else ExitCode.SAYS_NO
 
@@ -125,7 +119,7 @@ async def check_host(args: argparse.Namespace) -> int:
         for model, found in results.items():
             console.print_text(f"{model} on {name or 'this machine'}:" if len(results) > 1 or name else f"{model}:")
             fresh = [item for item in found.items if item not in shown]
-            _print(found, fresh)
+            _print(found, _there(site), fresh)
             shown.update(found.items)
     return ExitCode.OK if results and all(found.ok for found in results.values()) else ExitCode.SAYS_NO
 
@@ -166,6 +160,11 @@ async def _precheck(
     )
 
 
+def _there(site: Site) -> str:
+    """Where a command is to be run, said where that is not here."""
+    return "" if site.local or site.profile is None else f" (on {site.profile.name})"
+
+
 def _run_dir(asked: str | None, site: Site) -> str | None:
     from hosts.errors import InputError
     from hosts.target import parse_target
@@ -178,7 +177,7 @@ def _run_dir(asked: str | None, site: Site) -> str | None:
     return str(Path(target.path).expanduser().absolute()) if site.local else target.path
 
 
-def _print(result: PrecheckResult, items: list[Item] | None = None) -> None:
+def _print(result: PrecheckResult, there: str, items: list[Item] | None = None) -> None:
     from tui import console
 
     for item in result.items:
@@ -186,7 +185,8 @@ def _print(result: PrecheckResult, items: list[Item] | None = None) -> None:
             continue
         console.print_text(f"{item.mark} {item.name}: {item.detail}")
         if item.mend is not None:
-            console.print_text(f"    mend: {item.mend}")
+            where = "" if item.mend.startswith("gatewatch ") else there
+            console.print_text(f"    mend{where}: {item.mend}")
     faults = len(result.faults)
     console.print_text(f"{len(result.items) - faults} of {len(result.items)} items ✓")
 

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from tui.cli.calibration_options import add_host, add_model, add_repo, add_root
+from tui.cli.calibration_options import add_run
 from tui.cli.commands import add_json
 
 if TYPE_CHECKING:
@@ -18,19 +18,11 @@ class Report:
     """Writes report.md into the run directory; says why not when a gate does not pass."""
 
     def add(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "--run-dir",
-            metavar="DIR",
-            help="the run: a path, a name below .tune-runs/, or HOST:/path (default: the newest)",
-        )
-        add_root(parser)
-        add_repo(parser)
-        add_model(parser)
-        add_host(parser)
+        add_run(parser)
         parser.add_argument(
             "--since",
-            metavar="SHA",
-            help="commit of the last calibration: add what changed since, and what was seen of it",
+            metavar="COMMIT",
+            help="commit of the last calibration, by id, tag or branch: add what changed since and what was seen of it",
         )
         parser.add_argument(
             "--export", metavar="DIR", help="also write report.md and a text for a pull request there; commits nothing"

@@ -7,9 +7,11 @@ import asyncio
 import time
 
 from gates.calibration.audit import Audit, audit_lines
+from gates.calibration.cells import Mark
+from gates.calibration.words import shown_of
 from gates.verdict import Decision
 from jobs.calibration.locate import Watched, find_run
-from jobs.calibration.watch import Look, look, status_document
+from jobs.calibration.watch import Look, look, missing_manifest, status_document
 from jobs.connect import open_reader
 from monitors.snapshot import State
 from tui import console
@@ -31,6 +33,8 @@ async def show_audit(args: argparse.Namespace) -> int:
         console.print_text(*audit_lines(result))
         for line in fault_lines(result):
             console.milestone(line)
+    if _lacks_model(watched, found):
+        return ExitCode.USAGE
     return audit_code(result, found.snapshot.state)
 
 
@@ -42,6 +46,8 @@ async def show_status(args: argparse.Namespace) -> int:
         console.print_json(status_document(found, watched.run_dir))
     else:
         console.print_text(*status_lines(found, watched.run_dir))
+    if _lacks_model(watched, found):
+        return ExitCode.USAGE
     if result.strict_complete and result.provenance.decision is not Decision.FAIL:
         return ExitCode.OK
     return ExitCode.UNKNOWN
@@ -56,9 +62,7 @@ def audit_code(result: Audit, state: State) -> ExitCode:
 
 def fault_lines(result: Audit) -> list[str]:
     """Why cells that are on disk are not whole; the audit's own text has only their marks."""
-    faults = [cell for stage in result.stages for cell in stage.faults]
-    lines = [f"{cell.mark.value} {cell.path}: {cell.reason}" for cell in faults[:_MOST]]
-    return [*lines, f"and {len(faults) - _MOST} cells more"] if len(faults) > _MOST else lines
+    return _some([f"{cell.mark.value} {cell.path}: {cell.reason}" for stage in result.stages for cell in stage.faults])
 
 
 def audit_document(result: Audit, run_dir: str, model: str) -> dict[str, object]:
@@ -92,7 +96,7 @@ def status_lines(found: Look, run_dir: str) -> list[str]:
     progress = snapshot.progress
     share = f"{progress.done}/{progress.total} cells strict" if progress.total else "no cells"
     lines = [
-        f"{found.model}: {snapshot.state.value}, {result.ready_count} of {len(result.stages)} stages ready, {share}",
+        f"{found.model}: {_state_word(found)}, {result.ready_count} of {len(result.stages)} stages ready, {share}",
         f"run-dir {run_dir}",
     ]
     if snapshot.error:
@@ -110,9 +114,38 @@ def status_lines(found: Look, run_dir: str) -> list[str]:
     for word, gate in (("provenance", result.provenance), ("environment", result.environment)):
         if gate.decision is Decision.FAIL:
             lines.append(f"  {word} {gate.outcome}: {gate.detail}")
-    lines.extend(f"  finding: {finding}" for finding in result.findings[:_MOST])
+    lines.extend(f"  {line}" for line in _some([f"finding: {finding}" for finding in result.findings]))
     lines.extend(f"  to continue: {offer.change}" for offer in snapshot.offers)
     return lines
+
+
+def _state_word(found: Look) -> str:
+    """How the run stands; of one that nobody can be seen to write, what it lacks says more than "unknown"."""
+    snapshot, result = found.snapshot, _audit_of(found)
+    if snapshot.state is not State.UNKNOWN or snapshot.body.runner != "none" or found.run.manifest is None:
+        return snapshot.state.value
+    absent = sum(cell.mark is Mark.ABSENT for stage in result.stages for cell in stage.cells)
+    left = len(result.incomplete) - absent
+    parts = [f"{absent} {'cell' if absent == 1 else 'cells'} missing"] if absent else []
+    parts += [f"{left} {'cell' if left == 1 else 'cells'} not strict"] if left > 0 else []
+    return "; ".join(("no runner", " and ".join(parts))) if parts else snapshot.state.value
+
+
+def _lacks_model(watched: Watched, found: Look) -> bool:
+    """Whether the checkout does not know the run's model, which is said then; without a checkout values are shown."""
+    missing = missing_manifest(watched, found)
+    if missing is None:
+        return False
+    if watched.checkout is None:
+        console.warn(missing)
+        return False
+    console.error(missing)
+    return True
+
+
+def _some(lines: list[str]) -> list[str]:
+    most = shown_of(len(lines), _MOST)
+    return [*lines[:most], f"and {len(lines) - most} more"] if len(lines) > most else lines
 
 
 async def _look(args: argparse.Namespace, processes: bool) -> tuple[Watched, Look]:

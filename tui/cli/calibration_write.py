@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gates.calibration.modes import Answer, AnswersError, Decisions, Question, decide, parse_answer, parse_answers
 from gates.calibration.plan import PlanRefused, plan_json
-from gates.calibration.values import direction_text
+from gates.calibration.values import direction_text, tighter
 from hosts.errors import GatewatchError, InputError, RefusedError
 from hosts.host import HostActor, HostReader, Json
 from hosts.local import strictjson
@@ -19,7 +19,7 @@ from jobs.calibration.apply import FileChange, Prepared, apply, changes, check_h
 from jobs.calibration.locate import Watched, find_run
 from jobs.calibration.report import make, write
 from jobs.calibration.site import Site, find_site
-from jobs.calibration.watch import look
+from jobs.calibration.watch import look, missing_manifest
 from jobs.connect import open_actor, open_reader
 from tui import console
 from tui.exits import ExitCode
@@ -110,13 +110,16 @@ async def _apply(args: argparse.Namespace, actor: HostActor, watched: Watched, s
     files = await asyncio.to_thread(changes, prepared, decisions)
     if not files:
         return _nothing(args, decisions, watched)
+    count = sum(len(file.planned.edits) for file in files)
+    where = f"{_counted(count, 'literal')} in {_counted(len(files), 'file')} of {site.repo} on {actor.name}"
+    if not args.yes and not _is_terminal():
+        raise InputError(_unasked(where, decisions))
+    _warn_of_answers(decisions)
     if not args.json:
         _print_decisions(decisions)
     for file in files:
         for line in file.diff():
             (console.milestone if args.json else console.print_text)(confirmable(line))
-    count = sum(len(file.planned.edits) for file in files)
-    where = f"{_counted(count, 'literal')} in {_counted(len(files), 'file')} of {site.repo} on {actor.name}"
     if not args.yes and not _confirmed(f"write {where}?"):
         if args.json:
             console.print_json(_document(decisions, watched.run_dir, [], args.mode, "declined, nothing changed"))
@@ -166,6 +169,9 @@ def _where(args: argparse.Namespace) -> tuple[Watched, Site]:
 async def _prepared(args: argparse.Namespace, reader: HostReader, watched: Watched, site: Site) -> Prepared | None:
     """The plan, or None once its refusal has been said."""
     found = await look(reader, watched)
+    missing = missing_manifest(watched, found)
+    if missing is not None:
+        raise InputError(missing)
     try:
         return await prepare(reader, watched, site, found)
     except PlanRefused as refusal:
@@ -188,9 +194,25 @@ def _decided(args: argparse.Namespace, prepared: Prepared) -> Decisions:
             decisions = decide(prepared.plan, args.mode, answers)
     except AnswersError as error:
         raise InputError(str(error)) from error
-    if decisions.asked:
-        console.warn(f"{len(decisions.asked)} questions are not answered, so their current values stay")
     return decisions
+
+
+def _unasked(where: str, decisions: Decisions) -> str:
+    """The one error of an apply that has nobody to ask; what it would do, `plan` shows."""
+    asked = len(decisions.asked)
+    answers = f" and --answers FILE answers {_counted(asked, 'question')}" if asked else ""
+    return f"there is no terminal to ask on, so nothing was changed: --yes writes {where}{answers}"
+
+
+def _warn_of_answers(decisions: Decisions) -> None:
+    """What a person should know before it is written: what stays without an answer, and what would fail at once."""
+    if decisions.asked:
+        verb = "is" if len(decisions.asked) == 1 else "are"
+        console.warn(f"{_counted(len(decisions.asked), 'question')} {verb} not answered: the current value stays")
+    for edit in decisions.written:
+        if tighter(edit.row.worst_op, edit.value, edit.row.worst_raw):
+            worst = f"the worst measured, {edit.row.worst_raw!r}: that repeat would have failed it"
+            console.warn(f"{edit.row.answer_key}: {edit.text} is tighter than {worst}")
 
 
 def _answers_document(path: str) -> Json:
@@ -224,14 +246,17 @@ def _ask_all(questions: Sequence[Question]) -> dict[str, Answer]:
     return given
 
 
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def _confirmed(question: str) -> bool:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InputError(f"{question} There is no terminal to ask on; --yes writes it")
     console.milestone(f"{question} [y/N]:")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _nothing(args: argparse.Namespace, decisions: Decisions, watched: Watched) -> int:
+    _warn_of_answers(decisions)
     if args.json:
         console.print_json(_document(decisions, watched.run_dir, [], args.mode, "nothing to write"))
     else:

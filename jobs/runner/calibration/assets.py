@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gates.calibration.precheck import Item, failed, passed
 from gates.calibration.precheck_judges import repository_problem
+from gates.calibration.words import shown_of
 from hosts.errors import InputError
 from hosts.local import strictjson
 from hosts.local.files import read_bytes_limited
 
 MODEL, DATASET = "model", "dataset"
 SPEAKER_FILES = (".complete", "wavlm_large.pt", "wavlm_large_finetune.pth")
+_CLIENTS = ("hf", "huggingface-cli")
+"""Newer versions of the library have the short name alone."""
 _KINDS = {MODEL: "models", DATASET: "datasets"}
 _MOST_FILES = 100_000
 _INDEX_LIMIT = 64 << 20
@@ -49,28 +53,29 @@ def home_of(environment: Mapping[str, str]) -> str:
     return environment.get("HF_HOME") or f"{cache}/huggingface"
 
 
-def look_at_asset(kind: str, name: str, environment: Mapping[str, str], client: str) -> Item:
+def look_at_asset(kind: str, name: str, environment: Mapping[str, str], client: str | None) -> Item:
     """Whether a model or dataset is there and whole.
 
     Args:
         environment: That of the job.
-        client: The command that downloads from the hub, such as "huggingface-cli".
+        client: The command that downloads from the hub, such as "hf"; None where there is none.
     """
     label = f"{kind} {name}"
     if name.startswith(("/", "~", "./")):
         folder = os.path.expanduser(name)
         if os.path.isdir(folder):
             return passed(label, "a folder")
-        return failed(label, "no such folder", f"ls -d {shlex.quote(folder)}")
+        return failed(label, f"{folder} is no folder")
     problem = repository_problem(name)
     if problem is not None:
         return failed(label, problem)
     hub = hub_of(environment)
     folder_name = f"{_KINDS[kind]}--{name.replace('/', '--')}"
-    mend = _download(kind, name, environment, client)
     why = incomplete(hub / folder_name)
+    if why is not None and client is None:
+        return failed(label, f"{why} in {hub}; to fetch it, a Python with huggingface_hub is needed")
     if why is not None:
-        return failed(label, f"{why} in {hub}", mend)
+        return failed(label, f"{why} in {hub}", _download(kind, name, environment, client or ""))
     return passed(label, hub / folder_name)
 
 
@@ -125,36 +130,48 @@ def look_at_locks(locks: list[LockSeen], describe: Mapping[int, str]) -> Item:
     """
     if not locks:
         return passed("HF locks", "none is held")
-    first = locks[0]
+    most = shown_of(len(locks), _NAMED)
     listed = "; ".join(
         f"{lock.path} held by pid {lock.pid} ({describe.get(lock.pid) or ('alive' if lock.alive else 'gone')})"
-        for lock in locks[:_NAMED]
+        for lock in locks[:most]
     )
-    more = f" and {len(locks) - _NAMED} more" if len(locks) > _NAMED else ""
-    mend = f"rm {shlex.quote(str(first.path))}" if not first.alive else f"ps -o pid,user,etime,args -p {first.pid}"
-    return failed("HF locks", listed + more, mend)
+    more = f" and {len(locks) - most} more" if len(locks) > most else ""
+    if any(lock.alive for lock in locks):
+        return failed("HF locks", f"{listed}{more}: wait until what holds them is done")
+    return failed("HF locks", listed + more, shlex.join(["rm", *dict.fromkeys(str(lock.path) for lock in locks)]))
 
 
 def look_at_speaker(folder: str | None, bootstrap: str | None) -> Item:
     """The speaker similarity model, which lies outside of the cache."""
     label = "speaker_sim"
     if not folder:
-        return failed(label, "SEEDTTS_SIM_CACHE_DIR is not set", "$EDITOR hosts/*.yaml  # set physical.speaker_sim")
+        return failed(label, "SEEDTTS_SIM_CACHE_DIR is not set; physical.speaker_sim of the host profile sets it")
     missing = [name for name in SPEAKER_FILES if not os.path.isfile(os.path.join(folder, name))]
     if missing:
-        fetch = bootstrap or f"ls -la {shlex.quote(folder)}"
-        return failed(label, f"{', '.join(missing)} missing in {folder}", fetch)
+        unknown = "" if bootstrap else "; speaker_similarity_bootstrap of the host profile can say what fetches them"
+        return failed(label, f"{', '.join(missing)} missing in {folder}{unknown}", bootstrap)
     return passed(label, folder)
 
 
-def client_of(venv_python: str | None) -> str:
-    """The hub's command line client of the tests' environment, else the one that is usually installed."""
+def client_of(venv_python: str | None, install: str | None = None) -> str | None:
+    """The hub's command line client: the tests' environment's, else the one on PATH, else one to be installed there.
+
+    Args:
+        install: What installs packages into the tests' environment; None where that does not run.
+
+    Returns:
+        Words for a shell, which variables may stand before; None where there is no client.
+    """
     folder = os.path.dirname(venv_python) if venv_python else ""
-    for name in ("huggingface-cli", "hf"):
+    for name in _CLIENTS:
         path = os.path.join(folder, name)
         if folder and os.access(path, os.X_OK):
             return shlex.quote(path)
-    return "huggingface-cli"
+    found = next((name for name in _CLIENTS if shutil.which(name)), None)
+    if found is not None or install is None or not folder:
+        return found
+    both = f'{install} huggingface_hub && {shlex.quote(os.path.join(folder, "hf"))} "$@"'
+    return f"sh -c {shlex.quote(both)} sh"
 
 
 def _download(kind: str, name: str, environment: Mapping[str, str], client: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gates.calibration.environment import UNKNOWN
 from gates.calibration.layout import FINGERPRINT, PLAN, PRECHECK
-from gates.calibration.precheck import FREE_GPUS, Asked, Item, PrecheckResult, failed, parse_asked, passed
+from gates.calibration.precheck import Asked, Item, PrecheckResult, failed, parse_asked, passed
 from gates.calibration.precheck_judges import (
     CALIBRATED,
     judge_caches,
@@ -20,6 +20,7 @@ from gates.calibration.precheck_judges import (
     judge_pins,
     judge_preload,
     judge_reference,
+    wanted_of,
 )
 from gates.calibration.requirements import canonical
 from hosts.errors import InputError
@@ -27,14 +28,15 @@ from hosts.host import Accelerators, Json
 from hosts.local import strictjson
 from hosts.local.accelerators import read_accelerators
 from hosts.local.files import read_bytes_limited, utc_now, write_atomic
-from hosts.local.leases import holder_of, is_held, lease_name, lease_place
 from hosts.local.verbs import text_of
 from jobs.runner import git
 from jobs.runner.calibration import assets
 from jobs.runner.calibration.cold import cold_paths
 from jobs.runner.calibration.environ import complete
-from jobs.runner.calibration.gpus import busy_reason, choices, usable
+from jobs.runner.calibration.gpu_items import look_at_gpus
 from jobs.runner.calibration.job import GpuRules, parse_gpu
+from jobs.runner.calibration.mends import install_into, make_venv, system_package
+from jobs.runner.calibration.pyproject import required
 from jobs.runner.calibration.surroundings import (
     GIB,
     describe,
@@ -44,44 +46,10 @@ from jobs.runner.calibration.surroundings import (
     look_at_folder,
     look_at_logout,
 )
-from jobs.runner.fingerprint import fingerprint
+from jobs.runner.fingerprint import fingerprint, probe
 
-_TIMEOUT_S = 60.0
 _FILE_LIMIT = 4 << 20
 _COMPILED = "flashinfer-python"
-# Python 3.8 reads this. Versions come from metadata: importing torch takes seconds and may fail.
-_PROBE = """
-import json, os, platform, sys
-try:
-    from importlib import metadata
-except ImportError:
-    metadata = None
-def version(name):
-    try:
-        return metadata.version(name)
-    except Exception:
-        return None
-try:
-    import pytest
-    has = pytest.__version__
-except Exception:
-    has = None
-try:
-    import importlib.util
-    pip = importlib.util.find_spec("pip") is not None
-except Exception:
-    pip = False
-v = sys.implementation.version
-full = "%d.%d.%d" % v[:3] + ("" if v[3] == "final" else v[3][0] + str(v[4]))
-print("\\n" + json.dumps({"python": platform.python_version(), "pytest": has, "pip": pip,
-    "packages": {name: version(name) for name in sys.argv[1:]},
-    "markers": {"os_name": os.name, "sys_platform": sys.platform, "platform_machine": platform.machine(),
-        "platform_python_implementation": platform.python_implementation(), "platform_release": platform.release(),
-        "platform_system": platform.system(), "platform_version": platform.version(),
-        "python_version": ".".join(platform.python_version_tuple()[:2]),
-        "python_full_version": platform.python_version(), "implementation_name": sys.implementation.name,
-        "implementation_version": full}}))
-"""
 
 
 def precheck(payload: Json) -> Json:
@@ -172,7 +140,7 @@ class _Look:
         """Everything, in the order in which a person would mend it."""
         found = [*self._profile(), *self._repository(), *self._venv(), *self._pins(), *self._assets()]
         found += [*self._places(), *self._gpus(), *self._compilers(), *self._capabilities()]
-        found += [judge_preload(_preloaded(self.environment)), *self._locks(), *self._disk()]
+        found += [self._preload(), *self._locks(), *self._disk()]
         found += [item for item in (look_at_logout(self.environment), self._reference()) if item is not None]
         return list(dict.fromkeys(found))
 
@@ -187,27 +155,53 @@ class _Look:
         return [passed("host profile", f"{name}{other}")]
 
     def _repository(self) -> list[Item]:
-        shown = shlex.quote(str(self.repo))
-        if not self.repo.is_dir():
-            return [failed("repository", f"{self.repo} is not there", f"git clone URL {shown}")]
+        shown, url = shlex.quote(str(self.repo)), self.asked.clone_url
+        clone = None if url is None else f"git clone {shlex.quote(url)} {shown}"
+        whence = "" if url else "; put the project's clone there, or name another folder with --repo"
+        if not os.path.lexists(self.repo):
+            return [failed("repository", f"{self.repo} is not there{whence}", clone)]
         try:
             self.git_sha = git.head(self.repo)
         except InputError as error:
-            nowhere = "not a git repository" in str(error)
-            return [failed("repository", error, f"git clone URL {shown}" if nowhere else f"git -C {shown} log -1")]
+            return [self._no_head(str(error), clone, whence)]
         items = [passed("repository", f"{self.repo} at {self.git_sha}")]
-        for test in dict.fromkeys(unit.test for unit in self.asked.units if unit.test):
-            if not (self.repo / test).is_file():
-                known = git.file_at(self.repo, self.git_sha, test) is not None
-                mend = f"git -C {shown} checkout HEAD -- {shlex.quote(test)}" if known else self._discover()
-                items.append(failed("tests", f"{test} is not in {self.repo}", mend))
-        return items + self._run_directory(shown)
+        return items + self._tests(shown) + self._run_directory()
+
+    def _no_head(self, error: str, clone: str | None, whence: str) -> Item:
+        owned = re.search(r"dubious ownership in repository at '(.+)'", error)
+        if owned is not None:
+            mend = f"git config --global --add safe.directory {shlex.quote(owned[1])}"
+            return failed("repository", error, mend)
+        if error.endswith("git is not installed"):
+            return failed("repository", error, system_package("git"))
+        if "not a git repository" in error and not os.listdir(self.repo):
+            return failed("repository", f"{self.repo} is an empty folder{whence}", clone)
+        return failed("repository", error)
+
+    def _tests(self, shown: str) -> list[Item]:
+        tests = list(dict.fromkeys(unit.test for unit in self.asked.units if unit.test))
+        gone = [test for test in tests if not (self.repo / test).is_file()]
+        known = {test for test in gone if git.file_at(self.repo, self.git_sha or "", test) is not None}
+        items: list[Item] = []
+        for test in gone:
+            if test in known:
+                mend = f"git -C {shown} checkout HEAD -- {shlex.quote(test)}"
+                items.append(failed("tests", f"{test} is not in {self.repo}, and HEAD has it", mend))
+            elif len(gone) == len(tests) and not known:
+                why = "and so is no other test of stages.yaml: is this the right repository and commit?"
+                items.append(failed("tests", f"{test} is neither in {self.repo} nor in its HEAD, {why}"))
+            else:
+                items.append(failed("tests", f"{test} is neither in {self.repo} nor in its HEAD", self._discover()))
+        return items
 
     def _discover(self) -> str:
         model = Path(self.asked.config).parent
-        return f"gatewatch calibrate discover --root {shlex.quote(str(model.parent.parent))} --model {model.name}"
+        words = ["--root", str(model.parent.parent), "--model", model.name, "--repo", self.asked.repo]
+        if self.asked.profile is not None:
+            words += ["--host", self.asked.profile[0]]
+        return f"gatewatch calibrate discover {shlex.join(words)}"
 
-    def _run_directory(self, shown: str) -> list[Item]:
+    def _run_directory(self) -> list[Item]:
         if self.asked.run_dir is None:
             return []
         folder = Path(os.path.expanduser(self.asked.run_dir))
@@ -217,73 +211,66 @@ class _Look:
             top = git.top(self.repo)
             inside = folder.parent if folder.parent != top else folder
             line = f"/{Path(os.path.realpath(inside)).relative_to(top).as_posix()}/"
+            ignores = top / ".gitignore"
+            # A last line without an end would swallow ours.
+            ended = not ignores.is_file() or read_bytes_limited(ignores, _FILE_LIMIT)[-1:] in (b"", b"\n")
         except (InputError, ValueError) as error:
-            return [failed("run directory", error, f"git -C {shown} status")]
-        mend = f"echo {shlex.quote(line)} >> {shlex.quote(str(top / '.gitignore'))}"
+            return [failed("run directory", error)]
+        literal = shlex.quote(re.sub(r"([\\*?\[])", r"\\\1", line))
+        form = "'%s\\n'" if ended else "'\\n%s\\n'"
+        mend = f"printf {form} {literal} >> {shlex.quote(str(ignores))}"
         return [failed("run directory", f"git would track {folder}", mend)]
 
     def _venv(self) -> list[Item]:
-        python = self.asked.venv_python
-        if python is None:
-            mend = f"$EDITOR {shlex.quote(self.asked.config)}  # set default_venv_python"
-            return [failed("venv", self.asked.venv_problem or "no venv python is named", mend)]
-        python = os.path.expanduser(python)
-        folder = os.path.dirname(os.path.dirname(python))
-        if not os.path.isfile(python) or not os.access(python, os.X_OK):
-            return [failed("venv", f"{python} is not there", f"python3 -m venv {shlex.quote(folder)}")]
-        said = self._ask(python)
-        if isinstance(said, str):
-            return [failed("venv", said, f"python3 -m venv --upgrade {shlex.quote(folder)}")]
-        self._python = said
-        if said.get("pytest") is None:
-            return [failed("venv", f"{python} has no pytest", f"{self._install()} pytest")]
+        if self.asked.venv_python is None:
+            where = f"; set default_venv_python in {self.asked.config}, or pass --venv-python"
+            said = self.asked.venv_problem or "no venv python is named"
+            return [failed("venv", said + ("" if "--venv-python" in said else where))]
+        python = os.path.expanduser(self.asked.venv_python)
+        pytest_wanted = shlex.quote(wanted_of("pytest", self.asked.pins, required(self.repo)[0]))
+        if not os.path.isfile(python):
+            mend = make_venv(python, pytest_wanted)
+            also = self.asked.venv_also
+            named = f"{python} is not there" if not also else f"none of {', '.join((*also, python))} is there"
+            return [failed("venv", named + ("" if mend else "; name one that is with --venv-python"), mend)]
+        if not os.access(python, os.X_OK):
+            return [failed("venv", f"{python} is not executable", f"chmod +x {shlex.quote(python)}")]
+        names = dict.fromkeys((*CALIBRATED, *map(canonical, self.asked.pins)))
+        try:
+            said_by = probe(python, self.environment, tuple(names))
+        except InputError as error:
+            # One that hangs may be whole, on a file system that is not: nothing is made anew for that.
+            hangs = isinstance(error.__cause__, subprocess.TimeoutExpired)
+            return [failed("venv", error, None if hangs else make_venv(python, pytest_wanted))]
+        self._python = said_by
+        if said_by.get("pytest") is None:
+            return [failed("venv", f"{python} has no pytest", f"{self._install()} {pytest_wanted}")]
         try:
             self.fingerprint = fingerprint(python, self.environment, self.accelerators, tuple(self.asked.pins))
         except InputError as error:
-            return [failed("venv", error, f"{shlex.quote(python)} -m pytest --version")]
-        return [passed("venv", f"{python}: Python {said.get('python')}, pytest {said.get('pytest')}")]
-
-    def _ask(self, python: str) -> dict[str, Json] | str:
-        names = dict.fromkeys((*CALIBRATED, *map(canonical, self.asked.pins)))
-        try:
-            answer = subprocess.run(
-                [python, "-c", _PROBE, *names],
-                env=self.environment,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_TIMEOUT_S,
-                check=False,
-            )
-            lines = answer.stdout.decode("utf-8", "replace").strip().splitlines()
-            body = strictjson.loads(lines[-1], "its answer") if lines else None
-        except (OSError, subprocess.TimeoutExpired, InputError) as error:
-            return f"{python} does not run: {error}"
-        if answer.returncode != 0 or not isinstance(body, dict):
-            said = answer.stderr.decode("utf-8", "replace").strip().splitlines()
-            return f"{python} does not run: {said[-1] if said else f'exit {answer.returncode}'}"
-        return body
+            return [failed("venv", error)]
+        return [passed("venv", f"{python}: Python {said_by.get('python')}, pytest {said_by.get('pytest')}")]
 
     def _install(self) -> str:
-        python = shlex.quote(os.path.expanduser(self.asked.venv_python or "python3"))
-        return f"{python} -m pip install" if self._python.get("pip") else f"uv pip install --python {python}"
+        python = os.path.expanduser(self.asked.venv_python or "python3")
+        return install_into(python, self._python.get("pip") is True)
 
     def _pins(self) -> list[Item]:
         if not self._python:
             return []
-        packages, markers = self._python.get("packages"), self._python.get("markers")
-        required, problem = _required(self.repo)
+        packages, markers = self._python.get("pins"), self._python.get("markers")
+        listed, problem = required(self.repo)
         items = judge_pins(
             self.asked.pins,
-            required,
+            listed,
             {canonical(name): str(found) for name, found in _mapping(packages).items() if isinstance(found, str)},
             {name: str(value) for name, value in _mapping(markers).items()},
             self._install(),
         )
-        return [*items, *([failed("pins", problem, f"$EDITOR {self.repo}/pyproject.toml")] if problem else [])]
+        return [*items, *([failed("pins", problem)] if problem else [])]
 
     def _assets(self) -> list[Item]:
-        client = assets.client_of(self.asked.venv_python)
+        client = assets.client_of(self.asked.venv_python, self._install() if self._python else None)
         items: list[Item] = []
         for unit, environment in self.environments:
             for kind, names in ((assets.MODEL, unit.models), (assets.DATASET, unit.datasets)):
@@ -304,53 +291,35 @@ class _Look:
         return [*dict.fromkeys(items), *judge_caches(tests, self.asked.config)]
 
     def _gpus(self) -> list[Item]:
-        need = self.asked.need
-        if need == 0:
-            return []
-        seen, rules = self.accelerators, _rules(self.asked.gpu)
-        if seen.source == UNKNOWN:
-            return [failed("GPUs", f"{need} needed; the GPUs cannot be read: {seen.detail}", "nvidia-smi")]
-        devices = usable(seen, rules)
-        if len(devices) < need:
-            why = f"{need} needed, this host offers {len(devices)} of {len(seen.devices)} (see gpu_exclude)"
-            return [failed("GPUs", why, "nvidia-smi -L")]
-        reasons: dict[int, str] = {}
-        leases = lease_place(os.environ)
-        for device in devices:
-            reason = busy_reason(device, rules.limit_mib)
-            lease = leases / lease_name(device.uuid or str(device.index))
-            try:
-                if reason is None and is_held(lease):
-                    reason = f"GPU {device.index} is leased by {holder_of(lease)}"
-            except InputError as error:
-                reason = f"GPU {device.index}: {error}"
-            if reason is not None:
-                reasons[device.index] = reason
-        clear = [device for device in devices if device.index not in reasons]
-        if choices(devices, clear, need, rules):
-            return [passed(FREE_GPUS, f"{len(clear)} of {len(devices)} are free, {need} needed")]
-        pids = [process.pid for device in devices for process in device.processes or ()]
-        said = "; ".join(reasons.values()) or "no group of GPUs is clear as a whole"
-        mend = f"ps -o pid,user,etime,args -p {','.join(map(str, dict.fromkeys(pids)))}" if pids else "nvidia-smi"
-        return [failed(FREE_GPUS, f"{len(clear)} of {len(devices)} are free, {need} needed: {said}", mend)]
+        profile = None if self.asked.profile is None else self.asked.profile[1]
+        return look_at_gpus(self.asked.need, self.accelerators, _rules(self.asked.gpu), profile)
 
     def _compilers(self) -> list[Item]:
         """Asked where something is compiled at every start: a cache that is emptied, and GPUs to compile for."""
         items: list[Item] = []
-        has = _mapping(self._python.get("packages")).get(_COMPILED) is not None
+        has = _mapping(self._python.get("pins")).get(_COMPILED) is not None
         for unit, environment in self.environments:
             try:
                 folders = cold_paths(self.asked.cold_paths, environment)
             except InputError as error:
-                items.append(failed("cold_paths", error, f"$EDITOR {shlex.quote(self.asked.config)}"))
+                items.append(failed("cold_paths", f"{error}; it is set in {self.asked.config}"))
                 continue
             if unit.gpus and folders and (has or self.asked.cold_paths is not None):
-                items.extend(look_at_compilers(environment, self.asked.venv_python, self.accelerators.cuda))
+                items.extend(self._compile(environment))
         return list(dict.fromkeys(items))
+
+    def _compile(self, environment: Mapping[str, str]) -> list[Item]:
+        cuda, shell = self.accelerators.cuda, self.asked.shell
+        return look_at_compilers(environment, self.asked.venv_python, cuda, shell=shell, config=self.asked.config)
 
     def _capabilities(self) -> list[Item]:
         wanted = [(unit.test, cap) for unit in self.asked.units for cap in unit.caps]
         return judge_caps(wanted, effective_capabilities()) if wanted else []
+
+    def _preload(self) -> Item:
+        ours, theirs = os.environ.get("LD_PRELOAD", ""), self.environment.get("LD_PRELOAD", "")
+        configured = self.asked.config if theirs != ours else None
+        return judge_preload(theirs, _system_preload(), configured, self.asked.shell)
 
     def _locks(self) -> list[Item]:
         """Locks on what the tests will open."""
@@ -380,73 +349,15 @@ class _Look:
         return judge_reference(self.fingerprint, self.asked.reference)
 
 
-def project_requirements(text: str) -> list[str]:
-    """The `dependencies` of `[project]` in a pyproject.toml.
-
-    Raises:
-        ValueError: It cannot be read.
-    """
-    try:
-        reader = importlib.import_module("tomllib")  # from Python 3.11 on
-    except ModuleNotFoundError:
-        return _array_of_texts(text)
-    project = reader.loads(text).get("project")
-    listed = project.get("dependencies") if isinstance(project, dict) else None
-    return [item for item in listed if isinstance(item, str)] if isinstance(listed, list) else []
-
-
-def _array_of_texts(text: str) -> list[str]:
-    """The same without a TOML reader: the strings of that one array."""
-    inside, table = False, ""
-    found: list[str] = []
-    rest = text
-    while rest:
-        line, _, rest = rest.partition("\n")
-        word = line.strip()
-        if not inside:
-            if word.startswith("["):
-                table = word.split("#", 1)[0].strip()
-            key, equals, value = word.partition("=")
-            inside = table == "[project]" and bool(equals) and key.strip() == "dependencies"
-            word = value.strip() if inside else ""
-        while inside and word:
-            if word[0] == "]":
-                return found
-            if word[0] == "#":
-                break
-            if word[0] in "'\"":
-                end = word.find(word[0], 1)
-                if end < 0:
-                    raise ValueError("a string of dependencies has no end")
-                found.append(word[1:end])
-                word = word[end:]
-            word = word[1:].lstrip()
-    if inside:
-        raise ValueError("the list of dependencies has no end")
-    return found
-
-
-def _required(repo: Path) -> tuple[list[str], str]:
-    """What the project's pyproject.toml requires, and why that cannot be read."""
-    path = repo / "pyproject.toml"
-    if not path.is_file():
-        return [], ""
-    try:
-        return project_requirements(read_bytes_limited(path, _FILE_LIMIT).decode("utf-8")), ""
-    except (InputError, ValueError) as error:
-        return [], f"{path}: {error}"
-
-
 def _rules(document: Json) -> GpuRules:
     return parse_gpu(document) if document is not None else GpuRules()
 
 
-def _preloaded(environment: Mapping[str, str]) -> str:
+def _system_preload() -> str:
     try:
-        system = read_bytes_limited(Path("/etc/ld.so.preload"), _FILE_LIMIT).decode("utf-8", "replace")
+        return read_bytes_limited(Path("/etc/ld.so.preload"), _FILE_LIMIT).decode("utf-8", "replace")
     except InputError:
-        system = ""
-    return f"{environment.get('LD_PRELOAD', '')} {system}"
+        return ""
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

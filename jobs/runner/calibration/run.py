@@ -25,6 +25,7 @@ from jobs.runner.calibration.context import (
     append_milestone,
 )
 from jobs.runner.calibration.job import read_job
+from jobs.runner.calibration.leftovers import remove_leftovers
 from jobs.runner.calibration.loop import run_all
 from jobs.runner.calibration.record import note_unnoted
 from jobs.runner.journal import JournalWriter, read_journal
@@ -69,6 +70,7 @@ def _run(places: RunPlaces, nonce: str, control: Control, words: LastWords) -> i
         context = _context(places, nonce, control)
         journal = context.journal
         _say_begin(context)
+        _tidy(context)
         context.clear_inbox()
         note_unnoted(context)
         run_all(context)
@@ -96,6 +98,13 @@ def _run(places: RunPlaces, nonce: str, control: Control, words: LastWords) -> i
             journal.close()
     words.say("")
     return 0
+
+
+def _tidy(context: RunContext) -> None:
+    removed = remove_leftovers(context.places, context.plan.stages)
+    if removed:
+        names = ", ".join(path.relative_to(context.places.root).as_posix() for path in removed)
+        context.say(f"removed what a killed writer left half-written: {names}")
 
 
 def _halt(control: Control, journal: JournalWriter | None, places: RunPlaces, why: str, error: GatewatchError) -> int:

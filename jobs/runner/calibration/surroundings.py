@@ -11,20 +11,31 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gates.calibration.precheck import Item, failed, passed
+from jobs.runner.calibration.mends import make_folder, own_folder, system_package, user
 
 GIB = 1 << 30
 FEW_INODES = 10_000
 _TEXT_LIMIT = 1 << 16
+_LOCAL = Path("/usr/local")
 
 
-def look_at_compilers(environment: Mapping[str, str], venv_python: str | None, cuda: str | None) -> list[Item]:
+def look_at_compilers(
+    environment: Mapping[str, str],
+    venv_python: str | None,
+    cuda: str | None,
+    *,
+    shell: bool = True,
+    config: str = "config.yaml",
+) -> list[Item]:
     """What compiles, nvcc and ninja, as a build within the tests would find them.
 
     Args:
         environment: The job's.
         cuda: The driver's CUDA version, for the package that has nvcc.
+        shell: Jobs get the environment of the shell that a person starts them from.
+        config: Where their variables can be set otherwise.
     """
-    return [_nvcc(environment, cuda), _ninja(environment, venv_python)]
+    return [_nvcc(environment, cuda, shell, config), _ninja(environment, venv_python, shell, config)]
 
 
 def look_at_disk(folder: Path, need: int, label: str) -> Item:
@@ -33,14 +44,13 @@ def look_at_disk(folder: Path, need: int, label: str) -> Item:
     try:
         room = os.statvfs(place)
     except OSError as error:
-        return failed(label, f"{place}: {error.strerror}", f"df -h {shlex.quote(str(place))}")
+        return failed(label, f"{place}: {error.strerror}")
     free = room.f_bavail * room.f_frsize
     said = f"{free / GIB:.1f} GiB free at {place}"
-    mend = f"du -xhd1 {shlex.quote(str(place))}"
     if free < need:
-        return failed(label, f"{said}, {need / GIB:.0f} GiB needed", mend)
+        return failed(label, f"{said}, {need / GIB:.0f} GiB needed: what may be removed there, its owners know")
     if room.f_files and room.f_favail < FEW_INODES:
-        return failed(label, f"{said}, but room for {room.f_favail} files only", f"df -i {shlex.quote(str(place))}")
+        return failed(label, f"{said}, but room for {room.f_favail} files only")
     return passed(label, said)
 
 
@@ -48,10 +58,12 @@ def look_at_folder(label: str, path: str, must_be_set: bool = True) -> Item:
     """A folder that jobs write in."""
     if not path:
         return failed(label, "not set") if must_be_set else passed(label, "not set")
+    if not os.path.lexists(path):
+        return failed(label, f"{path} is not there", make_folder(path))
     if not os.path.isdir(path):
-        return failed(label, f"{path} is not there", f"mkdir -p {shlex.quote(path)}")
+        return failed(label, f"{path} is no folder")
     if not os.access(path, os.W_OK | os.X_OK):
-        return failed(label, f"{path} cannot be written by {user()}", f"chown {user()} {shlex.quote(path)}")
+        return failed(label, f"{path} cannot be written by {user()}", own_folder(path))
     return passed(label, path)
 
 
@@ -66,8 +78,8 @@ def look_at_logout(environment: Mapping[str, str], etc: Path = Path("/etc"), run
     label = "jobs outlive a logout"
     slurm = any("pam_slurm_adopt.so" in line for line in _pam_lines(etc / "pam.d"))
     if slurm and not environment.get("SLURM_JOB_ID"):
-        why = "pam_slurm_adopt puts what ssh starts into a Slurm job and ends it with that job"
-        return failed(label, why, "salloc  # and start the run within it")
+        why = "pam_slurm_adopt puts what ssh starts into a Slurm job and ends it with that job: start it within salloc"
+        return failed(label, why)
     if (run / "systemd" / "system").is_dir() and _kills_users(etc / "systemd"):
         if (Path("/var/lib/systemd/linger") / user()).exists():
             return passed(label, f"KillUserProcesses=yes, and {user()} lingers")
@@ -89,39 +101,41 @@ def describe(pid: int) -> str:
     return " ".join(part for part in (_name(int(owner[1])) if owner else "", command) if part)
 
 
-def user() -> str:
-    """Who we are."""
-    return _name(os.getuid())
-
-
-def _nvcc(environment: Mapping[str, str], cuda: str | None) -> Item:
+def _nvcc(environment: Mapping[str, str], cuda: str | None, shell: bool, config: str) -> Item:
     named = [environment[key] for key in ("CUDA_HOME", "CUDA_PATH") if environment.get(key)]
     for home in named:
         if os.access(f"{home}/bin/nvcc", os.X_OK):
             return passed("nvcc", f"{home}/bin/nvcc")
+    homes = sorted(str(path.parent.parent) for path in _LOCAL.glob("cuda*/bin/nvcc"))
     if named:
-        return failed("nvcc", f"CUDA_HOME is {named[0]}, which has no bin/nvcc", f"ls {shlex.quote(named[0])}/bin")
+        other = f"; {homes[0]} has" if homes else ""
+        return failed("nvcc", f"CUDA_HOME is {named[0]}, which has no bin/nvcc{other}: it may be set in {config}")
     found = shutil.which("nvcc", path=environment.get("PATH", os.defpath))
     if found:
         return passed("nvcc", found)
-    homes = sorted(str(path.parent.parent) for path in Path("/usr/local").glob("cuda*/bin/nvcc"))
     if homes:
-        return failed("nvcc", f"not on PATH; there is {homes[0]}/bin/nvcc", f"export CUDA_HOME={shlex.quote(homes[0])}")
+        return _unset("nvcc", f"not on PATH; there is {homes[0]}/bin/nvcc", "CUDA_HOME", homes[0], shell, config)
     version = "-".join((cuda or "").split(".")[:2])
-    return failed(
-        "nvcc", "not on PATH, and CUDA_HOME is not set", f"apt-get install -y cuda-nvcc-{version or 'VERSION'}"
-    )
+    why = "not on PATH, and CUDA_HOME is not set"
+    return failed("nvcc", why, system_package(f"cuda-nvcc-{version}") if version else None)
 
 
-def _ninja(environment: Mapping[str, str], venv_python: str | None) -> Item:
+def _ninja(environment: Mapping[str, str], venv_python: str | None, shell: bool, config: str) -> Item:
     path = environment.get("PATH", os.defpath)
     found = shutil.which("ninja", path=path)
     if found:
         return passed("ninja", found)
     folder = os.path.dirname(venv_python) if venv_python else ""
     if folder and os.access(os.path.join(folder, "ninja"), os.X_OK):
-        return failed("ninja", f"in {folder}, which is not on PATH", f"export PATH={shlex.quote(folder)}:$PATH")
-    return failed("ninja", "not on PATH", "apt-get install -y ninja-build")
+        return _unset("ninja", f"in {folder}, which is not on PATH", "PATH", f"{folder}:{path}", shell, config)
+    return failed("ninja", "not on PATH", system_package("ninja-build"))
+
+
+def _unset(label: str, why: str, name: str, value: str, shell: bool, config: str) -> Item:
+    """A variable that jobs should have: set in the shell that they are started from, where that reaches them."""
+    if shell:
+        return failed(label, why, f"export {name}={shlex.quote(value)}")
+    return failed(label, f"{why}: set {name} to {value} in auto_env of {config}")
 
 
 def _kills_users(folder: Path) -> bool:

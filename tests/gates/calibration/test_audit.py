@@ -223,6 +223,21 @@ def test_many_foreign_artifacts_are_counted_and_not_all_named() -> None:
     assert result.provenance.evidence[-1].what == "and 150 more"
 
 
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (3, "3 artifacts unreadable: mmmu_accuracy/run1.json, mmmu_accuracy/run2.json, mmmu_accuracy/run3.json"),
+        (4, "mmmu_accuracy/run3.json, mmmu_accuracy/run4.json"),
+        (5, "mmmu_accuracy/run3.json, …"),
+    ],
+)
+def test_nothing_is_hidden_for_the_room_of_one(count: int, said: str) -> None:
+    documents = full(6)
+    for run in range(1, count + 1):
+        documents[f"mmmu_accuracy/run{run}.json"] = Broken("cut off")
+    assert judged(documents).provenance.detail.endswith(said)
+
+
 def test_an_unreadable_artifact_makes_provenance_unknown() -> None:
     documents = full()
     documents["mmmu_accuracy/run1.json"] = Broken("cut off")

@@ -6,12 +6,14 @@ import pytest
 
 from gates.calibration.precheck import Asked, Item, PrecheckResult, UnitAsked, asked_json, parse_asked, parse_result
 from gates.calibration.precheck_judges import (
+    clone_source,
     judge_caches,
     judge_caps,
     judge_pins,
     judge_preload,
     judge_reference,
     repository_problem,
+    wanted_of,
 )
 from gates.documents import Json
 
@@ -53,7 +55,54 @@ def test_a_pin_that_is_not_installed() -> None:
 
 def test_both_the_configuration_and_the_project_must_be_met() -> None:
     found = judge_pins({"torch": "2.9.1"}, ["torch<2.9"], {"torch": "2.9.1"}, MARKERS, INSTALL)
-    assert [(item.ok, item.mend) for item in found] == [(False, f"{INSTALL} 'torch<2.9'")]
+    assert [(item.ok, item.mend) for item in found] == [(False, None)]
+    assert "2.9.1 is pinned and <2.9 is required by pyproject.toml, which no version can be" in found[0].detail
+    # What mends one of them must not break the other.
+    found = judge_pins({"torch": "<2.9"}, ["torch>=2.7"], {"torch": "2.9.1"}, MARKERS, INSTALL)
+    assert [(item.ok, item.mend) for item in found] == [(False, f"{INSTALL} 'torch<2.9,>=2.7'")]
+
+
+def test_a_build_for_one_cuda_comes_from_its_own_index() -> None:
+    found = pins({"torch": "2.9.1+cu130"}, [], {"torch": "2.8.0"})
+    index = "--extra-index-url https://download.pytorch.org/whl/cu130"
+    assert found == [("pin torch", False, f"{INSTALL} {index} torch==2.9.1+cu130")]
+
+
+@pytest.mark.parametrize(
+    ("pinned", "project", "wanted"),
+    [
+        ({}, [], "pytest"),
+        ({"PyTest": "8.3.4"}, ["pytest>=7"], "pytest==8.3.4"),
+        ({}, ["x ! y", "pytest>=7; os_name == 'nt'", "pytest>=8,<9"], "pytest>=8,<9"),
+        ({}, ["pytest @ https://x.invalid/p.whl"], "pytest"),
+    ],
+)
+def test_how_pytest_is_wanted(pinned: dict[str, str], project: list[str], wanted: str) -> None:
+    assert wanted_of("pytest", pinned, project) == wanted
+
+
+@pytest.mark.parametrize(
+    ("url", "far", "near"),
+    [
+        ("https://github.com/o/r.git", "https://github.com/o/r.git", None),
+        ("https://me:secret@h.invalid/o/r", "https://h.invalid/o/r", None),
+        ("https://ghp_secret@h.invalid/o/r", "https://h.invalid/o/r", None),
+        ("ssh://git:secret@h.invalid:22/o/r", "ssh://git@h.invalid:22/o/r", None),
+        ("git@github.com:o/it's r.git".replace(" ", ""), "git@github.com:o/it'sr.git", None),
+        ("/srv/r.git", None, "/srv/r.git"),
+        ("file:///srv/r.git", None, "file:///srv/r.git"),
+        ("../r.git", None, None),
+        ("ext::sh -c id", None, None),
+        ("ext::id", None, None),
+        ("--upload-pack=id", None, None),
+        ("ssh://-oProxyCommand=id/x", None, None),
+        ("https://h.invalid/o/r\nx", None, None),
+        ("", None, None),
+    ],
+)
+def test_what_can_be_cloned_elsewhere(url: str, far: str | None, near: str | None) -> None:
+    assert clone_source(url, same_machine=False) == far
+    assert clone_source(url, same_machine=True) == (near or far)
 
 
 def test_what_cannot_be_read_is_not_taken_for_fine() -> None:
@@ -74,8 +123,9 @@ def test_capabilities() -> None:
         ("capability SYS_ADMIN", False),
     ]
     (missing,) = judge_caps(wanted[:1], 0)
-    assert missing.mend == "docker run --cap-add=SYS_PTRACE …"
+    assert missing.mend is None  # a container that runs cannot be given it
     assert "a.py" in missing.detail
+    assert "start the container with --cap-add=SYS_PTRACE" in missing.detail
     assert [item.ok for item in judge_caps(wanted[:1], None)] == [False]
     assert [item.ok for item in judge_caps([("t", "MAKE_COFFEE")], ~0)] == [False]
     assert judge_caps([], 0) == []
@@ -105,7 +155,19 @@ def test_without_a_home_no_cache_is_asked() -> None:
 )
 def test_no_proxy_is_preloaded(preloaded: str, ok: bool) -> None:
     item = judge_preload(preloaded)
-    assert (item.ok, item.mend) == (ok, None if ok else "unset LD_PRELOAD")
+    assert item.ok is ok
+    if not ok:
+        rest = ":".join(name for name in preloaded.split(":") if "socks" not in name and "proxy" not in name)
+        assert item.mend == (f"export LD_PRELOAD={rest}" if rest else "unset LD_PRELOAD")
+
+
+def test_a_proxy_that_no_shell_can_unset() -> None:
+    for item in (
+        judge_preload("", "/usr/lib/libtsocks.so\n"),
+        judge_preload("libtsocks.so", config="c.yaml"),
+        judge_preload("libtsocks.so", shell=False),
+    ):
+        assert (item.ok, item.mend) == (False, None)
 
 
 def test_the_reference() -> None:

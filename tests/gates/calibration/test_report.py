@@ -88,6 +88,9 @@ Environment: unknown (no reference; no environment-fingerprint.json).
 
 **Note:** HEAD is {OTHER_SHA}, no longer the calibration's commit.
 
+Below, `?` stands for what is not known: `MAX_SAMPLES` (no literal that can be read); `_MAX_TOKENS` (no literal that \
+can be read).
+
 ## MMMU
 
 `a` of `{TEST}`
@@ -176,6 +179,18 @@ def test_the_whole_text() -> None:
     assert refusal(result) == ()
     text = report_markdown(make_report(run, result, around))
     assert text.replace(result.verdict.digest(), "DIGEST") == REPORT
+
+
+def test_what_an_old_run_does_not_record_is_said_once() -> None:
+    """Its context line has nothing but question marks, which nobody could read otherwise."""
+    run, result = judged(small_documents(), small_manifest())
+    text = report_markdown(make_report(run, result, Surroundings("r", {})))
+    said = [line for line in text.splitlines() if line.startswith("Below, `?` stands for")]
+    assert len(said) == 1
+    assert "the count and model of the host's GPUs (no precheck and no fingerprint tells)" in said[0]
+    assert said[0].count("`CONCURRENCY`") == 1
+    known = make_report(run, result, Surroundings("r", FACTS, precheck=PRECHECK))
+    assert "GPUs (no precheck" not in report_markdown(known)
 
 
 def test_the_same_run_gives_the_same_text() -> None:

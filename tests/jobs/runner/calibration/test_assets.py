@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -148,7 +147,8 @@ def test_a_held_lock_names_its_holder(tmp_path: Path, holder: tuple[Path, int]) 
     (found,) = assets.held_locks(tmp_path, [MODEL])
     assert (found.path, found.pid, found.alive) == (path, pid, True)
     item = assets.look_at_locks([found], {pid: "me python"})
-    assert (item.ok, item.mend) == (False, f"ps -o pid,user,etime,args -p {pid}")
+    assert (item.ok, item.mend) == (False, None)
+    assert f"held by pid {pid} (me python): wait until" in item.detail
     assert f"pid {pid} (me python)" in item.detail
     assert assets.held_locks(tmp_path, ["models--other--one"]) == []
 
@@ -184,9 +184,25 @@ def test_the_speaker_model(tmp_path: Path) -> None:
 
 
 def test_the_client_of_the_tests(tmp_path: Path) -> None:
-    assert assets.client_of(None) == "huggingface-cli"
     client = tmp_path / "hf"
     client.write_text("")
     client.chmod(0o755)
     assert assets.client_of(str(tmp_path / "python")) == str(client)
-    assert os.access(client, os.X_OK)
+    client.rename(tmp_path / "huggingface-cli")
+    assert assets.client_of(str(tmp_path / "python")) == f"{tmp_path}/huggingface-cli"
+
+
+def test_where_no_client_is_one_is_installed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert assets.client_of(None, None) is None
+    item = assets.look_at_asset(assets.MODEL, "org/name", environment(tmp_path), None)
+    assert (item.ok, item.mend) == (False, None)
+    assert "huggingface_hub is needed" in item.detail
+    python = tmp_path / "v e" / "python"
+    python.parent.mkdir()
+    client = assets.client_of(str(python), "echo install")
+    item = assets.look_at_asset(assets.MODEL, "org/name", environment(tmp_path), client)
+    (python.parent / "hf").write_text("#!/bin/sh\necho $HF_HOME $*\n")
+    (python.parent / "hf").chmod(0o755)
+    done = subprocess.run(["/bin/sh", "-c", f"PATH=/bin:/usr/bin; {item.mend}"], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["install huggingface_hub", f"{tmp_path} download org/name"]

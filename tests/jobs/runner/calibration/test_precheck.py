@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,13 @@ import tomllib
 
 from gates.calibration.precheck import Asked, Item, UnitAsked, asked_json, parse_result
 from hosts.errors import InputError
-from jobs.runner.calibration import surroundings
-from jobs.runner.calibration.precheck import _array_of_texts, precheck, project_requirements, write_precheck
+from hosts.host import Accelerators, GpuDevice, GpuProcess
+from hosts.local.leases import LEASE_DIR_VARIABLE
+from jobs.runner.calibration import gpu_items, mends, surroundings
+from jobs.runner.calibration.gpu_items import look_at_gpus
+from jobs.runner.calibration.job import GpuRules
+from jobs.runner.calibration.precheck import precheck, write_precheck
+from jobs.runner.calibration.pyproject import _array_of_texts, project_requirements
 from jobs.runner.calibration.surroundings import GIB, look_at_compilers, look_at_disk, look_at_folder, look_at_logout
 from tests.peers.quick import Quick, git, quick_checkout, tree
 
@@ -45,9 +53,43 @@ def test_a_small_project_is_asked_for_little_and_nothing_changes(quick: Quick) -
     assert tree(quick.folder) == before
 
 
-def test_no_repository(quick: Quick, tmp_path: Path) -> None:
+def mended(question: Asked, name: str, **environment: str) -> Item:
+    """Run what an item says that mends it, and nothing else; the item as it is then."""
+    before = items(question)[name]
+    assert not before.ok
+    assert before.mend is not None, before.detail
+    env = {**os.environ, **environment}
+    done = subprocess.run(["/bin/sh", "-c", before.mend], cwd="/", env=env, capture_output=True, text=True)
+    assert done.returncode == 0, (before.mend, done.stderr)
+    after = items(question)[name]
+    assert after.ok, after.detail
+    return after
+
+
+def test_a_repository_that_is_not_there_is_cloned(quick: Quick, tmp_path: Path) -> None:
+    there = str(tmp_path / "a b" / "it's")
+    mended(asked(quick, repo=there, clone_url=str(quick.folder)), "repository")
+    (tmp_path / "empty").mkdir()
+    mended(asked(quick, repo=str(tmp_path / "empty"), clone_url=str(quick.folder)), "repository")
+
+
+def test_a_repository_that_no_command_brings(quick: Quick, tmp_path: Path) -> None:
     found = items(asked(quick, repo=str(tmp_path / "none")))["repository"]
-    assert (found.ok, found.mend) == (False, f"git clone URL {tmp_path}/none")
+    assert (found.ok, found.mend) == (False, None)
+    assert found.detail.endswith("put the project's clone there, or name another folder with --repo")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("")
+    found = items(asked(quick, repo=str(tmp_path / "full"), clone_url=str(quick.folder)))["repository"]
+    assert (found.ok, found.mend) == (False, None)
+    assert "not a git repository" in found.detail
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives a folder away")
+def test_a_repository_of_somebody_else(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    os.chown(quick.folder, 12345, -1)
+    os.chown(quick.folder / ".git", 12345, -1)
+    mended(asked(quick), "repository")
 
 
 def test_a_test_that_is_gone_is_mended_by_git_or_by_discover(quick: Quick) -> None:
@@ -55,15 +97,28 @@ def test_a_test_that_is_gone_is_mended_by_git_or_by_discover(quick: Quick) -> No
     config = str(quick.config)
     found = items(asked(quick, config=config))["tests"]
     assert found.mend == f"git -C {quick.folder} checkout HEAD -- tests/test_quick_a.py"
+    subprocess.run(["/bin/sh", "-c", found.mend], cwd="/", check=True, capture_output=True)
+    assert "tests" not in items(asked(quick, config=config))
+    (quick.folder / "tests" / "test_quick_a.py").unlink()
     quick.commit("gone")
+    both = tuple(UnitAsked(f"tests/test_quick_{name}.py", {}) for name in "ab")
+    found = items(asked(quick, config=config, units=both, profile=("h 1", "hosts/h.yaml", None)))["tests"]
+    assert found.mend == (
+        f"gatewatch calibrate discover --root {quick.folder} --model quick --repo {quick.folder} --host 'h 1'"
+    )
     found = items(asked(quick, config=config))["tests"]
-    assert found.mend == f"gatewatch calibrate discover --root {quick.folder} --model quick"
+    assert (found.ok, found.mend) == (False, None)
+    assert "is this the right repository and commit?" in found.detail
 
 
 def test_a_run_directory_that_git_would_track(quick: Quick) -> None:
     assert items(asked(quick, run_dir=str(quick.runs / "r")))["run directory"].ok
-    found = items(asked(quick, run_dir=str(quick.folder / "my runs" / "r")))["run directory"]
-    assert (found.ok, found.mend) == (False, f"echo '/my runs/' >> {quick.folder}/.gitignore")
+    ignores = quick.folder / ".gitignore"
+    ignores.write_text(ignores.read_text() + "*.log")  # a last line without an end
+    mended(asked(quick, run_dir=str(quick.folder / "my [runs]*\\" / "r")), "run directory")
+    assert "*.log" in ignores.read_text().splitlines()
+    mended(asked(quick, run_dir=str(quick.folder / "more" / "r")), "run directory")
+    assert items(asked(quick, run_dir=str(quick.folder / "my runs" / "r")))["run directory"].mend is not None
 
 
 @pytest.mark.parametrize("content", [None, "#!/bin/sh\nexit 3\n", "#!/bin/sh\necho hello\n"])
@@ -74,14 +129,67 @@ def test_a_python_that_does_not_run(quick: Quick, tmp_path: Path, content: str |
         python.write_text(content)
         python.chmod(0o755)
     found = items(asked(quick, venv_python=str(python)))["venv"]
-    assert not found.ok
-    upgrade = "" if content is None else "--upgrade "
-    assert found.mend == f"python3 -m venv {upgrade}'{tmp_path}/v e'"
+    # What lies there is no virtual environment, so none is put in its place.
+    assert (found.ok, found.mend) == (False, None)
+
+
+def wheel(folder: Path, version: str = "8.0.0") -> str:
+    """A pytest of some version that is installed without a network."""
+    folder.mkdir(exist_ok=True)
+    info = f"pytest-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"pytest-{version}-py3-none-any.whl", "w") as file:
+        file.writestr("pytest.py", f"__version__ = {version!r}\n")
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: pytest\nVersion: {version}\n")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "")
+    return str(folder)
+
+
+def test_a_venv_is_made_whole_by_one_command(quick: Quick, tmp_path: Path) -> None:
+    for version in ("8.0.0", "8.1.0"):
+        found = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheel(tmp_path / "wheels", version)}
+    python = tmp_path / "v e" / "bin" / "python"
+    question = asked(quick, venv_python=str(python), pins={"pytest": "8.0.0"})
+    assert "pytest 8.0.0" in mended(question, "venv", **found).detail
+    # Its interpreter is gone: the links lead nowhere.
+    for link in python.parent.glob("python*"):
+        link.unlink()
+        link.symlink_to("/none/python3")
+    mended(question, "venv", **found)
+    # It has lost its pytest.
+    for path in (tmp_path / "v e" / "lib").glob("*/site-packages/pytest*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert "pytest 8.0.0" in mended(question, "venv", **found).detail
+
+
+def test_a_python_that_hangs_is_not_made_anew(quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.runner.fingerprint._TIMEOUT_S", 0.2)
+    python = tmp_path / "v" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (tmp_path / "v" / "pyvenv.cfg").write_text("version = 3.11.7\n")
+    python.write_text("#!/bin/sh\nexec sleep 600\n")
+    python.chmod(0o755)
+    found = items(asked(quick, venv_python=str(python)))["venv"]
+    assert (found.ok, found.mend) == (False, None)
+    python.write_text("#!/bin/sh\necho broken >&2; exit 1\n")
+    assert " --clear " in str(items(asked(quick, venv_python=str(python)))["venv"].mend)
+
+
+def test_a_python_of_the_system_is_never_replaced(quick: Quick, tmp_path: Path) -> None:
+    for path in ("/usr/bin/python3.99", f"{tmp_path}/v/python", f"{tmp_path}/bin/pypy"):
+        found = items(asked(quick, venv_python=path))["venv"]
+        assert (found.ok, found.mend) == (False, None)
+
+
+def test_every_python_that_was_named_and_is_missing_is_told(quick: Quick) -> None:
+    found = items(asked(quick, venv_python="/c/bin/python", venv_also=("/a/bin/python", "/b/bin/python")))["venv"]
+    assert found.detail.startswith("none of /a/bin/python, /b/bin/python, /c/bin/python is there")
 
 
 def test_nobody_names_a_python(quick: Quick) -> None:
-    found = items(asked(quick, venv_python=None, venv_problem="nobody named one"))["venv"]
-    assert (found.ok, found.detail) == (False, "nobody named one")
+    found = items(asked(quick, venv_python=None, venv_problem="nobody named one", config="m/config.yaml"))["venv"]
+    assert (found.ok, found.mend) == (False, None)
+    assert found.detail == "nobody named one; set default_venv_python in m/config.yaml, or pass --venv-python"
 
 
 def test_pins_of_the_configuration_and_of_the_project(quick: Quick) -> None:
@@ -126,7 +234,47 @@ def test_more_gpus_than_there_are(quick: Quick) -> None:
     found = items(asked(quick, units=(UnitAsked("tests/test_quick_a.py", {}, gpus=1000),)))["GPUs"]
     assert not found.ok
     assert "1000 needed" in found.detail
-    assert found.mend in ("nvidia-smi -L", "nvidia-smi")
+
+
+def gpu(index: int, used: int = 0, **more: Any) -> GpuDevice:
+    return GpuDevice(index, "H20", f"GPU-{index}", used, 97871, 0, **more)
+
+
+def look_for_gpus(need: int, seen: Accelerators, tmp_path: Path, **rules: Any) -> Item:
+    place = {LEASE_DIR_VARIABLE: str(tmp_path)}
+    (item,) = look_at_gpus(need, seen, GpuRules(**rules), "hosts/h20.yaml", place)
+    return item
+
+
+def test_gpus_that_no_command_frees(tmp_path: Path) -> None:
+    """Who holds them, and what keeps them from us, is said; nothing is offered that frees nothing, or ends a job."""
+    holder = GpuProcess(4711, 60000, "alice", "python serve.py")
+    two = Accelerators((gpu(0, 60000, processes=(holder,)), gpu(1)), "nvml")
+    busy = look_for_gpus(2, two, tmp_path)
+    assert (busy.name, busy.ok, busy.mend) == ("free GPUs", False, None)
+    assert "held by pid 4711 (alice)" in busy.detail
+    excluded = look_for_gpus(2, two, tmp_path, exclude=(0, 1))
+    assert (excluded.name, excluded.ok, excluded.mend) == ("GPUs", False, None)
+    assert "of 2 hosts/h20.yaml lets 0 be used (gpu_exclude: 0, 1)" in excluded.detail
+    few = look_for_gpus(3, two, tmp_path)
+    assert "this machine has 2" in few.detail
+    unread = look_for_gpus(1, Accelerators((), "unknown", detail="the driver hangs"), tmp_path)
+    assert (unread.ok, unread.mend) == (False, None)
+    assert "the driver hangs" in unread.detail
+    assert look_for_gpus(1, two, tmp_path).ok
+
+
+def test_a_machine_without_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    none = Accelerators((), "none")
+    monkeypatch.setattr(gpu_items, "_on_the_bus", lambda: False)
+    assert "has no NVIDIA GPU" in look_for_gpus(1, none, tmp_path).detail
+    monkeypatch.setattr(gpu_items, "_on_the_bus", lambda: True)
+    monkeypatch.setattr(gpu_items, "load_driver", lambda: "modprobe nvidia")
+    assert look_for_gpus(1, none, tmp_path).mend == "modprobe nvidia"
+    monkeypatch.setattr(gpu_items, "load_driver", lambda: None)
+    found = look_for_gpus(1, none, tmp_path)
+    assert found.mend is None
+    assert "nor installed for this kernel" in found.detail
 
 
 def test_compilers_where_a_cold_cache_is_filled_for_gpus(quick: Quick, tmp_path: Path) -> None:
@@ -139,8 +287,9 @@ def test_compilers_where_a_cold_cache_is_filled_for_gpus(quick: Quick, tmp_path:
 
 
 def test_a_preloaded_proxy(quick: Quick) -> None:
-    found = items(asked(quick, overlay={"LD_PRELOAD": "/usr/lib/libproxychains4.so"}))["LD_PRELOAD"]
-    assert (found.ok, found.mend) == (False, "unset LD_PRELOAD")
+    found = items(asked(quick, overlay={"LD_PRELOAD": "/usr/lib/libproxychains4.so"}, config="c.yaml"))["LD_PRELOAD"]
+    assert (found.ok, found.mend) == (False, None)  # `unset` would not change what the configuration sets
+    assert found.detail.endswith("take it out of LD_PRELOAD in c.yaml")
 
 
 def test_the_profile_is_named(quick: Quick) -> None:
@@ -202,7 +351,7 @@ def test_a_list_without_an_end(text: str) -> None:
 def test_disk(tmp_path: Path) -> None:
     assert look_at_disk(tmp_path / "not" / "there", 1, "disk").ok
     full = look_at_disk(tmp_path, 1 << 60, "disk")
-    assert (full.ok, full.mend) == (False, f"du -xhd1 {tmp_path}")
+    assert (full.ok, full.mend) == (False, None)
     assert GIB == 2**30
 
 
@@ -210,22 +359,52 @@ def test_folders(tmp_path: Path) -> None:
     assert look_at_folder("HOME", str(tmp_path)).ok
     assert look_at_folder("HOME", str(tmp_path / "a b")).mend == f"mkdir -p '{tmp_path}/a b'"
     assert not look_at_folder("HOME", "").ok
+    (tmp_path / "file").write_text("")
+    for path in ("file", "file/x"):  # nothing is made in a file's place
+        found = look_at_folder("HOME", str(tmp_path / path))
+        assert (found.ok, found.mend) == (False, None)
 
 
-def test_compilers(tmp_path: Path) -> None:
+def test_commands_for_somebody_without_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert mends.make_folder(str(tmp_path / "a b" / "c")) == f"sudo install -d -o 12345 '{tmp_path}/a b/c'"
+    assert mends.own_folder(str(tmp_path)) == f"sudo chown 12345 {tmp_path}"
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name == "dnf" else None)
+    assert mends.system_package("ninja-build") == "sudo dnf install -y ninja-build"
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert mends.system_package("ninja-build") is None
+    assert mends.install_into("/v e/bin/python", True) == "'/v e/bin/python' -m pip install"
+    assert mends.install_into("/v/python", False) == "/v/python -m ensurepip && /v/python -m pip install"
+
+
+def _which_with_apt(name: str, path: str | None = None) -> str | None:
+    found = Path(path or "/none") / name
+    return "/usr/bin/apt-get" if name == "apt-get" else str(found) if os.access(found, os.X_OK) else None
+
+
+def test_compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
     path = {"PATH": str(folder)}
+    monkeypatch.setattr(shutil, "which", _which_with_apt)
+    monkeypatch.setattr(surroundings, "_LOCAL", tmp_path)
     missing = {item.name: item for item in look_at_compilers(path, None, "13.0")}
     assert [item.ok for item in missing.values()] == [False, False]
-    assert missing["ninja"].mend == "apt-get install -y ninja-build"
+    assert str(missing["ninja"].mend).endswith("apt-get install -y ninja-build")
+    assert str(missing["nvcc"].mend).endswith("apt-get install -y cuda-nvcc-13-0")
+    unknown = look_at_compilers(path, None, None)[0]
+    assert (unknown.ok, unknown.mend) == (False, None)  # which version, nobody knows
     for name in ("nvcc", "ninja"):
         (folder / name).write_text("")
         (folder / name).chmod(0o755)
     assert [item.ok for item in look_at_compilers(path, None, None)] == [True, True]
     hidden = look_at_compilers({"PATH": str(tmp_path), "CUDA_HOME": str(tmp_path)}, str(folder / "python"), None)
     assert [item.ok for item in hidden] == [True, False]
-    assert hidden[1].mend == f"export PATH={folder}:$PATH"
+    assert hidden[1].mend == f"export PATH={folder}:{tmp_path}"
+    far = look_at_compilers({"PATH": str(tmp_path)}, str(folder / "python"), None, shell=False, config="c.yaml")[1]
+    assert (far.ok, far.mend) == (False, None)  # the shell of whoever reads this is not the jobs'
+    assert far.detail.endswith(f"set PATH to {folder}:{tmp_path} in auto_env of c.yaml")
 
 
 def test_a_logout_that_ends_jobs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +428,7 @@ def test_a_logout_that_ends_jobs_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     (etc / "systemd" / "logind.conf.d" / "a.conf").write_text("KillUserProcesses=no\n")
     assert look().ok
     (etc / "pam.d" / "sshd").write_text("account required pam_slurm_adopt.so\n")
-    assert not look().ok
+    assert (look().ok, look().mend) == (False, None)
     assert look(SLURM_JOB_ID="7").ok
     (etc / "pam.d" / "sshd").write_text("# account required pam_slurm_adopt.so\n")
     assert look().ok

@@ -85,11 +85,16 @@ def test_commits_since(quick: Quick) -> None:
     since = ask(run, since=first[:10], until=second)["since"]
     assert (since["base"], since["count"], since["files"], since["problem"]) == (first, 1, 1, "")
     assert [(commit["sha"], commit["subject"]) for commit in since["commits"]] == [(second, "graph | replay")]
+    git(quick.folder, "tag", "-a", "last-calibration", "-m", "x", first)
+    for name in ("last-calibration", "HEAD~1", "main^", first[:7], first.upper()[:9].lower()):
+        assert ask(run, since=name, until=second)["since"]["base"] == first, name
     back = ask(run, since=second, until=first)["since"]
     assert (back["count"], back["problem"]) == (0, f"the calibration's commit was not built on {second}")
 
 
-@pytest.mark.parametrize("name", ["--upload-pack=x", "HEAD", "main", "a" * 40, "", "ab", "x" * 40])
+@pytest.mark.parametrize(
+    "name", ["--upload-pack=x", "a" * 40, "", " ", "ab", "x" * 40, "HEAD:tests", "a\nb", "x" * 300]
+)
 def test_what_is_no_commit_is_refused(quick: Quick, name: str) -> None:
     run = old_run(quick.runs / "r")
     with pytest.raises(InputError):
