@@ -37,10 +37,11 @@ def fit(widths: Sequence[int], room: int, whole: Collection[int] = ()) -> list[i
 
 
 def shorten(text: str, room: int) -> str:
-    """`text` in at most `room` cells; a path gives its middle, since both its ends tell, other text its end."""
+    """`text` in at most `room` cells; a path or subscript gives its middle, as both ends tell, other text its end."""
     if width(text) <= room:
         return text
-    head, tail = ((room - 1) // 3, room - 1 - (room - 1) // 3) if "/" in text else (room - 1, 0)
+    two_ends = "/" in text or text.endswith("]")
+    head, tail = ((room - 1) // 3, room - 1 - (room - 1) // 3) if two_ends else (room - 1, 0)
     return f"{_first(text, head)}…{_first(text[::-1], tail)[::-1]}"
 
 

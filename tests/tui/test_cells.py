@@ -20,6 +20,7 @@ from tui.cells import fit, shorten, width
         ("exactly8", 8, "exactly8"),
         ("a long description", 8, "a long …"),
         ("tests/models/test_a_ci.py", 13, "test…_a_ci.py"),
+        ("_P95[4]['rtf_mean']", 16, "_P95[…rtf_mean']"),
         ("模型模型模型", 8, "模型模…"),
         ("e\u0301e\u0301e\u0301e\u0301", 4, "e\u0301e\u0301e\u0301e\u0301"),
     ],
@@ -43,6 +44,12 @@ def test_the_widest_columns_give_first(widths: list[int], room: int) -> None:
     given_up = [before for one, before in zip(fitted, widths, strict=True) if one < before]
     kept = [one for one, before in zip(fitted, widths, strict=True) if one == before]
     assert not given_up or max(kept, default=0) <= max(fitted)
+
+
+def test_a_number_is_whole_or_the_table_is_too_wide() -> None:
+    assert fit([30, 19, 30], 50, whole=[1]) == [15, 19, 16]
+    assert fit([30, 19, 30], 20, whole=[1]) == [8, 19, 8]
+    assert fit([30, 19], 10, whole=[0, 1]) == [30, 19]
 
 
 def test_a_table_fits_the_terminal_and_a_pipe_gets_all_of_it(quick: Quick) -> None:

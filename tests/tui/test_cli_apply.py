@@ -141,6 +141,11 @@ def test_a_number_that_the_worst_repeat_fails_is_warned_of(repo: Path, tmp_path:
     done = gatewatch(repo, "apply", "--mode", "smart", "--answers", str(answers), "--yes", "--json")
     assert done.returncode == 0
     assert f"{LOOSER}: 0.025 is tighter than the worst measured, 0.03".encode() in done.stderr
+    answers.write_text(json.dumps({LOOSER: 30}))
+    done = gatewatch(repo, "apply", "--mode", "smart", "--answers", str(answers))
+    assert (done.returncode, done.stdout) == (2, b""), "a slip of the decimal point is still nobody's consent"
+    done = gatewatch(repo, "apply", "--mode", "smart", "--answers", str(answers), "--yes", "--json")
+    assert f"{LOOSER}: 30 is far from anything measured (0.03)".encode() in done.stderr
     answers.write_text(json.dumps({LOOSER: 0.035}))
     done = gatewatch(repo, "apply", "--mode", "smart", "--answers", str(answers), "--yes")
     assert (done.returncode, done.stderr) == (0, b"")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gates.calibration.modes import Answer, AnswersError, Decisions, Question, decide, parse_answer, parse_answers
 from gates.calibration.plan import PlanRefused, plan_json
-from gates.calibration.values import direction_text, tighter
+from gates.calibration.values import direction_text, percent_text, tighter
 from hosts.errors import GatewatchError, InputError, RefusedError
 from hosts.host import HostActor, HostReader, Json
 from hosts.local import strictjson
@@ -24,6 +24,8 @@ from jobs.connect import open_actor, open_reader
 from tui import console
 from tui.exits import ExitCode
 from tui.sanitise import confirmable
+
+_FAR = 5  # times what was measured: a slip of the decimal point, or another unit
 
 
 async def show_plan(args: argparse.Namespace) -> int:
@@ -213,6 +215,13 @@ def _warn_of_answers(decisions: Decisions) -> None:
         if tighter(edit.row.worst_op, edit.value, edit.row.worst_raw):
             worst = f"the worst measured, {edit.row.worst_raw!r}: that repeat would have failed it"
             console.warn(f"{edit.row.answer_key}: {edit.text} is tighter than {worst}")
+        elif edit.reason.startswith("answered") and _is_far(edit.value, edit.row.worst_raw):
+            console.warn(f"{edit.row.answer_key}: {edit.text} is far from anything measured ({edit.row.worst_raw!r})")
+
+
+def _is_far(value: float, measured: float) -> bool:
+    """Whether a number that somebody typed looks like another unit, or a slip of the decimal point."""
+    return value * measured < 0 or abs(value) > _FAR * abs(measured) or abs(measured) > _FAR * abs(value)
 
 
 def _answers_document(path: str) -> Json:
@@ -228,8 +237,10 @@ def _ask_all(questions: Sequence[Question]) -> dict[str, Answer]:
     given: dict[str, Answer] = {}
     for number, question in enumerate(questions, 1):
         row = question.row
-        console.milestone(f"[{number}/{len(questions)}] {question.key}: {question.reason}")
-        console.milestone(f"  repeats {', '.join(map(repr, row.per_run_raw))}")
+        change = "" if row.current_raw is None else f" ({percent_text(row.current_raw, row.write_value)})"
+        console.milestone(f"[{number}/{len(questions)}] {question.key}")
+        console.milestone(f"  {question.reason}{change}")
+        console.milestone(f"  repeats {', '.join(f'{value:.6g}' for value in row.per_run_raw)}")
         console.milestone(f"  now {row.current_text}, worst of N {row.write_text}")
         while True:
             console.milestone("  keep, apply, or a number [keep]:")
@@ -277,26 +288,41 @@ def _print_plan(prepared: Prepared) -> None:
         )
         for row in prepared.plan.rows
     ]
-    console.print_table(("STAGE", "CONSTANT", "NOW", "NEW", "DIRECTION", ""), rows)
+    _print_grouped(("STAGE, CONSTANT", "NOW", "NEW", "DIRECTION", ""), rows)
 
 
 def _print_decisions(decisions: Decisions) -> None:
-    rows = [
+    """What changes, and then what stays and why."""
+    written = [
         (
             edit.row.stage_key,
             edit.row.resolved_source,
             edit.row.current_text or "?",
             edit.text,
             edit.direction_text,
-            edit.reason,
         )
         for edit in decisions.written
     ]
-    rows += [
-        (left.row.stage_key, left.row.resolved_source, left.row.current_text or "?", "kept", "", left.reason)
-        for left in (*decisions.kept, *decisions.skipped)
+    _print_grouped(("STAGE, CONSTANT", "OLD", "NEW", "DIRECTION"), written)
+    left = [
+        (one.row.stage_key, one.row.resolved_source, one.row.current_text or "?", one.reason)
+        for one in (*decisions.kept, *decisions.skipped)
     ]
-    console.print_table(("STAGE", "CONSTANT", "OLD", "NEW", "DIRECTION", "WHY"), rows)
+    if left:
+        console.print_text("")
+        _print_grouped(("KEPT", "VALUE", "WHY"), left)
+
+
+def _print_grouped(heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
+    """A table whose first cell, the stage, stands above the rows that have it."""
+    shown: list[tuple[str, ...]] = []
+    stage = ""
+    for name, constant, *rest in rows:
+        if name != stage:
+            shown.append((name, *[""] * (len(heads) - 1)))
+        stage = name
+        shown.append((f"  {constant}", *rest))
+    console.print_table(heads, shown, whole=("NOW", "OLD", "NEW", "VALUE", "DIRECTION"))
 
 
 def _document(
