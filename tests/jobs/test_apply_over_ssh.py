@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -109,11 +110,13 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshd.SshPeer]:
         yield running
 
 
-@pytest.fixture
-def far(tmp_path: Path, peer: sshd.SshPeer) -> Iterator[Far]:
-    with quick_checkout(tmp_path) as quick:
-        made = Far(quick, peer, tmp_path)
-        made.python.write_text(_PYTHON.format(python=sys.executable, arm=str(tmp_path / "arm")))
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory, peer: sshd.SshPeer) -> Iterator[Far]:
+    """The one run that all tests here apply."""
+    folder = tmp_path_factory.mktemp("far")
+    with quick_checkout(folder) as quick:
+        made = Far(quick, peer, folder)
+        made.python.write_text(_PYTHON.format(python=sys.executable, arm=str(folder / "arm")))
         made.python.chmod(0o755)
         made.answers.write_text(json.dumps({ASKED: "apply"}))
         (quick.folder / "hosts").mkdir()
@@ -134,6 +137,16 @@ def far(tmp_path: Path, peer: sshd.SshPeer) -> Iterator[Far]:
         done = quick.run("--host", "far")
         assert done.code == 0, done.said
         yield made
+
+
+@pytest.fixture
+def far(calibrated: Far, tmp_path: Path) -> Iterator[Far]:
+    """The checkout and the run as they were when the run had ended; the next test finds them so again."""
+    kept = tmp_path / "kept"
+    shutil.copytree(calibrated.quick.folder, kept, symlinks=True)
+    yield calibrated
+    shutil.rmtree(calibrated.quick.folder)
+    shutil.copytree(kept, calibrated.quick.folder, symlinks=True)
 
 
 def everything(far: Far) -> Any:
