@@ -1,0 +1,390 @@
+"""One look after another at a log that is a local file: what grew, what was turned over, what took its place.
+
+A file that was opened stays open, so that its end is read whatever becomes of its name. Which file is which is
+known by device and inode for as long as it is open, and by its first and last bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monitors.logs.local_files import Files, Trouble, key_of, trouble_of, unfit
+from monitors.logs.local_kept import SURE, Shown, shown_of
+from monitors.logs.local_late import Lates
+from monitors.logs.local_open import OpenFile
+from monitors.logs.local_shelf import Shelf
+from monitors.logs.local_siblings import Beside, open_plain
+from monitors.logs.record import ShapeRecorder
+from monitors.logs.types import MarkKind, Place, Status
+
+QUIET = 0.2
+"""Seconds without growth after which an old file is taken to be at its end, once there is something in the new."""
+
+PATIENCE = 5.0
+"""Seconds after which the new file is turned to although the old one still grows; its late bytes come after."""
+
+_SETTLED = 2.0  # the coarsest clock of a file system: a change before that shows in a file's times
+_RETRY = 1.0
+_TIDY = 5.0
+_TRIES = 3  # looks after which a descriptor that shows less than its path does is not believed
+_REWRITES = 3  # ends that were written over, after which a file is shown anew and not end by end
+_HOLE = "{:,} bytes that nobody wrote (a hole in the file) are left out"
+
+
+@dataclass
+class _Next:
+    """A content that waits for its turn, and what is said before it."""
+
+    file: OpenFile
+    kind: MarkKind
+    text: str
+    missing: int | None = 0
+    lost: str = ""
+    first: int | None = None  # where what was not shown before begins, None: at the beginning
+    whole: bool = False  # whether it is the content before, in another file
+    since: float = float("inf")  # when it was first seen to hold anything
+
+
+class Looker:
+    """Looks at one path, in one thread.
+
+    Args:
+        path: The file.
+        record: What is known of it.
+        files: The system.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(
+        self, path: str, record: ShapeRecorder, files: Files, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.path = path
+        self.looks = 0
+        self.checks = 0  # looks that had more to do than to see that nothing has changed
+        self.shelf = Shelf(record, files, clock)
+        self._record = record
+        self._files = files
+        self._clock = clock
+        self._queue: list[_Next] = []
+        self._lates = Lates(files, self.shelf)
+        self._beside = Beside(files, path)
+        self._seen: tuple[int, ...] = ()  # what the path was at the last look
+        self._held: tuple[int, ...] = ()  # what the live file was
+        self._changed = float("-inf")  # when either was another than before
+        self._refused: tuple[float, Trouble] | None = None
+        self._blind = 0
+        self._tidied = float("-inf")
+        self._written = 0  # the live file's time of writing then, ns since the epoch
+        self._whole = time.time_ns()  # when the live file was last seen to hold all that was seen of it
+
+    def look(self) -> bool:
+        """Find out what is new; whether there is more to do at once."""
+        self.looks += 1
+        now = self._clock()
+        found = self._at_path()
+        trouble = found if isinstance(found, Trouble) else None
+        more = False
+        try:
+            if now >= self._tidied + _TIDY:
+                self._tidied = now
+                self.shelf.tidy()
+            if isinstance(found, Trouble) or not self._calm(found, now):
+                self.checks += 1
+                if isinstance(found, os.stat_result):
+                    trouble = self._meet(found, now)
+                elif found.absent and self._newest is not None and self._beside.moved():
+                    self._queue += self._between(self._newest, None)[0]
+                self._follow(now)
+                if not self._queue:
+                    self._lates.look(now)
+            newest = self._newest
+            more = newest is not None and newest.fill()
+        except OSError as error:
+            trouble = self._broken(error, now)
+        self._say(trouble)
+        return more
+
+    def read(self, number: int, offset: int, size: int) -> bytes:
+        """Bytes of a generation; fewer than `size` only at its end.
+
+        Raises:
+            GoneError: They were thrown away.
+            OSError: The file cannot be read.
+        """
+        return self.shelf.read(number, offset, size, self._again)
+
+    def close(self) -> None:
+        """Let go of every file."""
+        for one in self._queue:
+            one.file.close()
+        self._queue = []
+        self.shelf.close()
+
+    def _again(self) -> None:
+        self._changed = self._clock()
+        self.look()
+
+    @property
+    def turning(self) -> bool:
+        """Whether a file waits for its turn, or something is amiss: then it is time that tells."""
+        return bool(self._queue) or bool(self._record.shape.detail)
+
+    @property
+    def _newest(self) -> OpenFile | None:
+        return self._queue[-1].file if self._queue else self.shelf.live
+
+    # What is at the path
+
+    def _at_path(self) -> os.stat_result | Trouble:
+        try:
+            found = self._files.stat(self.path)
+        except OSError as error:
+            return trouble_of(error)
+        return unfit(found) or found
+
+    def _calm(self, found: os.stat_result, now: float) -> bool:
+        """Whether nothing can have changed since the last look, by the file's own times."""
+        seen = _signature(found)
+        if seen != self._seen:
+            self._seen, self._changed = seen, now
+        live = self.shelf.live
+        if live is None or live.key != key_of(found) or self._queue or now < self._changed + _SETTLED:
+            return False
+        shape = self._record.shape
+        return not shape.detail and shape.status is Status.LIVE and not self._lates.due(now)
+
+    def _meet(self, found: os.stat_result, now: float) -> Trouble | None:
+        """Open what is at the path, unless it is the newest file that is known already."""
+        newest = self._newest
+        if newest is not None and newest.key == key_of(found):
+            hidden = newest is self.shelf.live and self._files.fstat(newest.handle).st_size < found.st_size
+            self._blind = self._blind + 1 if hidden else 0
+            return self._reopen(newest, now) if self._blind == _TRIES else None
+        if self._refused and self._changed < now < self._refused[0] + _RETRY:
+            return self._refused[1]
+        try:
+            file = open_plain(self._files, self.path)
+        except OSError as error:
+            self._refused = now, trouble_of(error)
+            return self._refused[1]
+        self._refused = None
+        if file is None:
+            return None  # it changed between two calls: the next look sees what it is
+        if newest is None:
+            file.begin()
+            self.shelf.begin(file)
+            self._opened(file, now, file.first > 0)
+            self._beside.note()
+        elif newest.key == file.key:
+            file.close()
+        else:
+            new = _Next(file, MarkKind.ROTATED, "rotated: another file took the place")
+            self._queue_up(newest, new, len(self._queue))
+        return None
+
+    def _queue_up(self, old: OpenFile | None, new: _Next, at: int) -> int:
+        """Queue a new content, and before it those that came and went since the last look.
+
+        Args:
+            old: What holds the content before, None where nothing does.
+            new: The content that is there now.
+            at: Where in the queue.
+
+        Returns:
+            How many were queued.
+        """
+        new.file.begin()  # first: it may be copied and truncated while the folder is read
+        queue, complete = self._between(old, new.file)
+        if not complete:
+            new.lost = "some of the log's files came and went before anybody could look at them"
+        queue.append(new)
+        if old is not None and new.kind is MarkKind.ROTATED and self._files.fstat(old.handle).st_nlink == 0:
+            # It was not moved but replaced, perhaps by a copy or by what somebody left of it
+            after = queue[0].file
+            old.take(self._files.fstat(old.handle).st_size)
+            shown = shown_of(self._files, after.handle, after.size, old)
+            queue[0].first, queue[0].whole = shown.upto or None, shown.whole
+        self._queue[at:at] = queue
+        return len(queue)
+
+    def _between(self, old: OpenFile | None, new: OpenFile | None) -> tuple[list[_Next], bool]:
+        """The contents that came and went between two, and whether these are all."""
+        seen = [one for one in (self.shelf.live, *(entry.file for entry in self._queue), new) if one is not None]
+        ours = {one.key for one in seen} | self.shelf.keys
+        key, written = None, self._written
+        if old is not None:
+            key, written = old.key, self._files.fstat(old.handle).st_mtime_ns
+            ours.add(key)
+        found, complete = self._beside.between(key, written, None if new is None else new.key, ours)
+        queue = []
+        for file in found:
+            file.begin()
+            if file.size == 0 or any(one.copied_in(file.handle, file.size) for one in seen):
+                file.close()  # a copy that is being made, before the truncation that it is made for
+                continue
+            words = f"rotated: {os.path.basename(file.name)} came and went since the last look"
+            queue.append(_Next(file, MarkKind.ROTATED, words))
+        return queue, complete
+
+    # What becomes of the live file
+
+    def _follow(self, now: float) -> None:
+        """See what was appended, and turn to the next file when this one is at its end."""
+        for index, entry in enumerate(self._queue):
+            # What is seen is kept, whatever becomes of the file before its turn
+            size = self._files.fstat(entry.file.handle).st_size
+            if size < entry.file.size or not entry.file.take(size):
+                for before in self._queue[: index + 1]:
+                    before.since = float("-inf")  # it is written over: no time to wait for the files before it
+        while self.shelf.live is not None:
+            live = self.shelf.live
+            status = self._files.fstat(live.handle)
+            held = _signature(status)
+            if held != self._held:
+                self._held, self._changed = held, now
+            grown = now < self._changed + _SETTLED and self._grow(live, status, now)
+            if self.shelf.live is not live:
+                continue
+            if (grown and len(self._queue) > 1) or not self._due(live, now):
+                return
+            # Once more, now that the next file was seen to hold something
+            grown = self._grow(live, self._files.fstat(live.handle), now)
+            if self.shelf.live is live:
+                if grown and now < self._queue[0].since + PATIENCE:
+                    return
+                self._turn(now)
+
+    def _grow(self, live: OpenFile, status: os.stat_result, now: float) -> bool:
+        """See what was appended, and whether anything was."""
+        before = live.size
+        if status.st_size < before or not live.take(status.st_size):
+            self._overwritten(live, now)
+            return False
+        self._whole, self._written = time.time_ns(), status.st_mtime_ns
+        self._record.grow(live.size)
+        if live.size == before:
+            return False
+        live.grew = now
+        if before == 0 < live.first:
+            self._record.cut(live.number, live.first, _HOLE.format(live.first), 0)
+        return True
+
+    def _due(self, live: OpenFile, now: float) -> bool:
+        """Whether the next file may be turned to, as soon as this one is at its end."""
+        while self._queue:
+            entry = self._queue[0]
+            if entry.file.size == 0:
+                if len(self._queue) == 1:
+                    return False  # whoever writes may not have turned to it yet
+                self._queue.pop(0).file.close()
+                self._queue[0].lost = self._queue[0].lost or entry.lost
+                continue
+            entry.since = min(entry.since, now)
+            late = now >= max(live.grew, entry.since) + QUIET or now >= entry.since + PATIENCE
+            return late or len(self._queue) > 1
+        return False
+
+    def _turn(self, now: float) -> None:
+        """The next file in the queue becomes the live one."""
+        entry, live = self._queue.pop(0), self.shelf.live
+        assert live is not None
+        new, first = entry.file, entry.first
+        if entry.whole:
+            self.shelf.swap(new)
+            self._changed = now
+            return
+        if entry.kind is MarkKind.ROTATED:
+            self._lates.add(live, now)
+        hole = first is None and new.first > 0
+        new.first = new.first if first is None else first
+        self.shelf.turn(new, entry.kind, entry.text, entry.missing)
+        if entry.lost:
+            self.shelf.lost(entry.lost)
+        self._opened(new, now, hole)
+
+    def _overwritten(self, live: OpenFile, now: float) -> None:
+        """The file does not hold what was seen of it any more."""
+        size = self._files.fstat(live.handle).st_size
+        shown = shown_of(self._files, live.handle, size, live, sure=1)
+        if shown.whole:
+            return  # it was looked at in the middle of a change
+        again = shown.beginning and self.shelf.leaning >= _REWRITES
+        if again:
+            shown = Shown()
+        new = _Next(OpenFile(self._files, os.dup(live.handle), live.name), MarkKind.TRUNCATED, "", None)
+        new.first = shown.upto or None
+        new.text = f"truncated to {size:,} bytes" if size < live.size else "written over"
+        copy = self._beside.copy(live, self._whole)
+        turns, copied = self._queue_up(copy, new, 0), 0
+        if copy is not None:
+            copied = self._files.fstat(copy.handle).st_size
+            new.missing = 0 if copied >= live.size else None
+            new.text += f"; {os.path.basename(copy.name)} is a copy of what was before"
+        self.shelf.overwritten(shown.upto if shown.beginning else 0, None if copy is None else copy.handle, copied)
+        for _ in range(turns):
+            self._turn(now)
+        if again:
+            self.shelf.forget_past("were written over; what is left of them comes once more")
+
+    # What is said
+
+    def _opened(self, file: OpenFile, now: float, hole: bool) -> None:
+        """A file became the live one, without the hole that it may begin with."""
+        file.grew = self._changed = now
+        self._held, self._blind = (), 0
+        self._whole, self._written = time.time_ns(), self._files.fstat(file.handle).st_mtime_ns
+        if hole:
+            self._record.mark(MarkKind.LOST, _HOLE.format(file.first), 0, Place(file.number, file.first))
+
+    def _reopen(self, live: OpenFile, now: float) -> Trouble | None:
+        """Go on in a new descriptor where the old one does not serve: a server that began anew, a layer above."""
+        file = open_plain(self._files, self.path)
+        if file is None:
+            return None
+        size = self._files.fstat(file.handle).st_size
+        known = file.key == live.key or live.size >= SURE
+        if known and size >= live.size and live.same_in(file.handle, live.size):
+            self.shelf.swap(file)
+            self._changed = now
+        else:
+            file.begin()
+            self.shelf.overwritten(0, None, 0)
+            self.shelf.turn(file, MarkKind.REPLACED, "replaced: the end of the file before is not known", None)
+            self._opened(file, now, file.first > 0)
+        return None
+
+    def _broken(self, error: OSError, now: float) -> Trouble:
+        trouble, live = trouble_of(error), self.shelf.live
+        if error.errno == errno.ESTALE and live is not None and not self._queue:
+            try:
+                return self._reopen(live, now) or trouble
+            except OSError as another:
+                return trouble_of(another)
+        return trouble
+
+    def _say(self, trouble: Trouble | None) -> None:
+        live = self.shelf.live
+        if trouble is not None and (live is None or not trouble.absent):
+            self._record.status(trouble.status, trouble.detail)
+        elif live is None:
+            self._record.status(Status.WAITING, "no such file yet")
+        elif trouble is None and not self._queue:
+            self._record.status(Status.LIVE)
+        else:
+            try:
+                went = "moved away" if self._files.fstat(live.handle).st_nlink else "deleted"
+            except OSError:
+                went = "gone"
+            until = "there is a new one" if trouble is not None else "the new one holds anything"
+            self._record.status(Status.LIVE, f"the file is {went}; it is read on until {until}")
+
+
+def _signature(status: os.stat_result) -> tuple[int, ...]:
+    return (
+        *(status.st_dev, status.st_ino, status.st_mode, status.st_size),
+        *(status.st_mtime_ns, status.st_ctime_ns),
+    )

@@ -1,0 +1,275 @@
+"""Where the bytes of a local log's generations are, the one that grows and those that are past."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from monitors.logs.local_files import Files, Key, key_of
+from monitors.logs.local_open import OpenFile
+from monitors.logs.record import ShapeRecorder
+from monitors.logs.types import GoneError, MarkKind, Place
+
+IN_MEMORY = 4
+"""Contents that were thrown away by their writer and are held in memory, at most."""
+
+HELD = 256 << 20
+"""Bytes of deleted files, the last one's aside, that being open here keeps from being freed, at most."""
+
+_GRAVE_S = 10.0  # a descriptor that was handed out may still be on its way to a worker
+_GONE = "these bytes are not in the file any more"
+
+
+@dataclass(frozen=True)
+class Backing:
+    """Where the bytes of one generation are: in a file up to some place, and in memory from there on.
+
+    Attributes:
+        handle: Descriptor of the file, ours to close, or None.
+        upto: Bytes that are in the file, None for all.
+        memory: The bytes from `upto` on.
+        leans: The file, where it is one that was live after this generation ended: it may be written over.
+    """
+
+    handle: int | None
+    upto: int | None = None
+    memory: bytes = b""
+    leans: Key | None = None
+
+    def read(self, files: Files, offset: int, size: int) -> bytes:
+        """As many of the bytes as are still there.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        found: list[bytes] = []
+        while size > 0 and self.handle is not None and (self.upto is None or offset < self.upto):
+            data = files.pread(self.handle, size if self.upto is None else min(size, self.upto - offset), offset)
+            if not data:
+                return b"".join(found)
+            found.append(data)
+            offset += len(data)
+            size -= len(data)
+        if size > 0 and self.upto is not None and offset >= self.upto:
+            found.append(self.memory[offset - self.upto : offset - self.upto + size])
+        return b"".join(found)
+
+    def close(self) -> None:
+        if self.handle is not None:
+            os.close(self.handle)
+
+
+class Shelf:
+    """The generations of one log and what they are read from.
+
+    Args:
+        record: What is known of the log.
+        files: The system.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(self, record: ShapeRecorder, files: Files, clock: Callable[[], float] = time.monotonic) -> None:
+        self.record = record
+        self.live: OpenFile | None = None
+        self._files = files
+        self._clock = clock
+        self._backings: dict[int, Backing] = {}
+        self._graves: list[tuple[float, Backing]] = []
+
+    @property
+    def keys(self) -> set[Key]:
+        """The files that are open here."""
+        found = set()
+        for one in self._backings.values():
+            if one.handle is not None:
+                with contextlib.suppress(OSError):  # a server has forgotten it: it is nothing that can come up again
+                    found.add(key_of(self._files.fstat(one.handle)))
+        return found
+
+    @property
+    def leaning(self) -> int:
+        """Past generations of which the live file holds the beginning."""
+        return sum(self.live is not None and one.leans == self.live.key for one in self._backings.values())
+
+    def begin(self, file: OpenFile) -> None:
+        """The first generation; its descriptor is the shelf's from now on."""
+        self._take(file, self.record.begin(file.name, file.size, first=file.first))
+
+    def turn(self, file: OpenFile, kind: MarkKind, text: str, missing: int | None) -> None:
+        """The generation after the one that was live, of another file or of another content."""
+        self._take(file, self.record.turn(kind, text, missing, file.name, file.size, first=file.first))
+
+    def lost(self, text: str) -> None:
+        """Say before the live generation that nobody knows how much is missing there."""
+        if self.live is not None:
+            self.record.mark(MarkKind.LOST, text, None, Place(self.live.number, self.live.first))
+
+    def swap(self, file: OpenFile) -> None:
+        """The live generation goes on in another descriptor, which holds the same bytes."""
+        live = self.live
+        assert live is not None
+        self._bury(self._backings[live.number])
+        self._backings[live.number] = Backing(file.handle)
+        live.handle, live.key, live.name = file.handle, file.key, file.name
+
+    def insert(self, past: OpenFile, text: str, back: str) -> None:
+        """Put what came late to a past file behind what was seen of the live one, and go on with that after it.
+
+        Args:
+            past: The past file once more; what is shown of it begins where its generation ends.
+            text: One line for people before it.
+            back: The same after it.
+        """
+        live = self.live
+        assert live is not None
+        self._backings[live.number] = replace(self._backings[live.number], upto=live.size, leans=live.key)
+        self.turn(past, MarkKind.ROTATED, text, 0)
+        self.turn(live.again(), MarkKind.ROTATED, back, 0)
+
+    def overwritten(self, kept: int, copy: int | None, copied: int) -> None:
+        """The live file's content was thrown away from some byte on: keep of it what can be kept.
+
+        Args:
+            kept: Bytes at its beginning that are still in it.
+            copy: A descriptor of a copy of the old content, ours from now on, or None.
+            copied: Bytes that are in the copy.
+        """
+        live = self.live
+        assert live is not None
+        self.record.grow(copied)
+        size = max(live.size, copied)
+        self._rescue(live.number, Backing(self._backings[live.number].handle, size, leans=live.key), kept, copy, copied)
+        for number, backing in list(self._backings.items()):
+            if number != live.number and backing.leans == live.key:
+                self._rescue(number, backing, kept, copy, copied)
+        if copy is not None:
+            os.close(copy)
+        self._bound()
+
+    def _rescue(self, number: int, backing: Backing, kept: int, copy: int | None, copied: int) -> None:
+        """Read a generation that leans on the live file from where its bytes are now."""
+        live, upto = self.live, backing.upto
+        assert live is not None
+        assert upto is not None
+        if upto <= kept:
+            return
+        self._bury(backing)
+        if copy is not None and copied > live.ring.start:
+            rest = live.ring.read(copied, upto - copied) if copied < upto else b""
+            whole = copied >= upto and not backing.memory
+            now = Backing(os.dup(copy), None if whole else min(copied, upto), (rest or b"") + backing.memory)
+        else:
+            start = min(max(live.ring.start, kept), upto)
+            rest = live.ring.read(start, upto - start) or b""
+            if 0 < start == kept:
+                assert backing.handle is not None
+                now = Backing(os.dup(backing.handle), start, rest + backing.memory, live.key)
+            else:
+                now = Backing(None, start, rest + backing.memory)
+                self._cut(number, start)
+        self._backings[number] = now
+
+    def _cut(self, number: int, start: int) -> None:
+        generation = self.record.generation(number)
+        gone = 0 if generation is None else start - generation.first
+        self.record.cut(number, start, f"{gone:,} bytes were thrown away by the writer of the log", gone)
+
+    def read(self, number: int, offset: int, size: int, again: Callable[[], object]) -> bytes:
+        """Bytes of a generation; fewer than `size` only at its end.
+
+        Args:
+            number: Which generation.
+            offset: Where they begin.
+            size: How many.
+            again: Looks at the file, where what was read shows that it is not what it was.
+
+        Raises:
+            GoneError: They were thrown away.
+            OSError: The file cannot be read.
+        """
+        for last in (False, True):
+            generation = self.record.generation(number)
+            if generation is None or offset < generation.first:
+                raise GoneError(_GONE)
+            wanted = min(size, generation.size - offset)
+            held = self.held(number, offset, size)
+            if wanted <= 0 or held is not None:
+                return held or b""
+            backing, live = self._backings[number], self.live
+            data = backing.read(self._files, offset, wanted)
+            exposed = live is not None and (live.number == number or backing.leans == live.key)
+            # What was written over since the last look is not what is asked for
+            if len(data) == wanted and (not exposed or live is None or live.holds()):
+                return data
+            if not last:
+                again()
+        raise GoneError(_GONE)
+
+    def held(self, number: int, offset: int, size: int) -> bytes | None:
+        """Bytes that need no file, from any thread; None where they are not held."""
+        live, generation = self.live, self.record.generation(number)
+        if live is None or live.number != number or generation is None or offset < generation.first:
+            return None
+        wanted = max(0, min(size, generation.size - offset))
+        data = live.ring.read(offset, wanted)
+        return data if data is not None and len(data) == wanted else None
+
+    def handle(self, number: int) -> int | None:
+        """The descriptor of a generation that is in one file as a whole."""
+        backing = self._backings.get(number)
+        return backing.handle if backing is not None and backing.upto is None else None
+
+    def tidy(self) -> None:
+        """Close what nobody asks for any more, and let go of deleted files that take too much room."""
+        now = self._clock()
+        while self._graves and self._graves[0][0] <= now:
+            self._graves.pop(0)[1].close()
+        past = [number for number, one in self._backings.items() if one.handle is not None][:-1]
+        room = 0
+        for number in reversed(past[:-1]):
+            handle = self._backings[number].handle
+            assert handle is not None
+            with contextlib.suppress(OSError):
+                status = self._files.fstat(handle)
+                room += status.st_size if status.st_nlink == 0 else 0
+            if room > HELD:
+                self._forget(number)
+                break
+
+    def close(self) -> None:
+        """Let go of every file."""
+        for one in [*self._backings.values(), *(grave for _, grave in self._graves)]:
+            one.close()
+        self._backings, self._graves, self.live = {}, [], None
+
+    def _take(self, file: OpenFile, number: int) -> None:
+        self.live, file.number = file, number
+        self._backings[number] = Backing(file.handle)
+        kept = {one.number for one in self.record.shape.generations}
+        for old in [one for one in self._backings if one not in kept]:
+            self._bury(self._backings.pop(old))
+
+    def _bound(self) -> None:
+        """Hold few contents in memory: what is before the oldest that is let go of goes with it."""
+        held = [number for number, one in self._backings.items() if one.memory]
+        if len(held) > IN_MEMORY:
+            self._forget(held[-IN_MEMORY - 1])
+
+    def forget_past(self, why: str) -> None:
+        """Let go of all past generations; `why` goes on after "1,234 earlier bytes"."""
+        if self.live is not None:
+            self._forget(self.live.number - 1, why)
+
+    def _forget(self, upto: int, why: str = "are not kept any more") -> None:
+        """Let go of a past generation and of all before it."""
+        after = next((one for one in self.record.shape.generations if one.number > upto), None)
+        if after is not None:
+            self.record.forget(Place(after.number, after.first), why)
+        for number in [one for one in self._backings if one <= upto]:
+            self._bury(self._backings.pop(number))
+
+    def _bury(self, backing: Backing) -> None:
+        self._graves.append((self._clock() + _GRAVE_S, replace(backing, memory=b"")))

@@ -1,0 +1,235 @@
+"""The files beside a log into which rotation moves or copies it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from monitors.logs.local_files import Files, Key, key_of, unfit
+from monitors.logs.local_kept import SURE
+from monitors.logs.local_open import OpenFile
+
+PACKED = (".gz", ".xz", ".zst", ".bz2", ".lz4")
+"""Ends of names whose files are compressed: there, and not readable as they are."""
+
+_NUMBERED = 64  # a greater number is a date, a process, anything but an age
+_FRESH_NS = 2_000_000_000
+_ROTATED = re.compile(r"[.\-_]\d[\d.\-_:T]*Z?")  # an age or a time, as every rotation writes it; no .lock, no .err
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """A file that has the name of a rotated log.
+
+    Attributes:
+        path: Where it is.
+        key: Which file it is.
+        size: Bytes.
+        mtime: When it was last written, ns.
+        number: How many rotations ago it was the log, where its name says so.
+        rotated: Whether the name is one that rotation gives, and not only one that a copy may have.
+    """
+
+    path: str
+    key: Key
+    size: int
+    mtime: int
+    number: int | None
+    rotated: bool
+
+    @property
+    def packed(self) -> bool:
+        return self.path.endswith(PACKED)
+
+
+def siblings(files: Files, path: str) -> list[Sibling]:
+    """All of them, the oldest first; none where the folder cannot be read."""
+    folder, base = os.path.split(path)
+    found = []
+    try:
+        names = files.names(folder or ".")
+    except OSError:
+        return []
+    for name in names:
+        rest = _rest(name, base)
+        if rest is None:
+            continue
+        for end in PACKED:
+            rest = rest.removesuffix(end)
+        full = os.path.join(folder, name)
+        try:
+            status = files.stat(full)
+        except OSError:
+            continue  # moved on since
+        if stat.S_ISREG(status.st_mode):
+            number, rotated = _number(rest), _ROTATED.fullmatch(rest) is not None
+            found.append(Sibling(full, key_of(status), status.st_size, status.st_mtime_ns, number, rotated))
+    return sorted(found, key=lambda one: (one.mtime, -(one.number or 0), one.path))
+
+
+def between(
+    order: Iterable[Sibling],
+    old: Key | None,
+    written: int,
+    new: Key | None,
+    ours: Collection[Key],
+    known: Mapping[Key, Sibling],
+) -> tuple[list[Sibling], bool]:
+    """The files that were the log after one file and before another, and whether these are all.
+
+    Args:
+        order: What is beside the log, the oldest first.
+        old: The file before, or its copy; None where there is none.
+        written: When that was last written, ns since the epoch.
+        new: The file after; it may have been rotated away in turn. None where none is there yet.
+        ours: Files that are followed already.
+        known: What was beside the log at an earlier look.
+    """
+    order = [one for one in order if one.rotated or one.key == old]
+    at = next((one for one in order if one.key == old), None)
+    end = next((index for index, one in enumerate(order) if one.key == new), len(order))
+    number = None if at is None else at.number
+    found, complete = [], True
+    for one in order[:end]:
+        later = one.mtime > written
+        if one.mtime == written and number is not None and one.number is not None:
+            later = one.number < number  # written within one tick of the file system's clock
+        before = known.get(one.key)
+        if not later or one.key in ours or (before is not None and before.mtime == one.mtime):
+            continue
+        if one.packed or (before is not None and before.path == one.path):
+            # A name that stays while its file is written is no rotated log; only an inode used again looks the same
+            complete = complete and not (one.packed or (number is not None and (one.number or 0) < number))
+            continue
+        found.append(one)
+    if at is None:
+        return [], complete and not found  # nothing says that these are its own
+    if number is not None and number <= _NUMBERED:
+        first = next((one.number for one in order if one.key == new and one.number is not None), 0)
+        there = {one.number for one in order}
+        complete = complete and set(range(max(1, first + 1), number)) <= there
+    return found, complete
+
+
+def open_plain(files: Files, path: str) -> OpenFile | None:
+    """A plain file, opened; None where it is something else by now.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    handle = files.open(path)
+    try:
+        if unfit(files.fstat(handle)) is None:
+            return OpenFile(files, handle, path)
+    except OSError:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return None
+
+
+class Beside:
+    """The folder of one log, looked into whenever the log is turned over.
+
+    Args:
+        files: The system.
+        path: The log; where it is a link, rotation goes on beside what it points to.
+    """
+
+    def __init__(self, files: Files, path: str) -> None:
+        self._files = files
+        self._path = path
+        self._real = path
+        self._known: dict[Key, Sibling] = {}
+        self._changed = 0  # when names in the folder did, ns since the epoch
+
+    def note(self) -> None:
+        """Take what is there now as known: at the next turn it is not new."""
+        self._real = os.path.realpath(self._path)
+        self._known = {one.key: one for one in siblings(self._files, self._real)}
+
+    def moved(self) -> bool:
+        """Whether names in the folder have changed since this was asked last."""
+        try:
+            changed = self._files.stat(os.path.dirname(self._real) or ".").st_mtime_ns
+        except OSError:
+            return False
+        before, self._changed = self._changed, changed
+        return changed != before
+
+    def between(
+        self, old: Key | None, written: int, new: Key | None, ours: Collection[Key]
+    ) -> tuple[list[OpenFile], bool]:
+        """The contents after one file and before another, opened; and whether these are all."""
+        found, complete = between(siblings(self._files, self._real), old, written, new, ours, self._known)
+        opened = [self._open(one) for one in found]
+        try:
+            if new is not None and key_of(self._files.stat(self._path)) == new:
+                self.note()
+        except OSError:
+            pass  # nothing is there now: what is beside it may have come after this file
+        files = [one for one in opened if one is not None]
+        return files, complete and len(files) == len(found)
+
+    def copy(self, old: OpenFile, looked: int) -> OpenFile | None:
+        """The copy that was made of a file before it was truncated, or None.
+
+        Args:
+            old: The file, as far as it was seen.
+            looked: When it was last seen whole, ns since the epoch.
+        """
+        order = siblings(self._files, self._real)
+        for one in sorted(order, key=lambda one: (min(one.size, old.size), one.mtime), reverse=True):
+            upto = min(one.size, old.size)
+            # A few equal bytes may be a greeting that every content begins with
+            weak = upto < SURE and (one.size < old.size or one.mtime < looked - _FRESH_NS)
+            if one.packed or one.key == old.key or upto == 0 or weak:
+                continue
+            file = self._open(one)
+            if file is not None:
+                if self._holds(file, old, upto):
+                    return file
+                file.close()
+        return None
+
+    def _holds(self, file: OpenFile, old: OpenFile, upto: int) -> bool:
+        try:
+            return old.same_in(file.handle, upto)
+        except OSError:
+            return False
+
+    def _open(self, one: Sibling) -> OpenFile | None:
+        """A sibling, as long as its name is still its own."""
+        try:
+            file = open_plain(self._files, one.path)
+        except OSError:
+            return None
+        if file is None or file.key == one.key:
+            return file
+        file.close()
+        return None
+
+
+def _rest(name: str, base: str) -> str | None:
+    """What rotation put into the name `base` to make `name`, or None where that is no such name."""
+    if name == base:
+        return None
+    if name.startswith(base) and name[len(base)] in ".-_~":
+        return name[len(base) :]
+    stem, extension = os.path.splitext(base)
+    plain = name
+    for end in PACKED:
+        plain = plain.removesuffix(end)
+    if extension and plain.startswith(stem) and plain.endswith(extension) and len(plain) > len(base):
+        rest = plain[len(stem) : len(plain) - len(extension)]
+        if rest[0] in ".-_" and any(sign.isdigit() for sign in rest):
+            return rest
+    return None
+
+
+def _number(rest: str) -> int | None:
+    found = re.fullmatch(r"[.\-_](\d{1,4})", rest)
+    return int(found[1]) if found else None

@@ -1,0 +1,701 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitors.logs import local_shelf
+from monitors.logs.local_look import PATIENCE
+from monitors.logs.local_ring import LIMIT
+from monitors.logs.types import GoneError, MarkKind, Status
+from tests.monitors.logs.looks import Log
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    log = Log(tmp_path)
+    yield log
+    log.looker.close()
+
+
+def test_a_file_that_is_not_there_is_waited_for(log: Log) -> None:
+    log.look()
+    assert (log.record.shape.status, log.generations) == (Status.WAITING, ())
+    written = log.append()
+    log.look()
+    assert (log.record.shape.status, log.record.shape.detail) == (Status.LIVE, "")
+    assert log.contents() == [written]
+    assert log.marks == []
+
+
+def test_what_is_appended_is_read_in_whatever_pieces(log: Log) -> None:
+    written = log.append("half a")
+    log.look()
+    for more in (b" line\nand", b" one \xe2", b"\x82\xac more", b"\r\n"):
+        written += log.append(more)
+        log.look()
+        assert log.contents() == [written]
+
+
+def test_the_end_of_a_large_file_is_there_before_the_rest(log: Log) -> None:
+    written = log.append(log.lines(100_000, 60))
+    log.looker.look()
+    live = log.generations[-1]
+    assert live.size == len(written)
+    assert log.looker.read(0, live.size - 100, 100) == written[-100:]
+    assert log.looker.read(0, 1 << 20, 1 << 16) == written[1 << 20 :][: 1 << 16]
+
+
+def test_renamed_and_made_anew(log: Log) -> None:
+    first = log.append()
+    log.look()
+    log.rotate()
+    second = log.append()
+    log.settle()
+    assert log.contents() == [first, second]
+    assert [(mark.kind, mark.missing) for mark in log.marks] == [(MarkKind.ROTATED, 0)]
+    assert [one.live for one in log.generations] == [False, True]
+
+
+def test_an_old_file_is_read_on_until_it_is_quiet_and_the_new_one_holds_something(log: Log) -> None:
+    old = log.append()
+    log.look()
+    log.rotate()
+    log.path.touch()
+    for _ in range(5):
+        old += log.append(path=log.beside(".1"))
+        log.look(1.0)
+        assert log.contents() == [old]
+    new = log.append()
+    old += log.append(path=log.beside(".1"))
+    log.look()
+    old += log.append(path=log.beside(".1"))
+    log.settle()
+    assert log.contents() == [old, new]
+
+
+def test_two_who_write_to_both_files_do_not_hold_it_up_for_ever_and_nothing_is_lost(log: Log) -> None:
+    old = log.append()
+    log.look()
+    log.rotate()
+    new = log.append()
+    start = log.time
+    while len(log.generations) == 1:
+        old += log.append(path=log.beside(".1"))
+        log.look(0.1)
+        assert log.time < start + 2 * PATIENCE
+    late = log.append(path=log.beside(".1"))
+    new_rest = log.append()
+    log.settle()
+    again = log.append()
+    log.settle()
+    assert log.contents() == [old, new + new_rest, late, again]
+    assert log.kinds == [MarkKind.ROTATED] * 3
+
+
+def test_late_bytes_wait_for_the_end_of_a_line(log: Log) -> None:
+    old = log.append()
+    log.look()
+    log.rotate()
+    new = log.append()
+    log.settle()
+    new += log.append("half")
+    late = log.append(path=log.beside(".1"))
+    log.settle()
+    assert log.contents() == [old, new]
+    new += log.append(" a line\n")
+    for _ in range(10):
+        log.settle()
+    assert log.contents()[:3] == [old, new, late]
+
+
+def test_what_a_file_split_by_late_bytes_held_outlives_its_truncation(log: Log) -> None:
+    old = log.append()
+    log.look()
+    log.rotate()
+    new = log.append()
+    log.settle()
+    late = log.append(path=log.beside(".1"))
+    log.settle()
+    more = log.append()
+    log.look()
+    os.truncate(log.path, 0)
+    last = log.append()
+    log.settle()
+    assert log.everything() == old + new + late + more + last
+
+
+@pytest.mark.parametrize("rotations", [2, 5])
+def test_files_that_came_and_went_between_two_looks_are_found(log: Log, rotations: int) -> None:
+    log.rotate()
+    log.append("something older than all that follows\n", log.beside(".1"))
+    written = [log.append()]
+    log.look()
+    for _ in range(rotations):
+        log.rotate()
+        written.append(log.append())
+    log.look()
+    assert log.contents() == written[:rotations]  # the newest one waits until the one before it is quiet
+    log.settle()
+    assert log.contents() == written
+    assert {mark.missing for mark in log.marks} == {0}
+
+
+def test_files_that_came_and_went_within_a_tick_of_the_clock_are_in_order(log: Log) -> None:
+    log.append("older\n", log.beside(".1"))
+    written = [log.append()]
+    log.look()
+    for _ in range(3):
+        log.rotate()
+        written.append(log.append())
+    for path in log.folder.iterdir():
+        os.utime(path, ns=(5, 5))
+    log.settle()
+    assert log.contents() == written
+
+
+def test_a_file_that_came_and_went_while_nothing_was_there_is_found(log: Log) -> None:
+    written = [log.append()]
+    log.look()
+    log.rotate()
+    written.append(log.append())
+    log.rotate()
+    log.look()  # the first is at .2, the second at .1, and nothing is at the path
+    written.append(log.append())
+    log.rotate(copies=2)
+    written.append(log.append())
+    log.settle()
+    assert log.contents() == written
+    assert {mark.missing for mark in log.marks} == {0}
+
+
+def test_a_rotated_file_that_is_missing_from_its_place_is_told_of(log: Log) -> None:
+    first = log.append()
+    log.look()
+    log.path.rename(log.beside(".2"))
+    second = log.append()
+    log.settle()
+    assert log.contents() == [first, second]
+    assert (MarkKind.LOST, None) in [(mark.kind, mark.missing) for mark in log.marks]
+
+
+@pytest.mark.parametrize("writes_on", [True, False])
+def test_a_file_beside_it_that_was_there_before_is_not_taken_for_what_came_between(log: Log, writes_on: bool) -> None:
+    first = log.append()
+    os.utime(log.path, ns=(5, 5))
+    log.append("rank 1\n", log.beside(".1"))
+    log.look()
+    if writes_on:
+        log.append("rank 1\n", log.beside(".1"))
+    log.path.rename(log.beside(".old"))
+    second = log.append()
+    log.settle()
+    assert log.contents() == [first, second]
+
+
+def test_an_older_file_that_was_written_to_late_is_not_taken_for_a_newer_one(log: Log) -> None:
+    first = log.append()
+    os.utime(log.path, ns=(5, 5))
+    log.append("older, and written to last\n", log.beside(".1"))
+    log.look()
+    log.rotate()
+    second = log.append()
+    log.settle()
+    assert log.contents() == [first, second]
+
+
+def test_a_file_that_waits_for_its_turn_and_is_written_over_loses_nothing(log: Log) -> None:
+    old = log.append()
+    log.look()
+    log.rotate()
+    written = b""
+    for _ in range(3):
+        old += log.append(path=log.beside(".1"))
+        written += log.append()
+        log.look(0.05)
+        os.truncate(log.path, 0)
+    for _ in range(3):
+        log.settle()
+    assert sorted(log.everything().splitlines()) == sorted((old + written).splitlines())
+
+
+def test_a_copy_that_is_being_made_is_not_shown_beside_what_it_is_made_of(log: Log) -> None:
+    old = log.append()
+    log.look()
+    log.rotate()
+    new = log.append(log.lines(200))
+    log.beside(".1").rename(log.beside(".2"))
+    shutil.copyfile(log.path, log.beside(".1"))
+    log.settle()
+    os.truncate(log.path, 0)
+    last = log.append()
+    log.settle()
+    assert log.contents() == [old, new, last]
+
+
+def test_files_with_dates_that_came_and_went_are_found(log: Log) -> None:
+    log.append("older\n", log.beside("-20240101"))
+    written = [log.append()]
+    log.look()
+    for day in (2, 3, 4):
+        log.path.rename(log.beside(f"-2024010{day}"))
+        written.append(log.append())
+        os.utime(log.path, ns=(0, log.beside(f"-2024010{day}").stat().st_mtime_ns + day))
+    log.settle()
+    assert log.contents() == written
+
+
+def test_files_beside_it_that_are_no_rotated_logs_are_left_alone(log: Log) -> None:
+    first = log.append()
+    log.append("rank 1\n", log.beside(".1"))
+    log.look()
+    log.append("more of rank 1\n", log.beside(".1"))
+    log.append("an error\n", log.beside(".err"))
+    log.path.unlink()
+    second = log.append()
+    log.append("more of rank 1\n", log.beside(".1"))
+    log.settle()
+    assert log.contents() == [first, second]
+
+
+def test_files_that_came_and_went_for_good_are_told_of(log: Log) -> None:
+    first = log.append()
+    log.look()
+    for _ in range(4):
+        log.rotate(copies=2)
+        last = log.append()
+    log.settle()
+    assert log.contents()[0] == first
+    assert log.contents()[-1] == last
+    assert (MarkKind.LOST, None) in [(mark.kind, mark.missing) for mark in log.marks]
+
+
+def test_compressed_between_two_looks_is_told_of(log: Log) -> None:
+    log.append()
+    log.look()
+    log.rotate()
+    log.append()
+    log.rotate()
+    log.beside(".1").unlink()
+    log.append("not plain", log.beside(".1.gz"))
+    last = log.append()
+    log.settle()
+    assert log.contents()[-1] == last
+    assert (MarkKind.LOST, None) in [(mark.kind, mark.missing) for mark in log.marks]
+
+
+def test_copied_and_truncated(log: Log) -> None:
+    first = log.append()
+    log.look()
+    first += log.append()
+    log.copytruncate()
+    second = log.append()
+    log.settle()
+    assert log.contents() == [first, second]
+    assert [(mark.kind, mark.missing) for mark in log.marks] == [(MarkKind.TRUNCATED, 0)]
+
+
+def test_copied_and_truncated_several_times_between_two_looks(log: Log) -> None:
+    written = [log.append()]
+    log.look()
+    written[0] += log.append()
+    for _ in range(3):
+        for number in (3, 2, 1):
+            if log.beside(f".{number}").exists():
+                log.beside(f".{number}").rename(log.beside(f".{number + 1}"))
+        log.copytruncate()
+        written.append(log.append())
+    for _ in range(4):
+        log.settle()
+    assert log.contents() == written
+
+
+def test_copied_and_truncated_and_grown_beyond_what_was_seen(log: Log) -> None:
+    first = log.append(log.lines(3))
+    log.look()
+    log.copytruncate()
+    second = log.append(log.lines(3))
+    assert len(first) == len(second)
+    log.look()
+    assert log.contents() == [first, second]
+
+
+def test_a_copy_that_misses_the_end_is_completed_from_memory(log: Log) -> None:
+    first = log.append(log.lines(100))
+    log.look()
+    shutil.copyfile(log.path, log.beside(".1"))
+    first += log.append(log.lines(10))
+    log.look()
+    os.truncate(log.path, 0)
+    second = log.append()
+    log.settle()
+    assert log.contents() == [first, second]
+
+
+def test_an_old_file_that_begins_with_the_same_words_is_no_copy(log: Log) -> None:
+    log.append("=== log ===\nlong ago\n", log.beside(".1"))
+    os.utime(log.beside(".1"), (1, 1))
+    log.append("=== log ===\n")
+    log.look()
+    os.truncate(log.path, 0)
+    log.look()
+    assert log.contents() == [b"=== log ===\n", b""]
+
+
+def test_what_was_written_over_since_the_last_look_is_not_handed_out(log: Log) -> None:
+    log.append(log.lines(100_000, 90))
+    log.settle()
+    with log.path.open("r+b") as file:
+        file.write(log.lines(100_000, 90))
+    with pytest.raises(GoneError):
+        log.looker.read(0, 0, 100)
+    assert len(log.generations) == 2
+
+
+def test_what_is_left_of_a_shortened_file_outlives_the_truncation_of_the_next(log: Log) -> None:
+    first = log.append(log.lines(100))
+    log.look()
+    os.truncate(log.path, len(first) - 500)
+    log.look()
+    log.path.unlink()
+    second = log.append(log.lines(100))
+    log.settle()
+    os.truncate(log.path, 0)
+    log.settle()
+    assert log.everything() == first + second
+
+
+def test_truncated_without_a_copy_what_was_seen_stays(log: Log) -> None:
+    first = log.append(log.lines(1000))
+    log.look()
+    os.truncate(log.path, 0)
+    log.look()
+    assert log.contents() == [first, b""]
+    second = log.append()
+    log.look()
+    assert log.contents() == [first, second]
+    assert [(mark.kind, mark.missing) for mark in log.marks] == [(MarkKind.TRUNCATED, None)]
+
+
+def test_of_a_large_file_that_is_truncated_the_end_stays_and_the_rest_is_counted(log: Log) -> None:
+    first = log.append(log.lines(100_000, 70))
+    log.settle()
+    os.truncate(log.path, 0)
+    log.look()
+    dead = log.generations[0]
+    assert LIMIT <= dead.size - dead.first < 2 * LIMIT
+    assert log.contents()[0] == first[dead.first :]
+    lost = next(mark for mark in log.marks if mark.kind is MarkKind.LOST)
+    assert (lost.at.offset, lost.missing) == (dead.first, dead.first)
+    with pytest.raises(GoneError):
+        log.looker.read(0, 0, 10)
+
+
+def test_truncated_to_what_is_not_zero_shows_no_line_twice(log: Log) -> None:
+    first = log.append(log.lines(100))
+    log.look()
+    half = len(first) // 2
+    os.truncate(log.path, half)
+    log.look()
+    second = log.append()
+    log.look()
+    lines = log.everything().splitlines(keepends=True)
+    assert sorted(set(lines)) == sorted(lines)
+    assert b"".join(lines) == first + second
+    # and once more, below that
+    os.truncate(log.path, half // 2)
+    third = log.append()
+    log.settle()
+    assert log.everything().splitlines(keepends=True).count(third) == 1
+    assert set(first.splitlines()) <= set(log.everything().splitlines())
+
+
+def test_truncated_and_appended_to_between_two_looks(log: Log) -> None:
+    first = log.append(log.lines(1000))
+    log.look()
+    os.truncate(log.path, 9 * 900)
+    second = log.append()
+    log.look()
+    assert log.everything() == first + second
+
+
+def test_a_file_that_is_cut_down_to_its_last_lines_shows_none_of_them_twice(log: Log) -> None:
+    first = log.append(log.lines(200))
+    log.look()
+    log.path.write_bytes(first[-900:])
+    log.look()
+    second = log.append()
+    log.look()
+    assert log.everything() == first + second
+
+
+def test_a_file_that_is_replaced_by_its_last_lines_shows_none_of_them_twice(log: Log) -> None:
+    first = log.append(log.lines(200))
+    log.look()
+    log.beside(".tmp").write_bytes(first[-900:])
+    log.beside(".tmp").rename(log.path)
+    log.settle()
+    second = log.append()
+    log.look()
+    assert log.everything() == first + second
+
+
+def test_a_file_that_is_replaced_by_its_copy_goes_on(log: Log) -> None:
+    first = log.append(log.lines(200))
+    log.look()
+    shutil.copyfile(log.path, log.beside(".tmp"))
+    log.beside(".tmp").rename(log.path)
+    first += log.append()
+    log.settle()
+    first += log.append()
+    log.look()
+    assert log.contents() == [first]
+    assert log.marks == []
+
+
+def test_files_that_begin_with_the_same_words_are_two_files(log: Log) -> None:
+    log.append("=== log ===\n")
+    log.look()
+    log.path.unlink()
+    log.append("=== log ===\nmore\n")
+    log.settle()
+    assert log.contents() == [b"=== log ===\n", b"=== log ===\nmore\n"]
+
+
+def test_contents_that_begin_with_the_same_words_are_two_contents(log: Log) -> None:
+    first = log.append("=== log ===\n") + log.append(log.lines(50))
+    log.look()
+    second = b"=== log ===\n" + log.lines(3)
+    log.path.write_bytes(second)
+    log.look()
+    assert log.contents() == [first, second]
+
+
+def test_written_over_with_as_many_bytes(log: Log) -> None:
+    first = log.append(log.lines(10))
+    log.look()
+    second = log.lines(10)
+    with log.path.open("r+b") as file:
+        file.write(second)
+    log.look()
+    assert log.contents() == [first, second]
+
+
+def test_written_over_within_a_tick_of_the_clock(log: Log) -> None:
+    first = log.append(log.lines(10))
+    os.utime(log.path, ns=(1, 1))
+    log.look()
+    second = log.lines(10)
+    with log.path.open("r+b") as file:
+        file.write(second)
+    os.utime(log.path, ns=(1, 1))
+    log.look()
+    assert log.contents() == [first, second]
+
+
+def test_a_file_whose_end_is_written_over_again_and_again_stays_whole(log: Log) -> None:
+    """As a list in JSON, whose closing bracket moves."""
+    body = log.lines(500)
+    log.append(body + b"]\n")
+    log.look()
+    for _ in range(20):
+        body += log.lines()
+        with log.path.open("r+b") as file:
+            file.seek(-2, os.SEEK_END)
+            file.write(body[-10:] + b"]\n")
+        log.look()
+        assert len(log.generations) <= 5
+        lines = log.everything().splitlines(keepends=True)
+        assert [line for line in lines if line != b"]\n"] == body.splitlines(keepends=True)
+
+
+def test_deleted_while_somebody_writes_on(log: Log) -> None:
+    written = log.append()
+    log.look()
+    with log.path.open("ab", 0) as writer:
+        log.path.unlink()
+        for _ in range(3):
+            more = log.lines()
+            writer.write(more)
+            written += more
+            log.look()
+            assert log.contents() == [written]
+        assert log.record.shape.status is Status.LIVE
+        assert "deleted" in log.record.shape.detail
+        new = log.append()
+        log.settle()
+    assert log.contents() == [written, new]
+    assert log.record.shape.detail == ""
+
+
+def test_an_inode_that_is_used_again_is_no_old_acquaintance(log: Log) -> None:
+    written = []
+    for _ in range(10):
+        written.append(log.append())
+        log.settle()
+        log.path.unlink()
+    log.settle()
+    assert log.contents() == written
+
+
+def test_a_link_that_is_pointed_elsewhere(log: Log, tmp_path: Path) -> None:
+    first = log.append(path=tmp_path / "one")
+    second = log.append(path=tmp_path / "two")
+    log.path.symlink_to("one")
+    log.look()
+    (tmp_path / "link").symlink_to("two")
+    (tmp_path / "link").rename(log.path)
+    log.settle()
+    assert log.contents() == [first, second]
+
+
+def test_what_a_link_points_to_may_be_rotated_itself(log: Log, tmp_path: Path) -> None:
+    real = tmp_path / "real.log"
+    log.path.symlink_to("real.log")
+    written = [log.append(path=real)]
+    log.look()
+    for number in (1, 2):
+        if number == 2:
+            (tmp_path / "real.log.1").rename(tmp_path / "real.log.2")
+        real.rename(tmp_path / "real.log.1")
+        written.append(log.append(path=real))
+    log.settle()
+    assert log.contents() == written
+
+
+def test_a_hole_at_the_beginning_is_left_out(log: Log) -> None:
+    """A writer without O_APPEND goes on where it was after its file was truncated."""
+    first = log.append(log.lines(1000))
+    log.look()
+    handle = os.open(log.path, os.O_WRONLY)
+    os.lseek(handle, 0, os.SEEK_END)
+    os.truncate(log.path, 0)
+    second = log.lines()
+    os.write(handle, second)
+    log.look()
+    assert log.contents() == [first, second]
+    os.truncate(log.path, 0)
+    log.look()
+    third = log.lines(3)
+    os.write(handle, third)
+    os.close(handle)
+    log.look()
+    assert log.contents() == [first, second, third]
+    assert {mark.missing for mark in log.marks if mark.kind is MarkKind.LOST} == {0}
+
+
+def test_a_hole_that_is_filled_later_holds_no_text_of_ours(log: Log) -> None:
+    log.append("x")
+    log.look()
+    os.truncate(log.path, 1 << 30)
+    log.look()
+    assert log.generations[-1].size == 1 << 30
+    assert log.looker.read(0, 1 << 29, 4) == b"\0\0\0\0"
+
+
+def test_a_folder_and_a_device_say_what_they_are(log: Log) -> None:
+    log.path.mkdir()
+    log.look()
+    assert (log.record.shape.status, log.record.shape.detail) == (Status.FAILED, "it is a folder, not a file")
+    log.path.rmdir()
+    log.path.symlink_to("/dev/null")
+    log.look()
+    assert log.record.shape.detail == "it is a device, not a file"
+    log.path.unlink()
+    os.mkfifo(log.path)
+    log.look()
+    assert log.record.shape.detail == "it is a FIFO, not a file"
+    log.path.unlink()
+    written = log.append()
+    log.look()
+    assert log.contents() == [written]
+    assert log.record.shape.status is Status.LIVE
+
+
+def test_a_folder_that_vanishes_and_comes_back(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = Log(folder)
+    first = log.append()
+    log.look()
+    shutil.rmtree(folder)
+    log.look()
+    assert log.record.shape.status is Status.LIVE
+    folder.write_text("a file where there was a folder")
+    log.look()
+    folder.unlink()
+    folder.mkdir()
+    second = log.append()
+    log.settle()
+    assert log.contents() == [first, second]
+    log.looker.close()
+
+
+def test_generations_that_are_not_kept_are_counted_and_their_descriptors_closed(tmp_path: Path) -> None:
+    log = Log(tmp_path, kept=3)
+    written = [log.append()]
+    log.look()
+    for _ in range(10):
+        log.rotate(copies=50)
+        written.append(log.append())
+        log.settle()
+    for _ in range(8):
+        log.look(5)
+    assert log.contents() == written[-3:]
+    lost = log.marks[0]
+    assert (lost.kind, lost.missing) == (MarkKind.LOST, sum(map(len, written[:-3])))
+    with pytest.raises(GoneError):
+        log.looker.read(2, 0, 1)
+    held = [name for name in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(name)]
+    assert len(held) == 3
+    log.looker.close()
+
+
+def test_contents_in_memory_are_few(log: Log) -> None:
+    written = []
+    for _ in range(local_shelf.IN_MEMORY + 3):
+        written.append(log.append())
+        log.look()
+        os.truncate(log.path, 0)
+        log.look()
+    assert log.contents() == [*written[-local_shelf.IN_MEMORY :], b""]
+    assert log.marks[0].missing == sum(map(len, written[: -local_shelf.IN_MEMORY]))
+
+
+def test_deleted_files_do_not_take_the_disk_for_ever(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_shelf, "HELD", 5000)
+    written = []
+    for _ in range(8):
+        written.append(log.append(log.lines(200)))
+        log.settle()
+        log.path.unlink()
+    log.append()
+    for _ in range(4):
+        log.settle()
+    assert 2 <= len(log.generations) < 6
+    assert log.contents()[-2] == written[-1]
+
+
+def test_rotated_files_that_are_not_deleted_cost_no_room(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_shelf, "HELD", 5000)
+    written = []
+    for _ in range(8):
+        written.append(log.append(log.lines(200)))
+        log.settle()
+        log.rotate()
+    log.settle()
+    assert log.contents() == written
+
+
+def test_nothing_changes_and_nothing_is_read(log: Log) -> None:
+    log.append(log.lines(10))
+    log.settle()
+    before = log.looker.checks
+    shape = log.record.shape
+    for _ in range(100):
+        log.look()
+    assert log.looker.checks == before
+    assert log.record.shape is shape

@@ -1,0 +1,210 @@
+"""Whatever happens to a file between looks: no line is lost but what its writer threw away unseen, none comes twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from monitors.logs import local_shelf
+from tests.monitors.logs.looks import Log
+
+LINE = re.compile(rb"<(\d{8})>x*\n")
+
+
+class Writer:
+    """Writes numbered lines, throws files away, and keeps account of the lines that nobody can have seen."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.count = 0
+        self.rest = b""  # of a line of which a part was written
+        self.sizes: dict[int, int] = {}  # of each file at the last look
+        self.unseen: set[int] = set()  # lines that nobody has looked at
+        self.lost: set[int] = set()  # of these, the ones that were thrown away
+        self.untold: set[int] = set()  # of these, the ones of files in which nothing was ever seen
+        # The file, or its copy, that holds what was seen last; what came after it is known by its place beside it
+        self.anchor: int | None = None
+        self.anew = False  # since the last look the file was emptied, and may have been written to again
+        self.late: Path | None = None  # a file that was renamed, and is still written to
+
+    def look(self) -> None:
+        self.log.look(0.3)
+        self.anew = False
+        self.unseen = {self.count - 1} if self.rest else set()
+        if self.log.path.exists():
+            status = self.log.path.stat()
+            self.sizes[status.st_ino] = status.st_size
+            self.anchor = status.st_ino if status.st_size else None
+
+    def whole(self) -> None:
+        """End the line that is being written."""
+        if self.rest:
+            self.log.append(self.rest, self.late)
+            self.rest = b""
+
+    def lines(self, count: int, width: int) -> bytes:
+        made = b""
+        for _ in range(count):
+            made += b"<%s>%s\n" % (f"{self.count:08}"[::-1].encode(), b"x" * width)  # soon unlike the one before
+            self.unseen.add(self.count)
+            self.count += 1
+        return made
+
+    def append(self, count: int, width: int, cut: int) -> None:
+        data = self.rest + self.lines(count, width)
+        at = len(data) - min(cut, len(data) - 1)
+        self.log.append(data[:at], self.late)
+        self.rest = data[at:]
+
+    def throw_away(self, path: Path) -> None:
+        """What is in a file will be gone."""
+        if path.exists():
+            lost = {int(number[::-1]) for number in LINE.findall(path.read_bytes())} & self.unseen
+            self.lost |= lost
+            if not self.sizes.get(path.stat().st_ino) or (self.anew and path == self.log.path):
+                self.untold |= lost
+            if path.stat().st_ino == self.anchor:
+                self.drift()
+
+    def drift(self) -> None:
+        """Nothing is left that tells which files beside the log came after what was seen."""
+        self.anchor = None
+        for path in self.log.folder.iterdir():
+            if path != self.log.path:
+                self.untraced(path)
+
+    def untraced(self, path: Path) -> None:
+        found = {int(number[::-1]) for number in LINE.findall(path.read_bytes())} & self.unseen
+        self.lost |= found
+        self.untold |= found
+
+    def rotate(self, copies: int, late: int) -> None:
+        self.whole()
+        self.late = None
+        if not self.log.path.exists():
+            return
+        self.throw_away(self.log.beside(f".{copies}"))
+        self.log.rotate(copies)
+        if late:
+            self.late = self.log.beside(".1")
+            self.append(late, 5, 0)
+            self.late = None
+        if self.anchor is None:
+            self.untraced(self.log.beside(".1"))
+
+    def copytruncate(self, copies: int) -> None:
+        self.whole()
+        if not self.log.path.exists():
+            return
+        self.throw_away(self.log.beside(f".{copies}"))
+        self.log.beside(f".{copies}").unlink(missing_ok=True)
+        for number in range(copies - 1, 0, -1):
+            if self.log.beside(f".{number}").exists():
+                self.log.beside(f".{number}").rename(self.log.beside(f".{number + 1}"))
+        if self.anchor is None:
+            self.untraced(self.log.path)
+        anchored = self.anchor == self.log.path.stat().st_ino
+        self.log.copytruncate()
+        self.anew = True
+        if anchored:
+            self.anchor = self.log.beside(".1").stat().st_ino
+
+    def truncate(self) -> None:
+        self.whole()
+        if self.log.path.exists():
+            self.throw_away(self.log.path)
+            os.truncate(self.log.path, 0)
+            self.anew = True
+
+    def shorten(self, share: float) -> None:
+        self.whole()
+        if self.log.path.exists():
+            self.look()
+            os.truncate(self.log.path, round(self.log.path.stat().st_size * share))
+            self.look()
+
+    def cut_down(self, share: float, rename: bool) -> None:
+        self.whole()
+        if not self.log.path.exists():
+            return
+        self.look()
+        content = self.log.path.read_bytes()
+        at = content.find(b"\n", round(len(content) * share)) + 1
+        if at == 0 or len(content) - at < 1000:
+            return
+        self.drift()
+        if rename:
+            self.log.beside(".tmp").write_bytes(content[at:])
+            self.log.beside(".tmp").rename(self.log.path)
+        else:
+            self.log.path.write_bytes(content[at:])
+
+    def delete(self) -> None:
+        self.whole()
+        self.look()  # what is deleted before anybody opened it is gone
+        self.log.path.unlink(missing_ok=True)
+        self.drift()
+
+
+Step = tuple[Any, ...]  # a method of the writer and its arguments
+
+copies = st.integers(2, 6)
+steps: st.SearchStrategy[Step] = st.one_of(
+    *[st.tuples(st.just("look"))] * 3,
+    *[st.tuples(st.just("append"), st.integers(1, 60), st.integers(0, 90), st.sampled_from([0, 0, 1, 5]))] * 4,
+    st.tuples(st.just("rotate"), copies, st.sampled_from([0, 0, 3])),
+    st.tuples(st.just("copytruncate"), copies),
+    st.tuples(st.just("truncate")),
+    st.tuples(st.just("delete")),
+    st.tuples(st.just("shorten"), st.floats(0.55, 1.0)),
+    st.tuples(st.just("cut_down"), st.floats(0.1, 0.9), st.booleans()),
+)
+
+
+def check(made: list[Step], folder: Path) -> None:
+    log = Log(folder, kept=10_000)
+    writer = Writer(log)
+    try:
+        writer.append(1, 0, 0)
+        writer.look()
+        for name, *arguments in made:
+            getattr(writer, name)(*arguments)
+        writer.whole()
+        writer.append(1, 0, 0)
+        for _ in range(3):
+            log.settle()
+        found = Counter(int(number[::-1]) for data in log.contents() for number in LINE.findall(data))
+        assert not [number for number, times in found.items() if times > 1], "shown twice"
+        missing = set(range(writer.count)) - set(found)
+        assert missing <= writer.lost, "lost"
+        if missing - writer.untold:
+            assert any(mark.missing is None or mark.missing > 0 for mark in log.marks), "lost without a word"
+        assert all(one.live == (one is log.generations[-1]) for one in log.generations)
+        places = [mark.at for mark in log.marks]
+        assert places == sorted(places)
+    finally:
+        log.looker.close()
+
+
+@pytest.fixture(autouse=True)
+def _roomy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_shelf, "IN_MEMORY", 10_000)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=st.lists(steps, max_size=25))
+def test_every_line_comes_once(made: list[Step]) -> None:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        check(made, folder)
+    finally:
+        shutil.rmtree(folder)
