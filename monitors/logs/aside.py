@@ -1,0 +1,44 @@
+"""Work that may never come back (a dead mount, a stuck device) beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def aside(work: Callable[[], T], name: str) -> T:
+    """Do something in a daemon thread of its own, which holds up neither others nor the program's end.
+
+    Args:
+        work: What to do. It goes on when the caller is cancelled.
+        name: The thread's.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(value: T | None, error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(value)  # type: ignore[arg-type]  # None only where T is None
+
+    def body() -> None:
+        value: T | None = None
+        failure: Exception | None = None
+        try:
+            value = work()
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+            failure = error
+        try:
+            loop.call_soon_threadsafe(settle, value, failure)
+        except RuntimeError:
+            return  # the loop ended before us: nobody waits
+
+    threading.Thread(target=body, name=name, daemon=True).start()
+    return await future

@@ -1,0 +1,208 @@
+"""From what a person names to a log: what stands there decides, here or on its host."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import os
+import stat
+import sys
+from collections.abc import Awaitable, Callable
+
+from hosts.errors import InputError, UnreachableError
+from hosts.host import HostReader, TreeWant, Wants
+from hosts.local.trees import why
+from hosts.target import Target
+from monitors.logs.aside import aside
+from monitors.logs.local import LocalSource
+from monitors.logs.types import Source
+
+Connect = Callable[[str], Awaitable[HostReader]]
+"""Gives a host by what stands before the ":" of a target: HOST or USER@HOST. It is closed with the log."""
+
+STANDARD_INPUT = 0
+_PATIENCE_S = 5.0
+_DEADLINE_S = 30.0
+_LOOK_S = 2.0
+_LOOK_HIDDEN_S = 10.0
+_HELD_EACH = 1 << 20
+_NO_FILE = "not a regular file"
+_KINDS = {stat.S_IFBLK: "a block device", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+
+
+async def open_source(target: Target, connect: Connect | None = None) -> Source:
+    """The log that a target means, not started yet.
+
+    A path that is there is taken as it is, whatever characters are in its name; else one with "*", "?" or "[" in it
+    is a pattern, and any other is a file that will come. "~" is the home folder. No shell has a part in it.
+
+    Standard input is taken by a descriptor of our own, so 0 may be something else from here on.
+
+    Args:
+        target: Where the log is.
+        connect: How to get to a host; None where there is no way.
+
+    Raises:
+        InputError: Nothing there can be followed as a log.
+        UnreachableError: The host, or a file system here, does not answer.
+    """
+    if target.host is not None:
+        if connect is None:
+            raise InputError(f"{target}: logs of other hosts cannot be read here")
+        return await _open_remote(target, target.host, connect)
+    work = asyncio.ensure_future(aside(lambda: _open_local(target.path), f"open {target.path}"))
+    done, _ = await asyncio.wait({work}, timeout=_PATIENCE_S)
+    if not done:
+        work.cancel()
+        raise UnreachableError(f"{target}: no answer from the file system for {_PATIENCE_S:g} s")
+    return work.result()
+
+
+def _open_local(path: str) -> Source:
+    """Look at what a path here is; may wait for a file system."""
+    if path == "-":
+        return _open_standard_input()
+    if not path or "\0" in path:
+        raise InputError("the name of a log is empty or holds a NUL")
+    path = os.path.expanduser(path)
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return _open_absent(path)
+    except PermissionError:
+        return LocalSource(path)  # tells of it, and sees when it is allowed
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {why(error)}") from None
+    if stat.S_ISREG(mode):
+        return LocalSource(path)
+    if stat.S_ISDIR(mode):
+        return _open_folder(path)
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        return _open_stream(path, mode)
+    raise InputError(f"{path} is {_kind(mode)}; a log is a file, a folder, a pipe or a character device")
+
+
+def _open_absent(path: str) -> Source:
+    """What is not there: a pattern, or a file that will come; a link may be there that leads to it."""
+    if glob.has_magic(path) and not os.path.lexists(path):
+        from monitors.logs.looking import Look, split_pattern
+        from monitors.logs.pointing import LocalLooker, PointingSource
+
+        root, parts = split_pattern(path)
+        return PointingSource(LocalLooker(Look(root, parts)), LocalSource, root, f"no file matches {path} yet")
+    if path.endswith("/"):
+        return _open_folder(path)
+    parent = os.path.dirname(path) or "."
+    if os.path.lexists(parent) and not os.path.isdir(parent):
+        raise InputError(f"{path}: {parent} is not a folder")
+    return LocalSource(path)
+
+
+def _open_folder(path: str) -> Source:
+    from monitors.logs.looking import Look
+    from monitors.logs.pointing import LocalLooker, PointingSource
+
+    return PointingSource(LocalLooker(Look(path)), LocalSource, path, f"no log in {path} yet")
+
+
+def _open_stream(path: str, mode: int) -> Source:
+    from monitors.logs.spool import SpoolSource
+
+    if stat.S_ISCHR(mode):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            if os.isatty(fd):
+                raise InputError(f"{path} is a terminal; a log is a file, a folder, a pipe or a character device")
+        finally:
+            os.close(fd)
+    return SpoolSource(path, path)
+
+
+def _open_standard_input() -> Source:
+    if sys.__stdin__ is None:  # it was closed when we began; by now 0 may be anything of ours
+        raise InputError("standard input is closed")
+    fd = os.dup(STANDARD_INPUT)
+    mode = os.fstat(fd).st_mode
+    terminal = os.isatty(fd)
+    if terminal or stat.S_ISDIR(mode) or stat.S_ISBLK(mode):
+        os.close(fd)
+        raise InputError(f"standard input is {'a terminal' if terminal else _kind(mode)}")
+    path = _name_of(fd) if stat.S_ISREG(mode) else None
+    if path is not None:
+        os.close(fd)
+        return LocalSource(path)
+    from monitors.logs.spool import SpoolSource
+
+    return SpoolSource(fd, "-")
+
+
+def _name_of(fd: int) -> str | None:
+    """The path of an open file, where it still has one."""
+    try:
+        path = os.readlink(f"/proc/self/fd/{fd}")
+        return path if os.path.samestat(os.stat(path), os.fstat(fd)) else None
+    except OSError:
+        return None
+
+
+async def _open_remote(target: Target, host: str, connect: Connect) -> Source:
+    reader = await connect(f"{target.user}@{host}" if target.user else host)
+    try:
+        return await _at_host(target, reader)
+    except BaseException:
+        await reader.close()
+        raise
+
+
+async def _at_host(target: Target, reader: HostReader) -> Source:
+    """Look at what a path there is."""
+    from monitors.logs.looking import split_pattern
+    from monitors.logs.remote import RemoteSource
+
+    path = target.path
+    before = str(target).removesuffix(path)
+    # Escaped: whether the very name is there, not what it matches as a pattern
+    found = await reader.query("locate", {"path": glob.escape(path)}, _DEADLINE_S)
+    there = found[0] if isinstance(found, list) and found else None
+    if not isinstance(there, str):
+        if glob.has_magic(path):
+            root, parts = split_pattern(path)
+            return _point_there(target, reader, root, parts, f"no file matches {target} yet")
+        if path.endswith("/"):
+            return _point_there(target, reader, path, None, f"no log in {target} yet")
+        return RemoteSource(reader, path, str(target), on_close=reader.close)
+    if await _is_folder(reader, there):
+        return _point_there(target, reader, there, None, f"no log in {target} yet")
+    try:
+        await reader.read(there, 0, 0)
+    except InputError as error:
+        if str(error).endswith(_NO_FILE):
+            raise InputError(f"{target} is neither a file nor a folder; no other log can be read on a host") from None
+    return RemoteSource(reader, there, f"{before}{there}", on_close=reader.close)
+
+
+async def _is_folder(reader: HostReader, path: str) -> bool:
+    # One name that is wanted literally: the folder is not listed for it
+    seen = await reader.observe(Wants(trees=(TreeWant(path, ("-",), -1),)), None, _DEADLINE_S)
+    return bool(seen.trees) and seen.trees[0].error is None
+
+
+def _point_there(target: Target, reader: HostReader, root: str, parts: tuple[str, ...] | None, nothing: str) -> Source:
+    from monitors.logs.pointing import PointingSource
+    from monitors.logs.remote import RemoteSource
+    from monitors.logs.remote_looking import RemoteLooker
+
+    before = str(target).removesuffix(target.path)
+    return PointingSource(
+        RemoteLooker(reader, root, parts),
+        lambda path: RemoteSource(reader, path, f"{before}{path}", held=_HELD_EACH),
+        root,
+        nothing,
+        name=f"{before}{root}",
+        visible_interval=_LOOK_S,
+        hidden_interval=_LOOK_HIDDEN_S,
+    )
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
