@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from typing import Union
 
 LIMIT = 16384  # characters of one shown text
@@ -36,7 +37,10 @@ _UNSAFE = {
         ("\t\n", r"\x00-\x08\x0b-\x1f"),
     )
 }
-_MAYBE_MARKS = re.compile("[\u0300-\U000e01ef]{5}")
+# No mark is among arrows, symbols, kana, ideographs and syllables of Hangul
+_MAYBE_MARKS = re.compile(
+    "[\u0300-\u218f\u2c00-\u3040\u3099\u309a\ua000-\uabff\ud7b0-\U0001f000\U000e0100-\U000e01ef]{5}"
+)
 
 # For what an operator confirms: blanks that are none, and signs that pass for ASCII ones
 _LOOKALIKE = re.compile(
@@ -51,24 +55,24 @@ _ASCII_WORD = re.compile(r"[A-Za-z0-9]")
 _SPACED = re.compile(r"(\s+)")
 
 _REDACTED = "‹redacted›"
-# What must stand in the text for a pattern to be worth a search, the pattern, and what stays of a match
-_SECRETS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("hf_", re.compile(r"(?<![A-Za-z0-9])(hf_)[A-Za-z0-9]{16,}")),
-    ("sk-", re.compile(r"(?<![A-Za-z0-9])(sk-)(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{16,}")),
-    ("gh", re.compile(r"(?<![A-Za-z0-9])(gh[opsur]_)[A-Za-z0-9_]{16,}")),
-    ("github_pat_", re.compile(r"(?<![A-Za-z0-9])(github_pat_)[A-Za-z0-9_]{16,}")),
-    ("IA", re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16,}")),
-    ("glpat-", re.compile(r"(?<![A-Za-z0-9])(glpat-)[A-Za-z0-9_-]{16,}")),
-    ("xox", re.compile(r"(?<![A-Za-z0-9])(xox[abprs]-)[A-Za-z0-9-]{10,}")),
+# One of which must stand in the text for a pattern to be worth a search, the pattern, and what stays of a match
+_SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
+    (("hf_",), re.compile(r"(?<![A-Za-z0-9])(hf_)[A-Za-z0-9]{16,}")),
+    (("sk-",), re.compile(r"(?<![A-Za-z0-9])(sk-)(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{16,}")),
+    (("gh",), re.compile(r"(?<![A-Za-z0-9])(gh[opsur]_)[A-Za-z0-9_]{16,}")),
+    (("github_pat_",), re.compile(r"(?<![A-Za-z0-9])(github_pat_)[A-Za-z0-9_]{16,}")),
+    (("IA",), re.compile(r"(?<![A-Za-z0-9])(AKIA|ASIA)[A-Z0-9]{16,}")),
+    (("glpat-",), re.compile(r"(?<![A-Za-z0-9])(glpat-)[A-Za-z0-9_-]{16,}")),
+    (("xox",), re.compile(r"(?<![A-Za-z0-9])(xox[abprs]-)[A-Za-z0-9-]{10,}")),
     (
-        "authorization",
+        ("authorization",),
         re.compile(
             r"(?i)(authorization\\*[\"']?\s*[:=]\s*(?:\\*[\"'])?)(?![\s‹\"'\\])(?:digest\s[^\r\n]+|[^\r\n\"'\\]+)"
         ),
     ),
-    ("://", re.compile(r"(://[^/\s:@]{0,256}:)(?!‹)[^/\s]{1,512}(?=@)")),
+    (("://",), re.compile(r"(://[^/\s:@]{0,256}:)(?!‹)[^/\s]{1,512}(?=@)")),
     (
-        "=",
+        ("_TOKEN=", "_SECRET=", "_PASSWORD=", "_API_KEY=", "_ACCESS_KEY="),
         re.compile(
             r"\b([A-Z][A-Z0-9_]{0,64}_(?:TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)=[\"']?)(?![‹\"'])[^\s\"']{8,}"
         ),
@@ -130,11 +134,67 @@ def redact(text: str) -> str:
 
     To be called before `clean`, which may cut a token in two.
     """
-    lowered = text.lower() if "uthorization" in text or "UTHORIZATION" in text else ""
-    for sign, pattern in _SECRETS:
-        if sign in text or sign in lowered:
-            text = pattern.sub(_instead, text)
+    for pattern in _secrets_in(text):
+        text = pattern.sub(_instead, text)
     return text
+
+
+def clean_marked(text: str, places: Sequence[int], *, keep_tabs: bool = False) -> tuple[str, list[int]]:
+    """Like `clean`, without a limit, and say where some places of the text are afterwards.
+
+    Args:
+        text: A text from outside.
+        places: Indexes of characters, ascending. One within what is replaced moves to its beginning.
+        keep_tabs: Leave tabs to the caller, who knows the column.
+    """
+    moved = list(places)
+    if text.isascii() and text.isprintable():
+        return text, moved
+    if not moved:
+        return clean(text, keep_tabs=keep_tabs, limit=None), moved
+    text, moved = _replace(_UNSAFE["\t" if keep_tabs else ""], _escape, text, moved)
+    return _replace(_heap_pattern(text), _count_marks, text, moved) if _MAYBE_MARKS.search(text) else (text, moved)
+
+
+def redact_marked(text: str, places: Sequence[int]) -> tuple[str, list[int]]:
+    """Like `redact`, and say where some places of the text are afterwards; as with `clean_marked`."""
+    moved = list(places)
+    for pattern in _secrets_in(text):
+        text, moved = _replace(pattern, _instead, text, moved)
+    return text, moved
+
+
+def secrets(text: str) -> list[tuple[int, int]]:
+    """Where secrets stand in a text, for what cannot be shown as text: first character, and one past the last."""
+    return [(match.end(1), match.end()) for pattern in _secrets_in(text) for match in pattern.finditer(text)]
+
+
+def _secrets_in(text: str) -> Iterator[re.Pattern[str]]:
+    """Patterns that are worth a search."""
+    lowered = text.lower() if "uthorization" in text or "UTHORIZATION" in text else ""
+    for signs, pattern in _SECRETS:
+        for sign in signs:
+            if sign in text or sign in lowered:
+                yield pattern
+                break
+
+
+def _replace(
+    pattern: re.Pattern[str], by: Callable[[re.Match[str]], str], text: str, places: list[int]
+) -> tuple[str, list[int]]:
+    pieces: list[str] = []
+    moved: list[int] = []
+    last = shift = 0
+    for match in pattern.finditer(text):
+        start, end = match.span()
+        new = by(match)
+        while len(moved) < len(places) and places[len(moved)] < end:
+            moved.append(min(places[len(moved)], start) + shift)
+        pieces += (text[last:start], new)
+        last = end
+        shift += len(new) - (end - start)
+    moved += [place + shift for place in places[len(moved) :]]
+    return "".join((*pieces, text[last:])), moved
 
 
 def _instead(match: re.Match[str]) -> str:
@@ -157,7 +217,7 @@ def _visible(text: str, kept: str) -> str:
     if pattern.search(text):
         text = pattern.sub(_escape, text)
     if _MAYBE_MARKS.search(text):
-        text = _heap_pattern().sub(_count_marks, text)
+        text = _heap_pattern(text).sub(_count_marks, text)
     return text
 
 
@@ -169,6 +229,7 @@ def _escape_all(match: re.Match[str]) -> str:
     return "".join(map(_name, match.group()))
 
 
+@functools.lru_cache(maxsize=1024)
 def _name(character: str) -> str:
     code = ord(character)
     if code < 0x20:
@@ -186,10 +247,10 @@ def _count_marks(match: re.Match[str]) -> str:
 
 
 @functools.cache
-def _mark_class() -> str:
+def _mark_class(astral: bool = True) -> str:
     """All combining marks without a width as a regex class; worked out only once text needs it."""
     ranges: list[list[int]] = []
-    for code in (*range(0x300, 0x1EA00), *range(0xE0100, 0xE01F0)):
+    for code in (*range(0x300, 0x10000), *((*range(0x10000, 0x1EA00), *range(0xE0100, 0xE01F0)) if astral else ())):
         if unicodedata.category(chr(code)) in ("Mn", "Me"):
             if ranges and ranges[-1][1] == code - 1:
                 ranges[-1][1] = code
@@ -203,9 +264,14 @@ def _mark_pattern() -> re.Pattern[str]:
     return re.compile(f"{_mark_class()}+")
 
 
+def _heap_pattern(text: str) -> re.Pattern[str]:
+    """For what `text` may hold: the marks beyond U+FFFF make the search twenty times as slow."""
+    return _heaps(max(text) > "\uffff")
+
+
 @functools.cache
-def _heap_pattern() -> re.Pattern[str]:
-    return re.compile(f"{_mark_class()}{{{_MARKS + 1},}}")
+def _heaps(astral: bool) -> re.Pattern[str]:
+    return re.compile(f"{_mark_class(astral)}{{{_MARKS + 1},}}")
 
 
 def _cut(text: str, behind: int, kept: str, limit: int) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from tests.peers.quick import ROOT, Quick
 from tests.peers.terminal import Terminal
-from tui.cells import fit, shorten, width
+from tui.cells import breaks, cell_at, clusters, fit, index_at, painted, shorten, single, width
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,46 @@ def test_a_number_is_whole_or_the_table_is_too_wide() -> None:
     assert fit([30, 19, 30], 50, whole=[1]) == [15, 19, 16]
     assert fit([30, 19, 30], 20, whole=[1]) == [8, 19, 8]
     assert fit([30, 19], 10, whole=[0, 1]) == [30, 19]
+
+
+shown = st.text(
+    st.characters(min_codepoint=0x20, blacklist_categories=("Cc", "Cs")) | st.sampled_from("世❤\ufe0f\u0301é⋯␛👍🏽")
+)
+
+
+@given(shown)
+@example("❤\ufe0fx")
+def test_screens_are_measured_as_rich_does(text: str) -> None:
+    assert painted(text) == cell_len(text)
+    assert sum(cells for _, cells in clusters(text)) == cell_len(text)
+    if single(text):
+        assert cell_len(text) == len(text)
+
+
+def test_characters_that_are_taken_for_one_cell_are_one() -> None:
+    assert [hex(code) for code in range(0xA0, 0x3000) if single(chr(code)) and cell_len(chr(code)) != 1] == []
+
+
+@given(shown, st.integers(1, 20))
+@example("世a", 1)
+def test_broken_rows_are_full_and_hold_all(text: str, room: int) -> None:
+    starts = breaks(text, room)
+    assert len(set(starts)) == len(starts)
+    rows = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    assert "".join(rows) == text
+    for row, following in zip(rows, [*rows[1:], ""], strict=True):
+        assert painted(row) <= room or len(clusters(row)) == 1
+        first = clusters(following)[0][1] if following else 0
+        assert not following or painted(row) + first > room
+
+
+@given(shown, st.integers(0, 60))
+def test_a_cell_belongs_to_one_character(text: str, cell: int) -> None:
+    index = index_at(text, cell)
+    assert index == len(text) or cell_at(text, index) <= cell
+    assert cell >= painted(text) or cell < painted(text[:index]) + 3
+    assert cell_at(text, len(text)) == painted(text)
+    assert [cell_at(text, at) for at in range(len(text))] == sorted(cell_at(text, at) for at in range(len(text)))
 
 
 def test_a_table_fits_the_terminal_and_a_pipe_gets_all_of_it(quick: Quick) -> None:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.sanitise import LIMIT, clean, clean_inline, confirmable, redact
+from tui import sanitise
+from tui.sanitise import LIMIT, clean, clean_inline, clean_marked, confirmable, redact, redact_marked
+from tui.sanitise import secrets as hidden
 
 every_character = st.text(st.characters(blacklist_categories=()))
 hostile = st.text(
@@ -228,3 +230,35 @@ def test_redacting_is_linear() -> None:
         start = time.perf_counter()
         redact(text)
         assert time.perf_counter() - start < 2, re.escape(text[:14])
+
+
+@given(hostile | every_character, st.booleans(), st.lists(st.integers(0, 30)))
+def test_places_are_followed_through_cleaning(text: str, tabs: bool, wanted: list[int]) -> None:
+    places = sorted(place for place in wanted if place <= len(text))
+    shown, moved = clean_marked(text, places, keep_tabs=tabs)
+    assert shown == clean(text, keep_tabs=tabs, limit=None)
+    assert len(moved) == len(places)
+    assert moved == sorted(moved)
+    heaps = "marks]" in shown
+    for before, after in zip(places, moved, strict=True):
+        assert heaps or clean(text[:before], keep_tabs=tabs, limit=None) == shown[:after]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_places_are_followed_through_redaction(seed: int) -> None:
+    for text, secret in secrets(seed):
+        start = text.index(secret)
+        end = start + len(secret)
+        shown, moved = redact_marked(f"{text}\ntail", [0, start, start + 1, end, len(text) + 1])
+        assert shown == redact(f"{text}\ntail")
+        assert moved[0] == 0
+        assert moved[1] == moved[2] <= start
+        assert shown.endswith("tail")
+        assert moved[3] <= moved[4] <= len(shown)
+        assert any(first <= start and end <= last for first, last in hidden(text))
+
+
+def test_every_combining_mark_may_begin_a_heap() -> None:
+    marks = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Mn", "Me")]
+    unnoticed = [mark for mark in marks if not sanitise._MAYBE_MARKS.search(mark * 5)]
+    assert [mark for mark in unnoticed if clean(mark) == mark] == []
