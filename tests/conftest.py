@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The proofs that take longer than a test run should."""
     group = parser.getgroup("gatewatch")
     group.addoption("--long-proof", type=int, default=0, metavar="KILLS", help="kill so often, and once at every step")
+    group.addoption("--update-snapshots", action="store_true", help="keep the pictures of screens as they are now")
     group.addoption("--proof-seed", default="0", metavar="SEED", help="what the moments of the kills are drawn from")
 
 

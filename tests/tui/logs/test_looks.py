@@ -1,0 +1,116 @@
+"""Every state of the log pane in three sizes, as pictures that a person has looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from monitors.logs.types import MarkKind, Status
+from tests.tui.logs.panes import Desk, desk, numbered
+from tests.tui.snapshots import SIZES, Album
+
+LOG = b"".join(
+    (
+        b"============================= test session starts ==============================\n",
+        b"collecting ... collected 12 items\n",
+        b"tests/test_wer_ci.py::test_wer \x1b[32mPASSED\x1b[0m\n",
+        b"2026-11-21 14:02:11,042 INFO server ready on 127.0.0.1:33959\n",
+        b"2026-11-21 14:02:11,107 \x1b[33mWARNING\x1b[0m relay retry 1/3 Connection refused\n",
+        b"".join(b"\rbatch %d/63 %s %d%% 2.1 s/it" % (at, b"#" * (at // 3), at * 100 // 63) for at in range(64))
+        + b"\n",
+        b'{"level": "info", "step": 120, "loss": 0.3121, "lr": 0.0001, "tokens": {"in": 812, "out": 64}}\n',
+        "模型 ready: 48 kHz, café, 🎉\n".encode(),
+        b"2026-11-21 14:02:13,000 ERROR worker 3 died\n",
+        b"Traceback (most recent call last):\n",
+        b'  File "train.py", line 10, in <module>\n',
+        b"RuntimeError: CUDA error: an illegal memory access was encountered [/tmp/x] [red]\n",
+    )
+)
+HOSTILE = b"".join(
+    (
+        b"a title \x1b]0;pwned\x07 and a screen \x1b[2J\x1b[H cleared\n",
+        b"[red]markup[/red] [/nothing] [@click=app.quit]press[/]\n",
+        "right \u202eto left\u202c and no \u200bwidth\n".encode(),
+        b"nul \x00 bell \x07 back\x08space del \x7f c1 \xc2\x9b31m and bytes \xff\xfe\n",
+        b"token hf_" + b"a1B2" * 8 + b" and https://user:secret@host/x\n",
+        b"e" + "\u0301".encode() * 200 + b" marks\n",
+        b"\x1b[31;44mred on blue\x1b[0m \x1b[8mhidden\x1b[0m \x1b[30;40mblack on black\x1b[0m\n",
+        b"long " + b"x" * 5000 + b"\n",
+        b"partial line without an end",
+    )
+)
+
+
+async def _nothing(_: Desk) -> None:
+    pass
+
+
+async def _paused(at: Desk) -> None:
+    await at.press("pageup", "pageup")
+    at.source.append(numbered(1234, 201))
+    await at.until(lambda: "+1,234" in at.rows[-2])
+
+
+async def _gaps(at: Desk) -> None:
+    at.source.rotate(b"the next file\n", MarkKind.ROTATED)
+    at.source.rotate(b"after a cut\n", MarkKind.TRUNCATED, missing=4_200_000)
+    at.source.mark(MarkKind.OFFLINE, "no connection for 3 min, nothing is missing")
+    at.source.append(b"back\n")
+    await at.until(lambda: at.lines[-1:] == ["back"])
+
+
+async def _decorated(at: Desk) -> None:
+    await at.press("w", "number_sign", "t", "pageup", "m", "V", "up")
+
+
+async def _detail(at: Desk) -> None:
+    await at.press("home", "enter")
+    await at.until(lambda: at.pane.detail.is_open)
+
+
+async def _typing(at: Desk) -> None:
+    await at.press("at")
+    await at.type("nonsense")
+    await at.press("enter")
+    await at.until(lambda: any("not a time" in row for row in at.rows))
+
+
+async def _help(at: Desk) -> None:
+    await at.press("question_mark")
+    await at.until(lambda: any("keys: log" in row for row in at.rows))
+
+
+def _status(status: Status, detail: str) -> Callable[[Desk], Awaitable[None]]:
+    async def say(at: Desk) -> None:
+        at.source.status(status, detail)
+        await at.until(lambda: detail[:12] in at.rows[-2])
+
+    return say
+
+
+STATES: dict[str, tuple[bytes | None, Callable[[Desk], Awaitable[None]]]] = {
+    "following": (LOG * 6, _nothing),
+    "short": (LOG, _nothing),
+    "empty": (b"", _nothing),
+    "paused": (numbered(200), _paused),
+    "gaps": (LOG, _gaps),
+    "decorated": (LOG * 6 + HOSTILE, _decorated),
+    "hostile": (HOSTILE, _nothing),
+    "detail": (LOG[LOG.index(b'{"level"') :] * 6, _detail),
+    "typing": (numbered(50), _typing),
+    "help": (numbered(50), _help),
+    "waiting": (None, _status(Status.WAITING, "no such file yet")),
+    "stale": (numbered(50), _status(Status.STALE, "no answer from the disk")),
+    "denied": (numbered(50), _status(Status.DENIED, "permission denied")),
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("state", STATES)
+async def test_looks(state: str, size: tuple[int, int], album: Album) -> None:
+    data, reach = STATES[state]
+    async with desk(data, size) as at:
+        await reach(at)
+        await at.settled()
+        album.check(at.app, state)

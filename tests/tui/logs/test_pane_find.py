@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.tui.logs.panes import desk, numbered
+
+MIXED = b"".join(
+    b"2026-11-21 14:00:%02d %s step %d of many\n"
+    % (n % 60, (b"ERROR", b"INFO", b"INFO", b"WARNING", b"INFO")[n % 5] if n % 50 < 5 else b"INFO", n)
+    for n in range(1000)
+)
+
+
+async def test_finding_while_one_types_with_a_count_and_back_again() -> None:
+    async with desk(numbered(2000)) as at:
+        before = at.lines
+        await at.press("slash")
+        await at.type("line 77")
+        await at.until(lambda: any("11 lines" in row or "of 11" in row for row in at.rows))
+        await at.until(lambda: any(line.startswith("line 77") for line in at.lines))
+        assert at.pane.reader is not None
+        assert not at.pane.reader.following
+        await at.press("escape")
+        await at.until(lambda: at.lines == before)
+        assert at.pane.reader.following
+
+
+async def test_next_and_previous_go_around() -> None:
+    async with desk(numbered(300)) as at:
+        await at.press("slash")
+        await at.type("line 29")
+        await at.press("enter")
+        await at.until(lambda: "11 of 11" in at.rows[-2])  # the last one, seen from the end
+        await at.press("N")
+        await at.until(lambda: "10 of 11" in at.rows[-2])
+        await at.press("n", "n")
+        await at.until(lambda: " 1 of 11" in at.rows[-2])
+        assert "line 29" in at.lines
+        await at.until(lambda: any("on from the top" in row for row in at.rows))
+        await at.press("escape")
+        await at.until(lambda: "of 11" not in at.rows[-2])
+
+
+async def test_a_wrong_expression_is_said_beside_it() -> None:
+    async with desk(numbered(300)) as at:
+        await at.press("slash", "ctrl+r")
+        await at.type("(")
+        await at.until(lambda: any("not a regular expression" in row for row in at.rows))
+        await at.press("escape")
+        assert at.pane.asking is None
+
+
+async def test_what_is_not_there_is_said() -> None:
+    async with desk(numbered(300)) as at:
+        await at.press("slash")
+        await at.type("nowhere")
+        await at.press("enter")
+        await at.until(lambda: any("no line found" in row for row in at.rows))
+
+
+async def test_errors_and_warnings() -> None:
+    async with desk(MIXED) as at:
+        await at.press("E")
+        await at.until(lambda: at.pane.view.line is not None and b"ERROR step 950" in at.pane.view.line.data)
+        await at.press("right_square_bracket")
+        await at.until(lambda: at.pane.view.line is not None and b"WARNING step 953" in at.pane.view.line.data)
+        await at.press("e")
+        await at.until(lambda: at.pane.view.line is not None and b"ERROR step 0" in at.pane.view.line.data)
+
+
+async def test_filters_are_live_and_can_be_taken_away() -> None:
+    async with desk(numbered(1000)) as at:
+        await at.press("ampersand")
+        await at.type("9")
+        await at.until(lambda: all("9" in line for line in at.lines))
+        await at.press("enter")
+        await at.until(lambda: any("271 lines" in row for row in at.rows))
+        at.source.append(b"line 1001\nline 1009\n")
+        await at.until(lambda: at.lines[-1] == "line 1009")
+        assert "line 1001" not in at.lines
+        await at.press("exclamation_mark")
+        await at.type("99")
+        await at.press("enter")
+        await at.until(lambda: not any("99" in line for line in at.lines))
+        assert [chip.text for chip in at.pane.chips.chips] == ["9", "no 99"]
+        await at.press("backspace", "backspace")
+        await at.until(lambda: at.lines[-1] == "line 1009" and at.lines[-2] == "line 1001")
+        assert at.pane.chips.chips == ()
+
+
+async def test_a_filter_that_is_cancelled_was_never_there() -> None:
+    async with desk(numbered(1000)) as at:
+        before = at.lines
+        await at.press("ampersand")
+        await at.type("!9")
+        await at.until(lambda: not any("9" in line for line in at.lines))
+        await at.press("escape")
+        await at.until(lambda: at.lines == before)
+
+
+async def test_levels_and_lines_around() -> None:
+    async with desk(MIXED) as at:
+        await at.press("l", "l", "l")
+        await at.until(lambda: at.lines and all("ERROR" in line for line in at.lines))
+        await at.until(lambda: any("20 lines" in row for row in at.rows))
+        await at.press("c")
+        await at.until(lambda: any("step 949" in line for line in at.lines))
+        await at.press("l")
+        await at.until(lambda: "step 999" in at.lines[-1])
+
+
+async def test_since_and_until() -> None:
+    async with desk(numbered(1000)) as at:
+        await at.until(lambda: at.pane.model is not None and at.pane.model.state.lines == 1000)
+        await at.press("less_than_sign")
+        await at.type("990")
+        await at.press("enter")
+        await at.until(lambda: at.lines[0] == "line 990")
+        await at.press("greater_than_sign")
+        await at.type("995")
+        await at.press("enter")
+        await at.until(lambda: at.lines == [f"line {n}" for n in range(990, 995)])
+
+
+async def test_saving_what_the_filter_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with desk(numbered(1000)) as at:
+        await at.press("ampersand")
+        await at.type("99")
+        await at.press("enter")
+        await at.until(lambda: any("19 lines" in row for row in at.rows))
+        await at.press("S")
+        await at.type("out.txt")
+        await at.press("enter")
+        await at.until(lambda: "out.txt" in os.listdir(tmp_path))
+        expected = b"".join(line + b"\n" for line in numbered(1000).splitlines() if b"99" in line)
+        assert (tmp_path / "out.txt").read_bytes() == expected
+        await at.press("S")
+        await at.type("out.txt")
+        await at.press("enter")
+        await at.until(lambda: any("File exists" in row for row in at.rows))
+        assert os.listdir(tmp_path) == ["out.txt"]

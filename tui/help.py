@@ -1,0 +1,132 @@
+"""The help: the keys of the pane that has the focus, made from the one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui import keys
+
+_TWO_COLUMNS = 150
+_KEYS = 18
+
+
+class HelpScreen(ModalScreen[None]):
+    """All keys of some panes.
+
+    Args:
+        panes: Whose, in this order.
+        title: What the first one is.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,f1,q,enter,space", "dismiss", show=False),
+    ]
+    CSS = """
+    HelpScreen { align: center middle; background: $background 60%; }
+    HelpScreen > VerticalScroll {
+        width: 90%; max-width: 170; height: auto; max-height: 90%;
+        background: $surface; border: round $primary; padding: 0 1;
+        border-title-color: $text-primary; border-subtitle-color: $text-muted;
+    }
+    HelpScreen.-ascii > VerticalScroll { border: ascii $primary; }
+    HelpScreen Static { width: 1fr; height: auto; }
+    """
+
+    def __init__(self, panes: Sequence[str], title: str = "") -> None:
+        super().__init__()
+        self._panes = tuple(pane for pane in panes if pane)
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as box:
+            box.border_title = Content(f"keys: {self._title}" if self._title else "keys")
+            box.border_subtitle = Content("Esc closes")
+            yield Static(markup=False)
+
+    def on_mount(self) -> None:
+        self.set_class(self._ascii, "-ascii")
+        self.call_after_refresh(self._fill)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fill)
+
+    @property
+    def _ascii(self) -> bool:
+        return bool(getattr(self.app, "ascii_only", False))
+
+    def _fill(self) -> None:
+        text = self.query_one(Static)
+        text.update(help_content(self._panes, text.content_size.width, ascii_only=self._ascii))
+
+
+def help_content(panes: Sequence[str], width: int, *, ascii_only: bool = False) -> Content:
+    """Headings, keys and what they do, in one column, or in two where there is room."""
+    blocks = [block for pane in panes for block in _blocks(pane, ascii_only)]
+    if width < _TWO_COLUMNS:
+        return Content("\n").join(_lines(blocks, width))
+    half = (width - 3) // 2
+    middle = _middle([len(_lines([block], half)) for block in blocks])
+    left, right = _lines(blocks[:middle], half), _lines(blocks[middle:], half)
+    rows = []
+    for number in range(max(len(left), len(right))):
+        first = left[number] if number < len(left) else Content("")
+        second = right[number] if number < len(right) else Content("")
+        rows.append(Content.assemble(first.pad_right(max(0, half - first.cell_length)), "   ", second))
+    return Content("\n").join(rows)
+
+
+_Block = tuple[str, list[tuple[str, str, bool]]]
+
+
+def _blocks(pane: str, ascii_only: bool) -> list[_Block]:
+    chosen = keys.actions(pane)
+    return [
+        (
+            group,
+            [
+                ("  ".join(keys.spelled(key, ascii_only=ascii_only) for key in one.keys[:3]), one.help, one.danger)
+                for one in some
+            ],
+        )
+        for group, some in groupby(chosen, key=lambda one: one.group)
+    ]
+
+
+def _lines(blocks: Sequence[_Block], width: int) -> list[Content]:
+    lines: list[Content] = []
+    room = max(10, width - _KEYS)
+    for heading, rows in blocks:
+        if lines:
+            lines.append(Content(""))
+        lines.append(Content.styled(heading, "bold $text-primary"))
+        for pressed, text, danger in rows:
+            first, *rest = _wrapped(text, room)
+            style = "bold $text-warning" if danger else "bold $text-accent"
+            lines.append(Content.assemble((pressed.ljust(_KEYS - 1)[: _KEYS - 1] + " ", style), first))
+            lines.extend(Content(" " * _KEYS + more) for more in rest)
+    return lines
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, room) or [""]
+
+
+def _middle(heights: Sequence[int]) -> int:
+    """Where to break, so that both columns are about as long."""
+    total, have = sum(heights), 0
+    for number, height in enumerate(heights):
+        if have + height / 2 >= total / 2:
+            return max(1, number)
+        have += height
+    return len(heights)

@@ -1,0 +1,71 @@
+"""The bottom row of a screen: the keys that matter in the focused pane, as many as fit; each can be clicked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui import keys
+from tui.app import pane_of, small
+
+if TYPE_CHECKING:
+    from textual.events import Click
+
+
+class KeyLine(Widget):
+    """Follows the focus; says the polite line instead where the window is small."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keyline--key", "keyline--label", "keyline--small"}
+    DEFAULT_CSS = """
+    KeyLine { height: 1; dock: bottom; background: $surface; }
+    KeyLine .keyline--key { color: $text-accent; text-style: bold; }
+    KeyLine .keyline--label { color: $text-muted; }
+    KeyLine .keyline--small { color: $text-warning; }
+    """
+    ALLOW_SELECT = False
+
+    def on_mount(self) -> None:
+        self.watch(self.screen, "focused", self._focus_moved, init=False)
+
+    def _focus_moved(self) -> None:
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The one row."""
+        base = self.rich_style
+        said = small(*self.app.size)
+        if said:
+            style = base + self.get_component_rich_style("keyline--small", partial=True)
+            return Strip([Segment(said, style)]).adjust_cell_length(self.size.width, base)
+        key_style = base + self.get_component_rich_style("keyline--key", partial=True)
+        label_style = base + self.get_component_rich_style("keyline--label", partial=True)
+        segments = []
+        for key, action in self._laid():
+            segments += [Segment(f" {key}", key_style), Segment(f" {action.label}", label_style)]
+        return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    async def on_click(self, event: Click) -> None:
+        """A click on a key presses it."""
+        left = 0
+        for key, action in self._laid():
+            right = left + len(key) + len(action.label) + 2
+            if left <= event.x < right:
+                event.stop()
+                await self._press(action)
+                return
+            left = right
+
+    async def _press(self, action: keys.Action) -> None:
+        focused = self.screen.focused
+        owner = self.app if action.pane == "app" or focused is None else pane_of(focused)
+        if owner is not None:
+            await self.app.run_action(action.method, owner)
+
+    def _laid(self) -> tuple[tuple[str, keys.Action], ...]:
+        focused = self.screen.focused
+        pane = pane_of(focused) if focused is not None else None
+        chosen = keys.actions(getattr(pane, "PANE", ""), "app")
+        return keys.key_line(chosen, self.size.width, ascii_only=bool(getattr(self.app, "ascii_only", False)))

@@ -1,0 +1,271 @@
+"""The part of a log pane that filters: lines with and without words, a least level, lines around, from and until."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hosts.local.levels import Level
+from monitors.logs.model import LogModel
+from monitors.logs.types import Filter, Place, Query
+from tui import words
+from tui.logs.askbar import AskBar, Typed
+from tui.logs.chips import Chip, FilterChips
+from tui.logs.findpart import FindPart
+from tui.logs.goto import Goal, parse
+from tui.logs.highlight import problem
+
+_LEVELS: tuple[Level | None, ...] = (None, Level.INFO, Level.WARNING, Level.ERROR)
+_CONTEXTS = (0, 1, 3, 10)
+
+
+@dataclass(frozen=True)
+class Words:
+    """One filter by words.
+
+    Attributes:
+        query: The words.
+        out: Lines with them are hidden, not shown.
+    """
+
+    query: Query
+    out: bool = False
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Everything that was chosen to be shown or hidden.
+
+    Attributes:
+        since, until: What was typed for it, and the place that it means.
+    """
+
+    words: tuple[Words, ...] = ()
+    level: Level | None = None
+    context: int = 0
+    since: tuple[str, Place] | None = None
+    until: tuple[str, Place] | None = None
+
+    def filter(self) -> Filter | None:
+        """The same for the model, None where everything is shown."""
+        chosen = Filter(
+            include=tuple(one.query for one in self.words if not one.out),
+            exclude=tuple(one.query for one in self.words if one.out),
+            level=self.level,
+            context=self.context,
+            since=self.since[1] if self.since else None,
+            until=self.until[1] if self.until else None,
+        )
+        return None if replace(chosen, context=0) == Filter() else chosen
+
+
+def read_words(typed: Typed, out: bool) -> Words | None:
+    """What was typed as a filter; "!" before it inverts, None where nothing is typed."""
+    text = typed.text
+    if text.startswith("!"):
+        text, out = text[1:], not out
+    return Words(replace(typed, text=text).query(), out) if text else None
+
+
+class FilterPart(FindPart):
+    """Shows some lines and hides others; what is near is there at once, the rest follows."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self.chosen = Chosen()
+
+    def opened(self, model: LogModel) -> None:
+        """Words and levels stay chosen from one log to the next; places mean nothing in another."""
+        super().opened(model)
+        self.chosen = replace(self.chosen, since=None, until=None)
+        self._apply(self.chosen)
+
+    def say_status(self) -> None:
+        super().say_status()
+        self._show_chips()
+
+    def choose(self, chosen: Chosen) -> None:
+        """Show what is chosen."""
+        self.chosen = chosen
+        self._apply(chosen)
+
+    # Words.
+
+    async def action_filter(self) -> None:
+        """Type what lines have to hold."""
+        await self.ask("filter")
+
+    async def action_filter_out(self) -> None:
+        """Type what lines must not hold."""
+        await self.ask("filter-out")
+
+    def filter_edited(self, kind: str, typed: Typed) -> None:
+        """Show what would be left, while one types."""
+        one = read_words(typed, kind == "filter-out")
+        wrong = problem(one.query) if one is not None else ""
+        if self.asking is not None:
+            self.asking.tell(wrong, bad=bool(wrong))
+        if not wrong:
+            self._apply(self.chosen if one is None else self._with(one))
+
+    def filter_taken(self, kind: str, typed: Typed) -> None:
+        """Keep it; nothing typed takes all filters by words away."""
+        one = read_words(typed, kind == "filter-out")
+        if one is not None and problem(one.query):
+            return
+        self.asked()
+        self.choose(replace(self.chosen, words=()) if one is None else self._with(one))
+
+    def filter_cancelled(self) -> None:
+        """As it was."""
+        self.asked()
+        self._apply(self.chosen)
+
+    def _with(self, one: Words) -> Chosen:
+        if one in self.chosen.words:
+            return self.chosen
+        return replace(self.chosen, words=(*self.chosen.words, one))
+
+    def action_unfilter(self) -> None:
+        """Take the newest filter away."""
+        chosen = self.chosen
+        if chosen.words:
+            self.choose(replace(chosen, words=chosen.words[:-1]))
+        elif chosen.level is not None:
+            self.choose(replace(chosen, level=None))
+        elif chosen.until is not None:
+            self.choose(replace(chosen, until=None))
+        elif chosen.since is not None:
+            self.choose(replace(chosen, since=None))
+
+    def on_filter_chips_removed(self, event: FilterChips.Removed) -> None:
+        """A chip was pressed."""
+        event.stop()
+        kind, _, number = event.key.partition(" ")
+        if kind == "words":
+            kept = [one for place, one in enumerate(self.chosen.words) if str(place) != number]
+            self.choose(replace(self.chosen, words=tuple(kept)))
+        elif kind == "level":
+            self.choose(replace(self.chosen, level=None))
+        elif kind == "context":
+            self.choose(replace(self.chosen, context=0))
+        elif kind == "since":
+            self.choose(replace(self.chosen, since=None))
+        elif kind == "until":
+            self.choose(replace(self.chosen, until=None))
+
+    # Levels, lines around, places.
+
+    def action_level(self) -> None:
+        """The next least level."""
+        now = _LEVELS.index(self.chosen.level) if self.chosen.level in _LEVELS else 0
+        self.choose(replace(self.chosen, level=_LEVELS[(now + 1) % len(_LEVELS)]))
+
+    def action_context(self) -> None:
+        """More lines around each, and none again."""
+        now = _CONTEXTS.index(self.chosen.context) if self.chosen.context in _CONTEXTS else 0
+        self.choose(replace(self.chosen, context=_CONTEXTS[(now + 1) % len(_CONTEXTS)]))
+        if self.chosen.filter() is None and self.chosen.context:
+            self.say("lines around show once there is a filter")
+
+    async def action_since(self) -> None:
+        """Type from where on lines are shown."""
+        await self.ask("since")
+
+    async def action_until(self) -> None:
+        """Type up to where lines are shown."""
+        await self.ask("until")
+
+    def bound_taken(self, kind: str, typed: Typed) -> None:
+        """A bound was typed; nothing means the line that one is at."""
+        text = typed.text.strip()
+        line = self.view.line
+        if not text:
+            self.asked()
+            if line is not None:
+                end = Place(line.at.generation, line.end)
+                self._bound(kind, "line" if line.number is None else f"line {words.count(line.number)}", line.at, end)
+            return
+        try:
+            goal = parse(text, self.now(), self.zone)
+        except ValueError as error:
+            if self.asking is not None:
+                self.asking.tell(str(error), bad=True)
+            return
+        self.asked()
+
+        self.later(lambda: self.bound_to(kind, text, goal), "go")
+
+    async def bound_to(self, kind: str, text: str, goal: Goal) -> None:
+        """Show lines since or until a place that was asked for.
+
+        Raises:
+            UnreachableError: Nobody answers.
+        """
+        place = await self.place_of(goal)
+        if place is None:
+            self.say(f"{text} is not in this log")
+        else:
+            self._bound(kind, text, place, place)
+
+    def _bound(self, kind: str, text: str, first: Place, last: Place) -> None:
+        if kind == "since":
+            self.choose(replace(self.chosen, since=(text, first)))
+        else:
+            self.choose(replace(self.chosen, until=(text, last)))
+
+    async def place_of(self, goal: Goal) -> Place | None:
+        """Where a time, a number or a share is; None where the log has it not, or not yet.
+
+        Raises:
+            UnreachableError: Nobody answers.
+        """
+        model = self.model
+        if model is None:
+            return None
+        if goal.time is not None:
+            return await model.at_time(goal.time)
+        if goal.share is not None:
+            return model.at_fraction(goal.share)
+        generations = model.state.shape.generations
+        if goal.number is None or not generations:
+            return None
+        return await model.at_number(generations[-1].number, goal.number)
+
+    # What is shown of it.
+
+    def _apply(self, chosen: Chosen) -> None:
+        if self.model is not None:
+            self.model.filter(chosen.filter())
+            if self.reader is not None:
+                self.reader.renew()
+        self._show_chips()
+
+    def _show_chips(self) -> None:
+        chosen = self.chosen
+        chips = [
+            Chip(f"words {place}", f"{'no ' if one.out else ''}{'/' if one.query.regex else ''}{one.query.text}")
+            for place, one in enumerate(chosen.words)
+        ]
+        if chosen.level is not None:
+            chips.append(Chip("level", f"{chosen.level.value} or above"))
+        if chosen.since is not None:
+            chips.append(Chip("since", f"since {chosen.since[0]}"))
+        if chosen.until is not None:
+            chips.append(Chip("until", f"until {chosen.until[0]}"))
+        if chosen.context and chips:
+            chips.append(Chip("context", f"{chosen.context} around"))
+        progress = self.model.state.filter if self.model is not None else None
+        note = ""
+        if progress is not None:
+            scanned = "" if progress.done or not progress.total else words.percent(progress.scanned / progress.total)
+            note = progress.problem or words.counted(progress.hits, "line")
+            note += f", {scanned} seen" if scanned else ""
+        self.chips.show(chips, note)
+
+    def on_ask_bar_edited(self, event: AskBar.Edited) -> None:
+        """Somebody types."""
+        if event.kind in ("filter", "filter-out"):
+            event.stop()
+            self.filter_edited(event.kind, event.typed)
+        else:
+            super().on_ask_bar_edited(event)

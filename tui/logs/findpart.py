@@ -1,0 +1,248 @@
+"""The part of a log pane that finds: words, expressions, errors and warnings, forwards and backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.timer import Timer
+
+from hosts.local.levels import Level
+from monitors.logs.hits import Search
+from monitors.logs.model import LogModel
+from monitors.logs.types import Place, Query
+from tui import words
+from tui.logs.askbar import AskBar, Typed
+from tui.logs.highlight import problem
+from tui.logs.panebase import PaneBase
+from tui.logs.viewport import Anchor
+
+_TYPING = 0.15  # seconds without a key before what is typed is looked for
+
+
+class FindPart(PaneBase):
+    """Finds lines."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)  # type: ignore[arg-type]  # the base's own
+        self._typed = Typed()
+        self._search: Search | None = None
+        self._levels: dict[Level, Search] = {}
+        self._deaf: list[Callable[[], None]] = []
+        self._ordinal: int | None = None
+        self._origin: tuple[bool, Anchor | None] = (True, None)
+        self._typing: Timer | None = None
+
+    def opened(self, model: LogModel) -> None:
+        """Another log: nothing is looked for in it yet."""
+        super().opened(model)
+        self.view.highlight(None)
+
+    def closing(self) -> None:
+        """Stop looking."""
+        super().closing()
+        self._forget()
+        for search in self._levels.values():
+            search.close()
+        self._levels.clear()
+
+    def aside(self) -> str:
+        """Which of how many, and how far the search is."""
+        if self._search is None:
+            return ""
+        progress = self._search.progress
+        if progress.problem:
+            return progress.problem
+        which = f"{words.count(self._ordinal)} of " if self._ordinal else ""
+        scanned = "" if progress.done or not progress.total else f", {words.percent(progress.scanned / progress.total)}"
+        found = words.counted(progress.hits, "line") if not which else words.count(progress.hits)
+        return f"{which}{found}{scanned}"
+
+    # Words and expressions.
+
+    async def action_find(self) -> None:
+        """Type what to find; the first place is shown while one types."""
+        if self.reader is None:
+            return
+        view = self.reader.view
+        self._origin = (self.reader.following, view.anchor)
+        await self.ask("find", self._typed if self._search is not None else None)
+
+    def find_edited(self, typed: Typed) -> None:
+        """Something else is typed: look for it once the typing rests."""
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(_TYPING, lambda: self._find(typed))
+
+    def find_taken(self, typed: Typed) -> None:
+        """Stay with what was found."""
+        if self._typing is not None:
+            self._typing.stop()
+            self._typing = None
+        self.asked()
+        if not typed.text:
+            self.drop_find()
+        elif typed != self._typed or self._search is None:
+            self._find(typed)
+
+    def find_cancelled(self) -> None:
+        """Back to where one was, with nothing looked for."""
+        if self._typing is not None:
+            self._typing.stop()
+            self._typing = None
+        self.asked()
+        self.drop_find()
+        following, anchor = self._origin
+        if self.reader is not None:
+            self.view.set_current(None)
+            if following:
+                self.reader.end()
+            elif anchor is not None:
+                self.reader.show(anchor.place, above=0)
+
+    def drop_find(self) -> bool:
+        """Look for nothing; returns whether something was looked for."""
+        there = self._search is not None
+        self._forget()
+        self.view.highlight(None)
+        self.say_status()
+        return there
+
+    async def action_next(self) -> None:
+        """The next line found."""
+        await self._step(forward=True)
+
+    async def action_previous(self) -> None:
+        """The line found before."""
+        await self._step(forward=False)
+
+    def _find(self, typed: Typed) -> None:
+        self._typing = None
+        self._forget()
+        self._typed = typed
+        bar = self.asking
+        query = typed.query()
+        wrong = problem(query)
+        if wrong or not typed.text or self.model is None:
+            self.view.highlight(None)
+            if bar is not None:
+                bar.tell(wrong, bad=bool(wrong))
+            return
+        self.view.highlight(query)
+        self._search = search = self.model.search(query)
+        self._deaf.append(search.listen(lambda: self.soon(self._found)))
+        self._found()
+        following, anchor = self._origin
+        start = self.model.end_place() if following or anchor is None else anchor.place
+        self.later(lambda: self._go(search, start, forward=not following, here=True), "find")
+
+    async def _step(self, *, forward: bool) -> None:
+        if self._search is None:
+            if self._typed.text:
+                self._origin = (False, self.reader.view.anchor if self.reader is not None else None)
+                self._find(self._typed)
+            else:
+                await self.action_find()
+            return
+        search, start = self._search, self._here()
+        self.later(lambda: self._go(search, start, forward=forward), "find")
+
+    # Levels.
+
+    async def action_next_error(self) -> None:
+        """The next error."""
+        self._to_level(Level.ERROR, forward=True)
+
+    async def action_previous_error(self) -> None:
+        """The error before."""
+        self._to_level(Level.ERROR, forward=False)
+
+    async def action_next_warning(self) -> None:
+        """The next warning or error."""
+        self._to_level(Level.WARNING, forward=True)
+
+    async def action_previous_warning(self) -> None:
+        """The warning or error before."""
+        self._to_level(Level.WARNING, forward=False)
+
+    def _to_level(self, level: Level, *, forward: bool) -> None:
+        if self.model is None:
+            return
+        search = self._levels.get(level)
+        if search is None:
+            search = self._levels[level] = self.model.search(Query(level=level))
+        start = self._here()
+        self.later(lambda: self._go(search, start, forward=forward, what=level.value), "find")
+
+    # Where they lead.
+
+    def _here(self) -> Place:
+        """Where the next one is looked for from: the line that one is at, else what is on screen."""
+        assert self.model is not None
+        reader = self.reader
+        if self.view.current is not None:
+            return self.view.current
+        if reader is None or reader.following or reader.view.anchor is None:
+            return self.model.end_place()
+        return reader.view.anchor.place
+
+    async def _go(
+        self, search: Search, start: Place, *, forward: bool, here: bool = False, what: str = "line found"
+    ) -> None:
+        """Show the nearest one; past the last one it goes on at the other end, and says so."""
+        model = self.model
+        if model is None:
+            return
+        self.doing("looking")
+        try:
+            found = None
+            if here and forward:
+                places, _ = await search.ahead(start, 1, wait=True)
+                found = places[0] if places else None
+            elif forward:
+                found = await search.next(start)
+            else:
+                found = await search.previous(start)
+            if found is None:
+                found = await self._around(search, forward=forward)
+                if found is not None:
+                    self.say("past the end: on from the top" if forward else "past the top: on from the end")
+        finally:
+            self.doing("")
+        if search.progress.problem:
+            self.say(search.progress.problem, bad=True)
+        elif found is None:
+            self.say(f"no {what}")
+        elif self.reader is not None and self.model is model:
+            self.view.set_current(found)
+            self.reader.show(found)
+            if search is self._search:
+                self._ordinal = await search.ordinal(found)
+                self._found()
+
+    async def _around(self, search: Search, *, forward: bool) -> Place | None:
+        assert self.model is not None
+        if not forward:
+            return await search.previous(self.model.end_place())
+        places, _ = await search.ahead(self.model.start_place(), 1, wait=True)
+        return places[0] if places else None
+
+    def _found(self) -> None:
+        """More is known of what is looked for."""
+        if self.asking is not None and self.asking.kind == "find":
+            progress = self._search.progress if self._search is not None else None
+            self.asking.tell(self.aside(), bad=bool(progress is not None and progress.problem))
+        self._soon()
+
+    def _forget(self) -> None:
+        for deaf in self._deaf:
+            deaf()
+        self._deaf.clear()
+        if self._search is not None:
+            self._search.close()
+        self._search, self._ordinal = None, None
+
+    def on_ask_bar_edited(self, event: AskBar.Edited) -> None:
+        """Somebody types."""
+        if event.kind == "find":
+            event.stop()
+            self.find_edited(event.typed)

@@ -1,0 +1,276 @@
+"""A log in a pane, whole: moving, finding, filtering, taking along, and one line in detail.
+
+In this pane no key changes anything on disk or on a host but what one asks to be written to a new file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+
+from monitors.logs.types import Place
+from tui import keys
+from tui.logs.askbar import AskBar, Typed
+from tui.logs.detailpane import DetailPane
+from tui.logs.goto import parse
+from tui.logs.gutter import Times
+from tui.logs.scrollbar import ByteBar
+from tui.logs.statusline import StatusLine
+from tui.logs.takepart import TakePart
+from tui.logs.view import LogView
+
+_SIDEWAYS = 8
+
+
+class LogPane(TakePart):
+    """The log pane."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("log")]
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self.detail = DetailPane(self.action_copy, id="log-detail")
+
+    def compose(self) -> ComposeResult:
+        """The detail pane lies between the log and what is said of it."""
+        for widget in super().compose():
+            if widget is self.status:
+                yield self.detail
+            yield widget
+
+    # Moving.
+
+    def action_up(self) -> None:
+        """Up one row, or one line while a line is marked."""
+        self._move(-1)
+
+    def action_down(self) -> None:
+        """Down one row, or one line."""
+        self._move(1)
+
+    def _move(self, step: int) -> None:
+        if self.view.selection is not None or self.detail.is_open:
+            self.move_line(step)
+        elif self.reader is not None:
+            self.reader.scroll(step)
+
+    def _scroll(self, rows: int) -> None:
+        if self.reader is not None:
+            self.reader.scroll(rows)
+
+    def action_page_up(self) -> None:
+        """Up one page."""
+        self._scroll(1 - self.view.size.height)
+
+    def action_page_down(self) -> None:
+        """Down one page."""
+        self._scroll(self.view.size.height - 1)
+
+    def action_half_up(self) -> None:
+        """Up half a page."""
+        self._scroll(-max(1, self.view.size.height // 2))
+
+    def action_half_down(self) -> None:
+        """Down half a page."""
+        self._scroll(max(1, self.view.size.height // 2))
+
+    def action_home(self) -> None:
+        """The top of the log."""
+        if self.reader is not None:
+            self.reader.home()
+
+    def action_end(self) -> None:
+        """The end of the log, and follow it."""
+        if self.reader is not None:
+            self.view.set_current(None)
+            self.reader.end()
+
+    def action_left(self) -> None:
+        """Show what is further left."""
+        self.view.sideways(-_SIDEWAYS)
+
+    def action_right(self) -> None:
+        """Show what is further right."""
+        self.view.sideways(_SIDEWAYS)
+
+    def action_follow(self) -> None:
+        """Follow the end, or stay here."""
+        if self.reader is None:
+            return
+        if self.reader.following:
+            self.reader.release()
+        else:
+            self.action_end()
+
+    def action_pause(self) -> None:
+        """Stop painting, and go on."""
+        if self.reader is not None:
+            self.reader.freeze()
+
+    async def action_go(self) -> None:
+        """Type where to."""
+        await self.ask("go")
+
+    def _go_taken(self, typed: Typed) -> None:
+        if not typed.text.strip():
+            self.asked()
+            return
+        try:
+            goal = parse(typed.text, self.now(), self.zone)
+        except ValueError as error:
+            if self.asking is not None:
+                self.asking.tell(str(error), bad=True)
+            return
+        self.asked()
+
+        async def go() -> None:
+            place = await self.place_of(goal)
+            if place is None or self.reader is None:
+                self.say(f"{typed.text.strip()} is not in this log, or not counted yet")
+            else:
+                self.view.set_current(place)
+                self.reader.show(place)
+
+        self.later(go, "go")
+
+    # Bookmarks.
+
+    def action_bookmark(self) -> None:
+        """Set one on the line, or take it off."""
+        line = self.view.line
+        if line is not None:
+            there = self.view.toggle_bookmark(line.at)
+            self.say("marked" if there else "mark taken off")
+            self.say_status()
+
+    def action_next_bookmark(self) -> None:
+        """The next one, and then the first."""
+        at = self.view.current or self._first()
+        later = [place for place in self.view.bookmarks if at is None or place > at]
+        self._to_bookmark(later[0] if later else next(iter(self.view.bookmarks), None))
+
+    def action_previous_bookmark(self) -> None:
+        """The previous one, and then the last."""
+        at = self.view.current or self._first()
+        earlier = [place for place in self.view.bookmarks if at is None or place < at]
+        self._to_bookmark(earlier[-1] if earlier else next(reversed(self.view.bookmarks), None))
+
+    def _first(self) -> Place | None:
+        return self.view.rows[0].line.at if self.view.rows else None
+
+    def _to_bookmark(self, place: Place | None) -> None:
+        if place is None:
+            self.say("no bookmark is set; m sets one")
+        elif self.reader is not None:
+            self.view.set_current(place)
+            self.reader.show(place)
+
+    # How it looks.
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or not."""
+        self.view.show_as(replace(self.view.look, wrap=not self.view.look.wrap))
+
+    def action_numbers(self) -> None:
+        """Line numbers, or none."""
+        self.view.show_as(replace(self.view.look, numbers=not self.view.look.numbers))
+
+    def action_times(self) -> None:
+        """The next kind of times."""
+        kinds = list(Times)
+        following = kinds[(kinds.index(self.view.look.times) + 1) % len(kinds)]
+        self.view.show_as(replace(self.view.look, times=following))
+
+    # One line.
+
+    def action_detail(self) -> None:
+        """The whole line below the log, or away again."""
+        if self.detail.is_open:
+            self._close_detail()
+            return
+        line = self.view.line
+        if line is not None:
+            self._open_detail(line.at)
+
+    def on_log_view_opened(self, event: LogView.Opened) -> None:
+        event.stop()
+        self._open_detail(event.place)
+
+    def _open_detail(self, place: Place) -> None:
+        model = self.model
+        line = next((row.line for row in self.view.rows if row.line.at == place and row.index >= 0), None)
+        if model is None or line is None or self.reader is None:
+            return
+        self.reader.release()
+        self.view.set_current(place)
+        reader = self.reader
+
+        async def show() -> None:
+            await self.detail.show(model, line)
+            self.call_after_refresh(reader.show, place)  # the log has fewer rows by then
+
+        self.later(show, "detail")
+
+    def on_detail_pane_closed(self, event: DetailPane.Closed) -> None:
+        event.stop()
+        self._close_detail()
+
+    def _close_detail(self) -> None:
+        self.detail.close()
+        self.view.focus()
+
+    def closing(self) -> None:
+        """The log goes, and the line with it."""
+        super().closing()
+        self.detail.close()
+
+    def action_back(self) -> None:
+        """One layer back."""
+        if self.view.selection is not None:
+            self.view.select(None)
+        elif self.detail.is_open:
+            self._close_detail()
+        elif not self.drop_find() and self.view.current is not None:
+            self.view.set_current(None)
+
+    # What is typed, pressed and dragged.
+
+    def on_ask_bar_taken(self, event: AskBar.Taken) -> None:
+        """Enter was pressed in the line for typing."""
+        event.stop()
+        if event.kind == "find":
+            self.find_taken(event.typed)
+        elif event.kind in ("filter", "filter-out"):
+            self.filter_taken(event.kind, event.typed)
+        elif event.kind in ("since", "until"):
+            self.bound_taken(event.kind, event.typed)
+        elif event.kind == "save":
+            self.save_taken(event.typed)
+        elif event.kind == "go":
+            self._go_taken(event.typed)
+
+    def on_ask_bar_cancelled(self, event: AskBar.Cancelled) -> None:
+        """Escape was pressed in the line for typing."""
+        event.stop()
+        if event.kind == "find":
+            self.find_cancelled()
+        elif event.kind in ("filter", "filter-out"):
+            self.filter_cancelled()
+        else:
+            self.asked()
+
+    def on_status_line_chip_pressed(self, event: StatusLine.ChipPressed) -> None:
+        event.stop()
+        self.action_end()
+
+    def on_byte_bar_dragged(self, event: ByteBar.Dragged) -> None:
+        """The scroll bar was dragged or clicked."""
+        event.stop()
+        if self.model is not None and self.reader is not None:
+            if event.share >= 1:
+                self.reader.end()
+            else:
+                self.reader.show(self.model.at_fraction(event.share), above=0)

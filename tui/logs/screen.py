@@ -1,0 +1,88 @@
+"""One log on a screen of its own: `gatewatch tail`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from monitors.logs.model import LogModel
+from tui.app import GatewatchApp
+from tui.keyline import KeyLine
+from tui.logs.filterpart import Chosen
+from tui.logs.goto import Goal
+from tui.logs.pane import LogPane
+from tui.logs.view import Look
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a log is to be shown at first.
+
+    Attributes:
+        look: Wrapped, with numbers, with times.
+        chosen: What is shown and what is hidden.
+        since, until: As typed, with what it means.
+    """
+
+    look: Look = field(default_factory=Look)
+    chosen: Chosen = field(default_factory=Chosen)
+    since: tuple[str, Goal] | None = None
+    until: tuple[str, Goal] | None = None
+
+
+class LogScreen(Screen[None]):
+    """A pane, and the keys that matter in it."""
+
+    DEFAULT_CSS = "LogScreen { layout: vertical; }"
+
+    def __init__(self, pane: LogPane) -> None:
+        super().__init__()
+        self.log_pane = pane
+
+    def compose(self) -> ComposeResult:
+        yield self.log_pane
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        self.log_pane.view.focus()
+
+
+class TailApp(GatewatchApp):
+    """Shows one log until somebody leaves.
+
+    Args:
+        make: Opens the log, on the app's own event loop.
+        wish: How it is to be shown at first.
+    """
+
+    def __init__(
+        self, make: Callable[[], Awaitable[LogModel]], wish: Wish | None = None, *, ascii_only: bool = False
+    ) -> None:
+        super().__init__(ascii_only=ascii_only)
+        self._make = make
+        self._wish = wish or Wish()
+        self.log_pane = LogPane(now=self.now, zone=self.zone, id="log")
+
+    def get_default_screen(self) -> Screen[None]:
+        """The only one."""
+        return LogScreen(self.log_pane)
+
+    async def on_mount(self) -> None:
+        """Open the log; a log that cannot be opened ends the app with its one line."""
+        model = await self._make()
+        pane, wish = self.log_pane, self._wish
+        pane.view.show_as(wish.look)
+        pane.chosen = wish.chosen
+        await pane.show_log(model)
+        if wish.since is not None or wish.until is not None:
+            pane.later(self._bounds, "bounds")
+
+    async def _bounds(self) -> None:
+        """Find the times that were asked for, once enough is known of the log."""
+        pane = self.log_pane
+        for kind, asked in (("since", self._wish.since), ("until", self._wish.until)):
+            if asked is not None:
+                await pane.bound_to(kind, *asked)

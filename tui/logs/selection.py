@@ -1,0 +1,143 @@
+"""What is selected: from one character of a line to another, or whole lines; and the text of it, wherever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hosts.errors import InputError
+from monitors.logs.model import LogModel
+from monitors.logs.types import LogLine, Place
+from tui import words
+from tui.logs.rows import DisplayRow
+from tui.logs.viewport import Row
+from tui.sanitise import clean, redact
+
+MOST = 16 << 20
+"""The longest text that is copied, in characters; the rest is for saving to a file."""
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, order=True)
+class Point:
+    """A character of a line, counted in what is shown of it."""
+
+    place: Place
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """From where it was begun to where it is now, either way round.
+
+    Attributes:
+        start: Where it was begun.
+        head: Where it ends now.
+        lines: Whole lines, whatever the columns say.
+    """
+
+    start: Point
+    head: Point
+    lines: bool = False
+
+    @property
+    def first(self) -> Point:
+        return min(self.start, self.head)
+
+    @property
+    def last(self) -> Point:
+        return max(self.start, self.head)
+
+    @property
+    def empty(self) -> bool:
+        return not self.lines and self.start == self.head
+
+    def to(self, head: Point) -> Selection:
+        """The same, ending somewhere else."""
+        return replace(self, head=head)
+
+    def part(self, row: Row) -> tuple[int, int] | None:
+        """The characters of this row that are selected, None for none; the end may lie behind the row's text."""
+        if row.index < 0 or row.shown.mark is not None:
+            return None
+        place = row.line.at
+        if not self.first.place <= place <= self.last.place:
+            return None
+        if self.lines:
+            return 0, len(row.shown.text) + 1
+        begin = self.first.column - row.start if place == self.first.place else 0
+        end = self.last.column - row.start if place == self.last.place else len(row.shown.text) + 1
+        begin, end = max(0, begin), min(end, len(row.shown.text) + 1)
+        return (begin, end) if begin < end else None
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A text that was collected.
+
+    Attributes:
+        text: Safe, without secrets.
+        what: What it is, in words: "12 lines".
+    """
+
+    text: str
+    what: str
+
+
+async def collect(
+    model: LogModel, selection: Selection, whole: Callable[[LogLine], tuple[DisplayRow, ...]], encoding: str
+) -> Taken:
+    """The text of a selection, from the log itself: what is selected need not be on screen, nor ever have been.
+
+    Args:
+        model: The log.
+        selection: What is wanted.
+        whole: Lays a line out in one row.
+        encoding: Of the log's bytes.
+
+    Raises:
+        InputError: It is longer than `MOST`.
+        GatewatchError: The bytes cannot be had.
+    """
+    parts: list[str] = []
+    length = lines = 0
+    at = selection.first.place
+    done = False
+    while not done:
+        window = await model.window(at, 0, _BATCH)
+        chosen = [line for line in window.lines[window.anchor :] if line.at <= selection.last.place]
+        for line in chosen:
+            text = _cut(await _text(model, line, whole, encoding), selection, line)
+            glued = line.piece > 0 and bool(parts)
+            parts.append(text if glued or not parts else f"\n{text}")
+            lines += 0 if glued else 1
+            length += len(text) + 1
+            if length > MOST:
+                raise InputError(f"more than {words.size(MOST)} are selected: save them to a file instead")
+        done = not chosen or len(chosen) < len(window.lines) - window.anchor or window.at_end
+        if chosen:
+            done = done or chosen[-1].at >= selection.last.place
+            at = Place(chosen[-1].at.generation, chosen[-1].end)
+    text = "".join(parts)
+    if lines == 1 and not selection.lines:
+        return Taken(text, words.counted(len(text), "character"))
+    return Taken(text + ("\n" if selection.lines else ""), words.counted(lines, "line"))
+
+
+async def _text(
+    model: LogModel, line: LogLine, whole: Callable[[LogLine], tuple[DisplayRow, ...]], encoding: str
+) -> str:
+    rows = [row for row in whole(line) if row.mark is None]
+    if any(row.cut for row in rows):
+        data = await model.read(line.at, line.size)
+        return clean(redact(data.decode(encoding, "backslashreplace")), keep_tabs=True, limit=None)
+    return "".join(row.text for row in rows)
+
+
+def _cut(text: str, selection: Selection, line: LogLine) -> str:
+    if selection.lines:
+        return text
+    begin = selection.first.column if line.at == selection.first.place else 0
+    end = selection.last.column if line.at == selection.last.place else len(text)
+    return text[begin:end]

@@ -1,0 +1,269 @@
+"""Which rows are on screen: lines that are held, laid out in rows, and the place where the screen begins.
+
+Nothing here waits, reads or paints. The place is a line's beginning and a row of that line, counted from its first
+row of text, so that a mark that comes to stand above it moves nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from monitors.logs.types import LogLine, Place, Window
+from tui.logs.rows import DisplayRow
+
+Lay = Callable[[LogLine], tuple[DisplayRow, ...]]
+
+LAID = 256
+"""Lines whose rows are kept laid out; a row's text is short, so these are few megabytes at the most."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Where the screen begins.
+
+    Attributes:
+        place: The line's beginning.
+        index: The row of it: 0 is its first row of text, -1 the last of the marks above that.
+    """
+
+    place: Place
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a line.
+
+    Attributes:
+        line: The line.
+        index: Like `Anchor.index`.
+        shown: What stands in it.
+        start: Characters of the line's text in the rows before it.
+    """
+
+    line: LogLine
+    index: int
+    shown: DisplayRow
+    start: int = 0
+
+    @property
+    def anchor(self) -> Anchor:
+        return Anchor(self.line.at, self.index)
+
+
+class Viewport:
+    """The lines that are held, and the rows that a screen of `height` shows of them.
+
+    Args:
+        lay: Lays a line out in rows; marks come first.
+    """
+
+    def __init__(self, lay: Lay) -> None:
+        self._lay = lay
+        self._lines: Sequence[LogLine] = ()
+        self._starts: list[Place] = []
+        self._laid: OrderedDict[tuple[object, ...], tuple[DisplayRow, ...]] = OrderedDict()
+        self.at_start = False
+        self.at_end = False
+        self.busy = False
+        self.anchor: Anchor | None = None
+        self.height = 0
+
+    @property
+    def lines(self) -> Sequence[LogLine]:
+        return self._lines
+
+    def lay_with(self, lay: Lay) -> None:
+        """Lay lines out in another way from now on; the first row keeps its first character."""
+        top = self._top_row()
+        self._lay = lay
+        self._laid.clear()
+        if top is not None and top.index > 0:
+            rows = self._rows(top.line)
+            same = [row for row in rows if row.index >= 0 and row.start <= top.start]
+            self.anchor = same[-1].anchor if same else Anchor(top.line.at)
+
+    def hold(self, window: Window, *, keep: bool) -> None:
+        """Take over what was read.
+
+        Args:
+            window: The lines.
+            keep: What is on screen stays, also if the log has lost it since.
+        """
+        lines: Sequence[LogLine] = window.lines
+        if keep and self.anchor is not None and (not lines or lines[0].at > self.anchor.place):
+            first = lines[0].at if lines else None
+            kept = [line for line in self._lines[self._index(self.anchor.place) :] if first is None or line.at < first]
+            lines = [*kept, *lines]
+        self._lines = lines
+        self._starts = [line.at for line in lines]
+        self.at_start, self.at_end, self.busy = window.at_start, window.at_end, window.busy
+
+    def rows(self) -> tuple[Row, ...]:
+        """What is on screen now, from its first row on."""
+        if self.anchor is None or not self._lines or self.height <= 0:
+            return ()
+        found: list[Row] = []
+        index = self._index(self.anchor.place)
+        skip = self._within(index)
+        while index < len(self._lines) and len(found) < self.height:
+            rows = self._rows(self._lines[index])
+            found.extend(rows[skip : skip + self.height - len(found)])
+            skip = 0
+            index += 1
+        return tuple(found)
+
+    def up(self, count: int) -> int:
+        """Show `count` rows further up; returns how many of them are not held."""
+        if self.anchor is None or not self._lines:
+            return count
+        index = self._index(self.anchor.place)
+        within = self._within(index)
+        while count > within:
+            if index == 0:
+                self._put(0, 0)
+                return count - within
+            count -= within
+            index -= 1
+            within = len(self._rows(self._lines[index]))
+        self._put(index, within - count)
+        return 0
+
+    def down(self, count: int) -> int:
+        """Show `count` rows further down, no further than a full screen; returns how many more would have to be held.
+
+        Where the log ends in what is held, nothing more is there, and 0 is returned.
+        """
+        if self.anchor is None or not self._lines:
+            return count
+        wanted = self.height + count
+        index = self._index(self.anchor.place)
+        have = -self._within(index)
+        end = index
+        while end < len(self._lines) and have < wanted:
+            have += len(self._rows(self._lines[end]))
+            end += 1
+        moved = max(0, min(count, have - self.height))
+        self._forward(moved)
+        return 0 if self.at_end else count - moved
+
+    def to_end(self) -> None:
+        """Show the last full screen of what is held."""
+        room = self.height
+        for index in range(len(self._lines) - 1, -1, -1):
+            rows = len(self._rows(self._lines[index]))
+            if rows >= room:
+                self._put(index, rows - room)
+                return
+            room -= rows
+        if self._lines:
+            self._put(0, 0)
+
+    def to_start(self) -> None:
+        """Show the first row of what is held."""
+        if self._lines:
+            self._put(0, 0)
+
+    def show(self, place: Place, above: int) -> None:
+        """Show the line at or behind `place`, with `above` rows above it where there are so many."""
+        if not self._lines:
+            return
+        index = self._index(place)
+        if index == len(self._lines):
+            self.to_end()
+            return
+        self.anchor = Anchor(self._lines[index].at)
+        self.up(above)
+        self.fill()
+
+    def fill(self) -> None:
+        """Where rows stay empty at the end of the log, and lines are held above, show those."""
+        missing = self.height - len(self.rows())
+        if missing > 0 and self.at_end:
+            self.up(missing)
+
+    def holds(self, place: Place) -> bool:
+        """Whether a line begins here that is held."""
+        index = self._index(place)
+        return index < len(self._lines) and self._starts[index] == place
+
+    def spare(self) -> tuple[int, int]:
+        """Lines that are held above the screen, and below it."""
+        if self.anchor is None:
+            return 0, 0
+        rows = self.rows()
+        last = self._index(rows[-1].line.at) if rows else self._index(self.anchor.place)
+        return self._index(self.anchor.place), max(0, len(self._lines) - 1 - last)
+
+    def neighbour(self, place: Place, step: int) -> Place | None:
+        """The beginning of the line `step` lines away from `place`, where it is held."""
+        index = self._index(place) + step
+        return self._starts[index] if 0 <= index < len(self._lines) else None
+
+    def line_at(self, place: Place) -> LogLine | None:
+        """The line that begins here, where it is held."""
+        index = self._index(place)
+        return self._lines[index] if index < len(self._lines) and self._starts[index] == place else None
+
+    def rows_of(self, line: LogLine) -> tuple[Row, ...]:
+        """All rows of a line, marks first."""
+        return self._rows(line)
+
+    def _index(self, place: Place) -> int:
+        return bisect_left(self._starts, place)
+
+    def _within(self, index: int) -> int:
+        """Rows of line `index` above the screen."""
+        anchor = self.anchor
+        if anchor is None or index >= len(self._lines):
+            return 0
+        rows = self._rows(self._lines[index])
+        if self._starts[index] != anchor.place:
+            return 0
+        return max(0, min(len(rows) - 1, anchor.index - (rows[0].index if rows else 0)))
+
+    def _put(self, index: int, within: int) -> None:
+        rows = self._rows(self._lines[index])
+        self.anchor = rows[min(within, len(rows) - 1)].anchor if rows else Anchor(self._starts[index])
+
+    def _forward(self, count: int) -> None:
+        assert self.anchor is not None
+        index = self._index(self.anchor.place)
+        within = self._within(index) + count
+        while index < len(self._lines) - 1 and within >= len(self._rows(self._lines[index])):
+            within -= len(self._rows(self._lines[index]))
+            index += 1
+        self._put(index, within)
+
+    def _top_row(self) -> Row | None:
+        rows = self.rows()
+        return rows[0] if rows else None
+
+    def _rows(self, line: LogLine) -> tuple[Row, ...]:
+        # The hash, not the bytes: a line may be long, and what is laid out outlives what is held.
+        key = (line.at, line.end, line.marks, line.complete, len(line.data), hash(line.data))
+        shown = self._laid.get(key)
+        if shown is None:
+            shown = self._laid[key] = self._lay(line)
+            if len(self._laid) > LAID:
+                self._laid.popitem(last=False)
+        else:
+            self._laid.move_to_end(key)
+        return tuple(_numbered(line, shown))
+
+
+def is_tail(line: LogLine) -> bool:
+    """Whether this is no line of the log: it carries the marks behind the last one."""
+    return line.end == line.at.offset
+
+
+def _numbered(line: LogLine, shown: tuple[DisplayRow, ...]) -> Iterable[Row]:
+    marks = sum(1 for row in shown if row.mark is not None)
+    start = 0
+    for number, row in enumerate(shown[:marks] if is_tail(line) else shown):
+        yield Row(line, number - marks, row, start)
+        if row.mark is None:
+            start += len(row.text)
