@@ -152,7 +152,8 @@ class LogLine:
 
     Attributes:
         at: Where it begins.
-        end: Where the next one begins, in the same generation.
+        end: Where the next one begins, in the same generation; `at.offset` for the last one of a log if it is no
+            line but stands for its marks alone, those behind the last line.
         data: Its bytes without the newline, progress bars collapsed (what stays is separated by carriage returns),
             at most KEEP of them.
         size: Bytes of the whole line, without its newline.
@@ -184,7 +185,7 @@ class Window:
         lines: The lines asked for, fewer where the log ends.
         anchor: Index of the first line that begins at or after the place asked for; `len(lines)` where none does.
         at_start: Nothing that passes the filter lies before the first of `lines`.
-        at_end: Nothing that passes the filter lies after the last of `lines`.
+        at_end: Nothing that passes the filter lies after the last of `lines`, and no mark.
         busy: The filter has not seen all of the neighbourhood yet: ask again after the next change.
     """
 
@@ -257,7 +258,8 @@ class LogState:
     Attributes:
         shape: What is there.
         bytes: Bytes in all generations.
-        lines: Lines in all generations, an unfinished last one counted; None while counting.
+        lines: Lines in all generations, an unfinished last one counted, and what is gone of them since it was counted;
+            None while counting for the first time.
         counted: Bytes whose lines are counted.
         encoding: utf-8, utf-16-le or utf-16-be, of the live generation.
         filter: How far the filter is, None without one.

@@ -100,6 +100,7 @@ def _entries() -> list[Entry]:
     for system in SYSTEMS:
         command = importlib.import_module(f"tui.cli.{system}").CLI
         entries.append(Entry(command.name, command.help, f"tui.cli.{system}"))
+    entries.append(Entry("tail", "show a log and follow it", "tui.cli.tail"))
     entries.append(Entry("hosts", "list the host profiles", "tui.cli.hosts"))
     entries.append(Entry("demo", "calibrate a small example on this machine", "tui.cli.demo"))
     return entries

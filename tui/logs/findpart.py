@@ -28,6 +28,7 @@ class FindPart(PaneBase):
         self._search: Search | None = None
         self._levels: dict[Level, Search] = {}
         self._deaf: list[Callable[[], None]] = []
+        self._shown: Place | None = None
         self._ordinal: int | None = None
         self._origin: tuple[bool, Anchor | None] = (True, None)
         self._typing: Timer | None = None
@@ -129,7 +130,7 @@ class FindPart(PaneBase):
             return
         self.view.highlight(query)
         self._search = search = self.model.search(query)
-        self._deaf.append(search.listen(lambda: self.soon(self._found)))
+        self._deaf.append(search.listen(lambda: self.soon(self._more)))
         self._found()
         following, anchor = self._origin
         start = self.model.end_place() if following or anchor is None else anchor.place
@@ -216,6 +217,7 @@ class FindPart(PaneBase):
             self.view.set_current(found)
             self.reader.show(found)
             if search is self._search:
+                self._shown = found
                 self._ordinal = await search.ordinal(found)
                 self._found()
 
@@ -225,6 +227,18 @@ class FindPart(PaneBase):
             return await search.previous(self.model.end_place())
         places, _ = await search.ahead(self.model.start_place(), 1, wait=True)
         return places[0] if places else None
+
+    def _more(self) -> None:
+        """More was found: the line that is shown may be a later one of them than it seemed."""
+        search, shown = self._search, self._shown
+        if search is not None and shown is not None:
+
+            async def count() -> None:
+                self._ordinal = await search.ordinal(shown)
+                self._found()
+
+            self.later(count, "ordinal")
+        self._found()
 
     def _found(self) -> None:
         """More is known of what is looked for."""
@@ -239,7 +253,7 @@ class FindPart(PaneBase):
         self._deaf.clear()
         if self._search is not None:
             self._search.close()
-        self._search, self._ordinal = None, None
+        self._search = self._shown = self._ordinal = None
 
     def on_ask_bar_edited(self, event: AskBar.Edited) -> None:
         """Somebody types."""

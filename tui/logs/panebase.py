@@ -279,7 +279,8 @@ class PaneBase(Vertical):
             except GatewatchError as error:
                 self.say(str(error), bad=True)
 
-        self.run_worker(told(), group=group, exclusive=True, exit_on_error=False)
+        # The function and not its coroutine: a newer one may take its place before it was ever begun.
+        self.run_worker(told, group=group, exclusive=True, exit_on_error=False)
 
 
 def cancel(task: asyncio.Task[None] | None) -> None:
