@@ -279,8 +279,9 @@ class PaneBase(Vertical):
             except GatewatchError as error:
                 self.say(str(error), bad=True)
 
+        begin: Callable[[], Awaitable[None]] = told
         # The function and not its coroutine: a newer one may take its place before it was ever begun.
-        self.run_worker(told, group=group, exclusive=True, exit_on_error=False)
+        self.run_worker(begin, group=group, exclusive=True, exit_on_error=False)
 
 
 def cancel(task: asyncio.Task[None] | None) -> None:

@@ -1,0 +1,127 @@
+"""ripgrep as a source of hints: where in a file rows may be that a matcher lets pass.
+
+It reads many times as fast as Python, and its expressions are others: it is given a loose form, and what it finds is
+looked at again where that form may match more (hosts/local/regexes.py). If it fails, or finds too much to be of use,
+it hints at nothing more.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+
+from hosts.local import lines
+from hosts.local.regexes import Loose
+
+MOST = 1 << 18
+"""Offsets that are taken from it; with more than these it is no quicker than looking at every row."""
+
+_OPTIONS = (
+    *("--no-config", "--text", "--encoding", "none", "--mmap", "--threads", "1", "--color", "never"),
+    *("--no-filename", "--no-line-number", "--byte-offset", "--only-matching", "--replace", ""),
+)
+
+
+def find_ripgrep() -> str | None:
+    """The program, where it can be used."""
+    import shutil
+
+    return shutil.which("rg") if os.path.isdir("/proc/self/fd") else None
+
+
+class Grep:
+    """One run over a file.
+
+    Args:
+        program: The path of rg.
+        descriptor: The file's, open for reading.
+        loose: What to look for.
+        size: Bytes of the file that rg will see at least.
+
+    Attributes:
+        covered: Blocks below this one were looked at.
+        exact: See Loose.
+        failed: It stopped before the end.
+    """
+
+    def __init__(self, program: str, descriptor: int, loose: Loose, size: int) -> None:
+        import subprocess
+
+        self.covered = 0
+        self.exact = loose.exact
+        self.failed = False
+        self._blocks = size // lines.BLOCK
+        self._found: dict[int, array[int]] = {}
+        self._number = 0
+        self._rest = b""
+        self._process = subprocess.Popen(
+            [program, *_OPTIONS, "--regexp", loose.text, f"/proc/self/fd/{descriptor}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(descriptor,),
+        )
+        assert self._process.stdout is not None
+        self._output = self._process.stdout.fileno()
+        os.set_blocking(self._output, False)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether more is to come."""
+        return self._output >= 0
+
+    def fileno(self) -> int:
+        """What to wait for while it is running."""
+        return self._output
+
+    def of(self, block: int) -> list[int]:
+        """Offsets in a block where the expression matches, ascending."""
+        return list(self._found.get(block, ()))
+
+    def poll(self) -> None:
+        """Take in what it has written."""
+        while self.running:
+            try:
+                data = os.read(self._output, 1 << 16)
+            except BlockingIOError:
+                return
+            if not data:
+                self._end()
+                return
+            self._take(data)
+            if self._number > MOST:
+                self.close()
+
+    def close(self) -> None:
+        """Stop it."""
+        if self.running:
+            self._process.kill()
+            self._end()
+
+    def _take(self, data: bytes) -> None:
+        *complete, self._rest = (self._rest + data).split(b"\n")
+        # A replacement of nothing leaves "offset:"; a carriage return may stand behind
+        for line in complete:
+            at = int(line[: line.index(b":")])
+            block = at // lines.BLOCK
+            if block not in self._found:
+                self._found[block] = array("Q")
+            self._found[block].append(at)
+        self._number += len(complete)
+        if complete:
+            self.covered = min(block, self._blocks)
+
+    def _end(self) -> None:
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._output = -1
+        # 1: no match; anything else is a wish that rg does not grant, or a signal
+        if self._process.wait() in (0, 1):
+            self.covered = self._blocks
+        else:
+            self.failed = True

@@ -1,0 +1,417 @@
+"""A log of any size, read where somebody looks: lines around a place, counted, filtered and searched meanwhile.
+
+The model is byte offsets and never text. Nothing it holds grows with the log but eight bytes a block of line counts
+and a filter's bits; nothing it does on the event loop takes long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import weakref
+from collections.abc import Callable
+from datetime import tzinfo
+
+from hosts.errors import UnreachableError
+from hosts.local import lines
+from hosts.local.lines import SNIFF, UTF8, Encoding, row_starts, sniff
+from monitors.logs.arrivals import Arrivals
+from monitors.logs.chosen import choose, is_choosy
+from monitors.logs.hits import Search
+from monitors.logs.index import Index
+from monitors.logs.marks import Marks
+from monitors.logs.pages import PageCache
+from monitors.logs.scanning import Scanner
+from monitors.logs.scene import Known, Scene
+from monitors.logs.seek import Seeker
+from monitors.logs.spans import Spans
+from monitors.logs.strip import AllLines
+from monitors.logs.tally import Tally
+from monitors.logs.types import Filter, Generation, GoneError, LogState, Place, Query, Shape, Source, Window
+from monitors.logs.walk import Purse
+from monitors.logs.window import Framer
+
+MEMORY = 16 << 20
+"""Bytes of a log that are held at most."""
+
+LIMIT = 4 << 20
+"""Bytes that one window looks at before it is given with what it has: only lines of megabytes come so far."""
+
+INTERVAL = 1 / 30
+"""Seconds between two calls of a listener, at least."""
+
+_TRIES = 8
+
+
+class LogModel:
+    """One log.
+
+    Args:
+        source: Where its bytes come from; the model starts and closes it.
+        scanner: What counts, searches and filters beside the event loop. None: one of its own, where it is needed.
+        memory: Bytes of the log that are held at most.
+        now: Our clock, seconds since the epoch.
+        zone: Of times in the log that do not name theirs; the machine's own where None.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        scanner: Scanner | None = None,
+        memory: int = MEMORY,
+        now: Callable[[], float] = time.time,
+        zone: tzinfo | None = None,
+    ) -> None:
+        self._source = source
+        self._now = now
+        self._zone = zone
+        self._shape = Shape()
+        self._known: dict[int, Known] = {}
+        self._pages = PageCache(source.read, memory)
+        self._marks = Marks()
+        self._arrivals = Arrivals()
+        self._framer = Framer(self._marks, self._arrivals)
+        self._scanner = scanner
+        self._own_scanner = scanner is None
+        self._tally: Tally | None = None
+        self._spec: Filter | None = None
+        self._chosen: Search | None = None
+        self._searches: weakref.WeakSet[Search] = weakref.WeakSet()
+        self._reader: Place | None = None  # where somebody looked last; None: at the end
+        self._news = asyncio.Event()
+        self._followed: Shape | None = None
+        self._listeners: list[Callable[[], None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told = float("-inf")
+        self._pending: asyncio.TimerHandle | None = None
+        self._follower: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to look at the log. What is there already did not arrive."""
+        self._loop = asyncio.get_running_loop()
+        if self._scanner is None:
+            self._scanner = Scanner()
+        await self._source.start(self._changed)
+        self._arrivals.grown(self._source.shape.generations, None)
+        self._tally = Tally(self._source, self._scanner, self._known, self._encoding, self._counted)
+        self._notice()
+        self._follower = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        if self._follower is not None:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+        if self._pending is not None:
+            self._pending.cancel()
+        self._listeners.clear()
+        for search in tuple(self._searches):
+            search.close()
+        if self._tally is not None:
+            self._tally.close()
+        if self._own_scanner and self._scanner is not None:
+            await self._scanner.close()
+        await self._source.close()
+
+    def listen(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Have `call` called on the loop soon after anything changed, at most once in INTERVAL.
+
+        Returns:
+            What ends that.
+        """
+        self._listeners.append(call)
+
+        def unlisten() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(call)
+
+        return unlisten
+
+    def visible(self, visible: bool) -> None:
+        """Whether anybody sees it."""
+        self._source.watch(visible)
+
+    @property
+    def held(self) -> int:
+        """Bytes of the log that are held."""
+        return self._pages.held
+
+    @property
+    def state(self) -> LogState:
+        """What a status line says."""
+        generations = self._notice().generations
+        count: int | None = 0
+        counted = 0
+        for generation in generations:
+            known = self._known.get(generation.number)
+            index = known.index if known is not None else Index(generation.first)
+            counted += max(0, min(index.counted, generation.size) - max(index.origin, generation.first))
+            done = index.caught_up or generation.size == generation.first
+            count = count + index.newlines + index.open if count is not None and done else None
+        live = self._known.get(generations[-1].number) if generations else None
+        total = sum(generation.size - generation.first for generation in generations)
+        passing = self._chosen.progress if self._chosen is not None else None
+        return LogState(self._shape, total, count, counted, (live.encoding if live else UTF8).name, passing)
+
+    # What is shown.
+
+    def filter(self, spec: Filter | None) -> None:
+        """Show the lines that pass, or all again; what is near to where somebody looks is looked at first.
+
+        A wrong expression is told in `state`, as the filter's problem.
+        """
+        if self._chosen is not None:
+            self._chosen.close()
+        self._spec = spec
+        self._chosen = self._search(spec) if spec is not None and is_choosy(spec) else None
+        self._tell()
+
+    def search(self, query: Query) -> Search:
+        """Begin to look for something, where somebody looks first; whoever asks closes it in the end."""
+        return self._search(query)
+
+    # Places.
+
+    def start_place(self) -> Place:
+        """The first byte that can be read."""
+        generations = self._notice().generations
+        return Place(generations[0].number, generations[0].first) if generations else Place(0, 0)
+
+    def end_place(self) -> Place:
+        """Behind the last byte."""
+        generations = self._notice().generations
+        return Place(generations[-1].number, generations[-1].size) if generations else Place(0, 0)
+
+    def fraction(self, at: Place) -> float:
+        """Which part of the bytes that can be read lies before a place, from 0 to 1."""
+        before = total = 0
+        for generation in self._notice().generations:
+            size = generation.size - generation.first
+            total += size
+            if generation.number < at.generation:
+                before += size
+            elif generation.number == at.generation:
+                before += max(0, min(at.offset, generation.size) - generation.first)
+        return before / total if total else 0.0
+
+    def at_fraction(self, fraction: float) -> Place:
+        """The place that has this part of the bytes before it; `window` shows the row that begins there or next."""
+        generations = self._notice().generations
+        left = round(max(0.0, min(1.0, fraction)) * sum(one.size - one.first for one in generations))
+        for generation in generations:
+            if left < generation.size - generation.first:
+                return Place(generation.number, generation.first + left)
+            left -= generation.size - generation.first
+        return self.end_place()
+
+    async def at_time(self, when: float) -> Place | None:
+        """The first line that was written at a time (seconds since the epoch) or after it.
+
+        None where no line was, or none says when. A bounded number of places is looked at.
+
+        Raises:
+            UnreachableError: Nobody answers.
+        """
+
+        def scene() -> Scene:
+            return Scene(self._notice().generations, self._pages, self._learn, Purse(LIMIT))
+
+        for _ in range(_TRIES):
+            try:
+                return await Seeker(scene, when, self._zone).find()
+            except GoneError:
+                continue  # the source threw something away meanwhile: look in what is left
+        return None
+
+    async def at_number(self, generation: int, number: int) -> Place | None:
+        """Where a line begins, or what is left of it, given its number from 1.
+
+        None where there is no such line any more, not yet, or it is not counted yet.
+
+        Raises:
+            UnreachableError: Nobody answers.
+        """
+        known, there = self._known.get(generation), self._generation(generation)
+        if known is None or there is None or known.index.origin > 0 or number < 1:
+            return None
+        index = known.index
+        newline = number - 2  # the one before the line, from 0
+        block = 0 if newline < 0 else index.block_of(newline)
+        if block is None:
+            return None
+        block = max(block, there.first // lines.BLOCK)
+        low, high = max(block * lines.BLOCK, there.first), min((block + 1) * lines.BLOCK, index.counted)
+        upto = index.before(block + 1)
+        try:
+            data = await self._source.read(generation, low, high - low)
+        except GoneError:
+            return None
+        # A byte more, so that a row behind the last newline counts as one
+        starts = await asyncio.to_thread(row_starts, data + b" ", low, known.encoding, begins=False)
+        before = (index.newlines if upto is None else upto) - len(starts)
+        if len(data) < high - low or newline < before - (low == there.first):
+            return None
+        offset = starts[newline - before] if newline >= before else low
+        return Place(generation, offset) if offset < there.size else None
+
+    def lines_between(self, first: Place, last: Place) -> int | None:
+        """How many newlines stand between two places, None where that is not counted.
+
+        Exact for places whose lines were in a window lately, for beginnings of blocks and for the log's end; the end
+        of a log that grows counts as being where the counting is. It looks at no byte.
+        """
+        total = 0
+        for generation in self._notice().generations:
+            number = generation.number
+            if number < first.generation or number > last.generation:
+                continue
+            known = self._known.get(number)
+            if known is None:
+                return None
+            index = known.index
+            end = last.offset if number == last.generation else generation.size
+            if index.caught_up:
+                end = min(end, index.counted)
+            begin = index.rank(first.offset) if number == first.generation else index.rank(generation.first)
+            if number == first.generation and first.offset >= end:
+                continue
+            rank = index.rank(end)
+            if begin is None or rank is None:
+                return None
+            total += rank - begin
+        return total
+
+    # Bytes and lines.
+
+    async def read(self, at: Place, size: int) -> bytes:
+        """Bytes as they are, fewer only where the generation ends.
+
+        Raises:
+            GoneError: They were thrown away.
+            UnreachableError: Nobody answers.
+        """
+        self._notice()
+        generation = self._generation(at.generation)
+        if generation is None:
+            raise GoneError("these bytes are not kept any more")
+        return await self._pages.read(generation, at.offset, size)
+
+    async def window(self, at: Place, before: int, after: int) -> Window:
+        """The lines around a place: at most `before` that begin before it, and `after` that do not.
+
+        Where the bytes at the place were thrown away, the next lines that can be read stand there, with a mark.
+
+        Raises:
+            UnreachableError: Nobody answers.
+        """
+        for _ in range(_TRIES):
+            end = self.end_place()
+            self._reader = None if at >= end else at
+            scene = Scene(self._notice().generations, self._pages, self._learn, Purse(LIMIT))
+            strips = choose(scene, AllLines(scene), self._chosen, self._spec)
+            try:
+                window = await self._framer.window(scene, strips, end, at, before, after)
+            except GoneError:
+                continue  # the source threw something away meanwhile: its new shape says what is left
+            if window.busy and (self._chosen is None or self._chosen.progress.done):
+                self._tell()  # it was too much for one answer, and nobody else says when to ask again
+            return window
+        self._tell()
+        return Window((), 0, False, False, busy=True)
+
+    # What happens.
+
+    def _changed(self) -> None:
+        self._notice()
+        self._tell()
+
+    def _notice(self) -> Shape:
+        """Take in the source's newest shape."""
+        shape = self._source.shape
+        if shape is not self._shape:
+            self._shape = shape
+            now = self._now()
+            self._arrivals.grown(shape.generations, now)
+            self._marks.update(shape, now)
+            kept = {generation.number for generation in shape.generations}
+            for number in self._known.keys() - kept:
+                del self._known[number]
+            self._pages.forget(shape.generations)
+            self._news.set()
+        return shape
+
+    def _counted(self) -> None:
+        self._news.set()
+        self._tell()
+
+    async def _follow(self) -> None:
+        """Tell whoever works beside the loop what changed, once it is known how the bytes are to be read."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            shape = self._notice()
+            for generation in shape.generations:
+                with contextlib.suppress(GoneError, UnreachableError):  # the next change tries again
+                    await self._check_end(generation, await self._learn(generation))
+            if self._tally is not None and shape is not self._followed:
+                self._followed = shape
+                self._tally.update()
+                for search in tuple(self._searches):
+                    search.update()
+
+    async def _check_end(self, generation: Generation, known: Known) -> None:
+        """Find out whether the last line that is counted is a whole one."""
+        upto, unit = known.index.counted, known.encoding.unit
+        if known.checked != upto and generation.first + unit <= upto <= generation.size:
+            last = await self._pages.read(generation, upto - unit, unit)
+            known.checked = upto
+            known.index.open = last != known.encoding.newline or upto % unit > 0
+            self._tell()
+
+    def _search(self, wanted: Query | Filter) -> Search:
+        assert self._scanner is not None, "start comes first"
+        at = self._reader
+        search = Search(self._source, self._scanner, wanted, encoding=self._encoding, at=at, forward=at is not None)
+        search.listen(self._tell)
+        self._searches.add(search)
+        return search
+
+    def _encoding(self, number: int) -> Encoding:
+        known = self._known.get(number)
+        return known.encoding if known is not None else UTF8
+
+    def _tell(self) -> None:
+        """Call the listeners soon."""
+        if self._loop is not None and self._pending is None:
+            self._pending = self._loop.call_later(max(0.0, self._told + INTERVAL - self._loop.time()), self._deliver)
+
+    def _deliver(self) -> None:
+        assert self._loop is not None
+        self._pending = None
+        self._told = self._loop.time()
+        for call in tuple(self._listeners):
+            call()
+
+    def _generation(self, number: int) -> Generation | None:
+        return next((one for one in self._shape.generations if one.number == number), None)
+
+    async def _learn(self, generation: Generation) -> Known:
+        """What is known of a generation, its encoding found out first."""
+        known = self._known.get(generation.number)
+        if known is None:
+            known = Known(Index(generation.first))
+            if self._generation(generation.number) is not None:
+                self._known[generation.number] = known
+        if not known.settled:
+            low = generation.first + generation.first % 2
+            head = await self._pages.read(generation, low, min(SNIFF, generation.size - low))
+            if not known.settled:  # still, after a wait
+                encoding = sniff(head)
+                known.settled = len(head) == SNIFF or encoding is not UTF8 or not generation.live
+                if encoding is not known.encoding:
+                    # What was counted and seen until now was that of another encoding
+                    known.encoding, known.index, known.painted = encoding, Index(known.index.origin), Spans()
+        return known

@@ -1,0 +1,78 @@
+"""Keeps the line counts of a log up to date, by a scan that goes on beside the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hosts.local import lines
+from hosts.local.blocks import BlockHits
+from hosts.local.lines import Encoding
+from monitors.logs.index import Index
+from monitors.logs.scanning import Scan, Scanner
+from monitors.logs.scene import Known
+from monitors.logs.types import Source
+
+
+class Tally:
+    """Counts what is there, and what is added.
+
+    Args:
+        source: The log.
+        scanner: Who counts.
+        known: What is known of its generations, by number; their indexes are filled.
+        encoding: Says how a generation is written.
+        counted: Called after every step.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        scanner: Scanner,
+        known: Mapping[int, Known],
+        encoding: Callable[[int], Encoding],
+        counted: Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._scanner = scanner
+        self._known = known
+        self._encoding = encoding
+        self._counted = counted
+        self._scan = self._begin()
+
+    def update(self) -> None:
+        """Look at the source's shape again; every generation in it is known."""
+        lost = False
+        for one in self._source.shape.generations:
+            known = self._known.get(one.number)
+            if known is None:
+                continue
+            index = known.index
+            if one.first > max(index.origin, index.next_block * lines.BLOCK):
+                # Bytes went before they were counted, and what is counted of their block may or may not hold them
+                known.index, lost = Index(one.first), True
+            elif index.counted >= one.size:
+                index.caught_up = True
+        if lost:
+            self._scan.close()
+            self._scan = self._begin()
+        self._scan.update()
+
+    def close(self) -> None:
+        """Stop counting."""
+        self._scan.close()
+
+    def _begin(self) -> Scan:
+        return self._scanner.scan(self._source, None, self._found, self._counted, self._lost, encoding=self._encoding)
+
+    def _found(self, generation: int, blocks: list[BlockHits]) -> None:
+        known = self._known.get(generation)
+        if known is None:
+            return
+        for block in blocks:
+            known.index.add(block.block, block.upto, block.newlines)
+        sizes = (one.size for one in self._source.shape.generations if one.number == generation)
+        known.index.caught_up = known.index.caught_up or known.index.counted >= next(sizes, 0)
+
+    def _lost(self, generation: int) -> None:
+        if (known := self._known.get(generation)) is not None:
+            known.index = Index(known.index.origin)

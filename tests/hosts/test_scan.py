@@ -1,0 +1,279 @@
+"""Scans of logs against a plain reading of what they are to find, with blocks of a few bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hosts.local import lines, scan
+from hosts.local.blocks import FAILS, PASSES, THROUGH, UNKNOWN, BlockHits, Matcher, Pattern, unpack
+from hosts.local.levels import level_of
+from hosts.local.lines import UTF8, UTF16_BE, UTF16_LE, Encoding
+from hosts.local.regexes import compile_row
+from hosts.local.scan import Job
+
+pytestmark = pytest.mark.travels
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_blocks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "BLOCK", 32)
+        patch.setattr(lines, "_STEP", 4)
+        patch.setattr(lines, "_MOST", 8)
+        patch.setattr(scan, "_LOOK", 4)
+        patch.setattr(scan, "_CHUNK", 8)
+        yield
+
+
+ENCODINGS = st.sampled_from([UTF8, UTF8, UTF16_LE, UTF16_BE])
+PIECES = [
+    "\n",
+    "\n",
+    "\r\n",
+    "\r",
+    "ERROR x",
+    "INFO y",
+    "error",
+    "É",
+    "é",
+    "ab",
+    "x" * 20,
+    " ",
+    "\0",
+    "E   z",
+    "12",
+    "﻿",
+]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=40)
+PATTERNS = st.one_of(
+    st.builds(Pattern, st.sampled_from(["", "x", "ERROR", "error", "é", "É", "ab", "b x", "\r", "\n", "\udcff"]),
+              st.just(False), st.booleans()),
+    st.builds(Pattern, st.sampled_from(["^x", "x$", "ER+OR.*x", r"\d", r"[^x]+y", "a|é", "^$", r"\bx", "(x)\\1", "é+"]),
+              st.just(True), st.booleans()),
+)  # fmt: skip
+LEVELS = st.none() | st.integers(0, 4)
+MATCHERS = st.builds(
+    Matcher,
+    st.lists(PATTERNS, max_size=2).map(tuple),
+    st.lists(PATTERNS, max_size=1).map(tuple),
+    LEVELS,
+    LEVELS,
+    st.booleans(),
+)
+
+
+def encode(texts: list[str], encoding: Encoding, tail: bytes) -> bytes:
+    if encoding is UTF8:
+        return "".join(texts).encode() + tail
+    return encoding.bom + "".join(texts).encode(encoding.name) + tail[:1]
+
+
+def rows_of(data: bytes, first: int, encoding: Encoding) -> list[tuple[int, str]]:
+    """Where each row begins, and what it says."""
+    starts = [first] if first < len(data) else []
+    while starts:
+        following = lines.drive(
+            lines.row_after(starts[-1], len(data), first, encoding), lambda at, size: data[at : at + size]
+        )
+        if following is None:
+            break
+        starts.append(following)
+    found: list[tuple[int, str]] = []
+    for start, end in zip(starts, [*starts[1:], len(data)], strict=False):
+        row = data[start:end]
+        if start == 0:
+            row = row.removeprefix(encoding.bom)
+        row = lines.content(row, encoding)
+        found.append((start, row.decode(encoding.name, "surrogateescape" if encoding is UTF8 else "replace")))
+    return found
+
+
+def holds(pattern: Pattern, text: str) -> bool:
+    if pattern.regex or (pattern.fold and not pattern.text.isascii()):
+        expression = pattern.text if pattern.regex else "".join(f"[{letter}]" for letter in pattern.text)
+        return compile_row(expression, pattern.fold).search(text) is not None
+    if pattern.fold:
+        return pattern.text.lower() in "".join(letter.lower() if letter.isascii() else letter for letter in text)
+    return pattern.text in text
+
+
+def passing(rows: list[tuple[int, str]], matcher: Matcher) -> list[bool]:
+    found: list[bool] = []
+    last: int | None = None
+    for _, text in rows:
+        level = level_of(text.encode("utf-8", "surrogateescape"))
+        own = None if level is None else level.rank
+        last = own if own is not None or not matcher.inherit else last
+        found.append(
+            all(holds(pattern, text) for pattern in matcher.include)
+            and not any(holds(pattern, text) for pattern in matcher.exclude)
+            and (matcher.level is None or (last is not None and last >= matcher.level))
+            and (matcher.below is None or last is None or last < matcher.below)
+        )
+    return found
+
+
+def resolve(blocks: dict[int, BlockHits], matcher: Matcher) -> dict[int, int]:
+    """The bits of each block once all are known."""
+    carry = matcher.level is None
+    found: dict[int, int] = {}
+    for number in sorted(blocks):
+        block = blocks[number]
+        bits = int.from_bytes(block.bits, "little")
+        found[number] = bits if carry else bits >> block.head << block.head
+        carry = {THROUGH: carry, FAILS: False, PASSES: True}[block.leaves]
+    return found
+
+
+def expected_bits(data: bytes, first: int, encoding: Encoding, matcher: Matcher) -> dict[int, int]:
+    rows = rows_of(data, first, encoding)
+    found = dict.fromkeys(range(first // lines.BLOCK, -(-len(data) // lines.BLOCK)), 0)
+    numbers = dict.fromkeys(found, 0)
+    for (start, _), passes in zip(rows, passing(rows, matcher), strict=True):
+        block = start // lines.BLOCK
+        found[block] |= passes << numbers[block]
+        numbers[block] += 1
+    return found
+
+
+@given(TEXTS, ENCODINGS, MATCHERS, st.binary(max_size=3), st.data())
+def test_a_scan_finds_what_is_there_while_the_log_grows(
+    texts: list[str], encoding: Encoding, matcher: Matcher, tail: bytes, draw: st.DataObject
+) -> None:
+    data = encode(texts, encoding, tail)
+    first = draw.draw(st.integers(0, len(data)), "first") // encoding.unit * encoding.unit
+    sizes = [*sorted(draw.draw(st.lists(st.integers(first, len(data)), max_size=3), "sizes")), len(data)]
+    size = sizes[0]
+
+    def read(at: int, wanted: int) -> bytes:
+        assert wanted > 0
+        assert at >= first
+        return data[at : min(at + wanted, size)]
+
+    job = Job(read, matcher, encoding, first, size)
+    blocks: dict[int, BlockHits] = {}
+    for size in sizes:
+        job.grow(first, size)
+        while job.left():
+            if draw.draw(st.booleans()):
+                job.toward(draw.draw(st.integers(0, len(data))), draw.draw(st.booleans()))
+            found = job.step()
+            assert found is not None
+            assert unpack(found.pack()) == [found]
+            assert found.block not in blocks or blocks[found.block].open
+            blocks[found.block] = found
+            assert found.upto == min(size, (found.block + 1) * lines.BLOCK)
+        assert job.step() is None
+        assert resolve(blocks, matcher) == expected_bits(data[:size], first, encoding, matcher)
+
+
+@given(TEXTS, ENCODINGS, st.binary(max_size=3), st.data())
+def test_newlines_are_counted_once(texts: list[str], encoding: Encoding, tail: bytes, draw: st.DataObject) -> None:
+    data = encode(texts, encoding, tail)
+    sizes = [*sorted(draw.draw(st.lists(st.integers(0, len(data)), max_size=3), "sizes")), len(data)]
+    reads: list[tuple[int, int]] = []
+
+    def read(at: int, wanted: int) -> bytes:
+        found = data[at : min(at + wanted, size)]
+        reads.append((at, at + len(found)))
+        return found
+
+    size = sizes[0]
+    job = Job(read, None, encoding, 0, size)
+    counts: dict[int, int] = {}
+    for size in sizes:
+        job.grow(0, size)
+        while (found := job.step()) is not None:
+            counts[found.block] = found.newlines
+        assert counts == {
+            at // lines.BLOCK: lines.count(data[at : min(at + lines.BLOCK, size)], encoding)
+            for at in range(0, size, lines.BLOCK)
+        }
+    ahead = 0
+    for low, high in sorted(reads):
+        assert low > ahead - encoding.unit
+        ahead = high
+
+
+def test_a_truncated_log_is_what_is_left_of_it() -> None:
+    data = b"a x\nb x\n" * 20
+    held = data
+    job = Job(lambda at, size: held[at : at + size], Matcher((Pattern("x"),)), UTF8, 0, len(data))
+    first = job.step()
+    assert first == BlockHits(0, 32, bits=b"\xff")
+    held = data[:38]
+    second = job.step()
+    assert second == BlockHits(1, 38, UNKNOWN, UNKNOWN, b"\1", open=True)
+    while (found := job.step()) is not None:
+        assert found.bits == b""
+
+
+def test_blocks_come_outward_from_a_place() -> None:
+    data = b"x\n" * 16 * 6
+    for forward, expected in ((True, [3, 4, 5, 2, 1, 0]), (False, [3, 2, 1, 0, 4, 5])):
+        job = Job(lambda at, size: data[at : at + size], None, UTF8, 0, len(data))
+        job.toward(3 * lines.BLOCK + 1, forward)
+        assert [found.block for found in iter(job.step, None)] == expected
+
+
+def test_the_block_before_comes_first_where_levels_are_handed_on() -> None:
+    data = b"x\n" * 16 * 6
+    job = Job(lambda at, size: data[at : at + size], Matcher(level=2), UTF8, 0, len(data))
+    job.toward(3 * lines.BLOCK, forward=True)
+    assert [found.block for found in iter(job.step, None)] == [2, 3, 4, 5, 1, 0]
+
+
+def test_what_is_appended_comes_in_order() -> None:
+    data = b"x\n" * 16 * 3 + b"x"
+    job = Job(lambda at, size: data[at : at + size], None, UTF8, 0, len(data))
+    assert [found.block for found in iter(job.step, None)] == [0, 1, 2, 3]
+    data += b"x\n" * 40
+    job.grow(0, len(data))
+    assert [found.block for found in iter(job.step, None)] == [3, 4, 5]
+
+
+class Hinted:
+    """Hints that name all rows which pass, and others."""
+
+    def __init__(self, offsets: list[int], covered: int) -> None:
+        self.covered = covered
+        self.exact = False
+        self._offsets = sorted(offsets)
+
+    def of(self, block: int) -> list[int]:
+        return [at for at in self._offsets if at // lines.BLOCK == block]
+
+
+@given(TEXTS, MATCHERS.filter(lambda matcher: not matcher.by_level), st.binary(max_size=3), st.data())
+def test_hints_change_nothing(texts: list[str], matcher: Matcher, tail: bytes, draw: st.DataObject) -> None:
+    data = encode(texts, UTF8, tail)
+    rows = rows_of(data, 0, UTF8)
+    ends = [*(start for start, _ in rows[1:]), len(data)][: len(rows)]
+    offsets = [
+        draw.draw(st.integers(start, end - 1))
+        for (start, _), end, passes in zip(rows, ends, passing(rows, matcher), strict=True)
+        if passes or draw.draw(st.booleans())
+    ]
+    job = Job(lambda at, size: data[at : at + size], matcher, UTF8, 0, len(data))
+    job.hints = Hinted(offsets, draw.draw(st.integers(0, len(data) // lines.BLOCK)))
+    blocks = {found.block: found for found in iter(job.step, None)}
+    assert resolve(blocks, matcher) == expected_bits(data, 0, UTF8, matcher)
+
+
+def test_what_hints_leave_out_is_not_read() -> None:
+    data = b"abc\n" * 8 * 40
+    reads: list[int] = []
+
+    def read(at: int, size: int) -> bytes:
+        found = data[at : at + size]
+        reads.append(len(found))
+        return found
+
+    job = Job(read, Matcher((Pattern("x"),)), UTF8, 0, len(data))
+    job.hints = Hinted([], 40)
+    assert all(found.bits == b"" for found in iter(job.step, None))
+    assert sum(reads) < len(data) / 1.9

@@ -1,0 +1,307 @@
+"""A log as a stream: every line once, in order, with rows of ours between them, and only those that were asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hosts.errors import InputError, UnreachableError
+from hosts.local.blocks import Matcher, Pattern
+from hosts.local.levels import Level
+from hosts.local.lines import UTF16_BE, UTF16_LE, Encoding
+from monitors.logs.types import Filter, MarkKind, Place, Query, Status
+from tests.monitors.logs.memory import MemorySource
+from tui.logs import plain
+from tui.logs.plain import Request, Stream, ready
+from tui.logs.plaintext import PlainText
+
+Act = Callable[[MemorySource], None]
+
+
+class Printed:
+    """A stream over a source, and what came of it."""
+
+    def __init__(self, source: MemorySource, request: Request) -> None:
+        self.source = source
+        self.out = bytearray()
+        self.told: list[str] = []
+        self.news = asyncio.Event()
+        self.stream = Stream(source, self.news, request, PlainText(), self.out.extend, self.told.append)
+
+    async def run(self, acts: Sequence[Act] = ()) -> None:
+        """Print; while it is followed, let these things happen, and see after each of them that all is printed."""
+        await self.source.start(self.news.set)
+        task = asyncio.create_task(self.stream.run())
+        for act in acts:
+            await settled(task)
+            act(self.source)
+        await asyncio.wait_for(task, 10)
+        await self.source.close()
+
+
+async def settled(task: asyncio.Task[None]) -> None:
+    """Let the stream do all that it can do now."""
+    for _ in range(60):
+        await asyncio.sleep(0)
+    assert not task.done() or task.exception() is None
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait for something that will come."""
+    for _ in range(3000):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come")
+
+
+def printed(data: bytes, request: Request, block: int = 1 << 20) -> bytes:
+    """What is printed of a log that nobody writes to."""
+
+    async def run() -> bytes:
+        made = Printed(MemorySource(data), request)
+        await made.run()
+        assert made.told == []
+        return bytes(made.out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain, "BLOCK", block)
+        patch.setattr(plain, "_STEP", block)
+        return asyncio.run(run())
+
+
+def ended(data: bytes) -> bytes:
+    return data if data.endswith(b"\n") or not data else data + b"\n"
+
+
+logs = st.lists(
+    st.sampled_from([b"one", b"", b"ERROR: two", b"  behind it", b"INFO: three", "übung".encode(), b"WARNING: four"]),
+    max_size=20,
+).flatmap(lambda lines: st.sampled_from([b"\n".join(lines), b"".join(line + b"\n" for line in lines)]))
+blocks = st.integers(1, 40)
+
+
+@settings(deadline=None, max_examples=40)
+@given(logs, blocks)
+def test_all_of_a_log(data: bytes, block: int) -> None:
+    assert printed(data, Request(), block) == ended(data)
+
+
+@settings(deadline=None, max_examples=40)
+@given(logs, blocks, st.integers(0, 25))
+def test_the_last_lines(data: bytes, block: int, lines: int) -> None:
+    every = ended(data).splitlines(keepends=True)
+    assert printed(data, Request(lines=lines), block) == b"".join(every[-lines:] if lines else [])
+
+
+@pytest.mark.parametrize("encoding", [UTF16_LE, UTF16_BE], ids=lambda encoding: encoding.name)
+@settings(deadline=None, max_examples=40)
+@given(logs, st.integers(1, 40), st.one_of(st.none(), st.integers(0, 25)))
+def test_utf_16(encoding: Encoding, data: bytes, block: int, lines: int | None) -> None:
+    written = encoding.bom + data.decode().encode(encoding.name)
+    every = ended(data).splitlines(keepends=True)
+    wanted = every if lines is None else every[-lines:] if lines else []
+    assert printed(written, Request(lines=lines), 2 * block) == b"".join(wanted)
+
+
+RANKS = {b"ERROR": 3, b"INFO:": 1, b"WARNI": 2}
+
+
+def holds(line: bytes, query: Query) -> bool:
+    text = line.decode()
+    return query.text in (text.lower() if query.ignore_case else text)
+
+
+def passing(data: bytes, spec: Filter) -> list[bytes]:
+    """What a filter lets through, line by line."""
+    lines, level = ended(data).splitlines(), -1
+    own: list[bool] = []
+    for line in lines:
+        level = RANKS.get(line[:5], level)
+        own.append(
+            all(holds(line, query) for query in spec.include)
+            and not any(holds(line, query) for query in spec.exclude)
+            and (spec.level is None or level >= spec.level.rank)
+        )
+    shown = {
+        number
+        for at, true in enumerate(own)
+        if true
+        for number in range(at - spec.context, at + spec.context + 1)
+        if 0 <= number < len(lines)
+    }
+    return [lines[number] for number in sorted(shown)]
+
+
+def matcher_of(spec: Filter) -> Matcher:
+    include, exclude = (
+        tuple(Pattern(query.text, False, query.ignore_case) for query in some) for some in (spec.include, spec.exclude)
+    )
+    return Matcher(include, exclude, None if spec.level is None else spec.level.rank)
+
+
+queries = st.lists(st.sampled_from(["o", "e", "th", "ü", "INFO"]).map(Query), max_size=2).map(tuple)
+filters = st.builds(
+    Filter, queries, queries, st.sampled_from([None, Level.INFO, Level.WARNING, Level.ERROR]), st.integers(0, 3)
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(logs, blocks, filters, st.one_of(st.none(), st.integers(1, 5)))
+def test_filters_and_lines_around(data: bytes, block: int, spec: Filter, lines: int | None) -> None:
+    request = Request(lines, matcher=matcher_of(spec), context=spec.context)
+    wanted = passing(data, spec)
+    wanted = wanted if lines is None else wanted[-lines:]
+    assert printed(data, request, block) == b"".join(line + b"\n" for line in wanted)
+
+
+def test_between_two_places() -> None:
+    data = b"".join(b"%d\n" % number for number in range(10))
+    assert printed(data, Request(since=Place(0, 4), until=Place(0, 8))) == b"2\n3\n"
+    assert printed(data, Request(2, until=Place(0, 8))) == b"2\n3\n"
+    assert printed(data, Request(since=Place(0, 16))) == b"8\n9\n"
+
+
+appended = logs.map(lambda data: ("append", data))
+turned = st.tuples(st.sampled_from(["rotate", "truncate"]), logs)
+events = st.lists(st.one_of(appended, appended, turned, st.just(("mark", b""))), max_size=8)
+
+
+@settings(deadline=None, max_examples=40)
+@given(logs, events, blocks)
+def test_following_prints_every_byte_once_and_marks_in_their_places(
+    first: bytes, happens: list[tuple[str, bytes]], block: int
+) -> None:
+    parts: list[bytes] = []
+    text = first
+    acts: list[Act] = []
+    for kind, data in happens:
+        if kind == "append":
+            acts.append(lambda source, data=data: source.append(data))  # type: ignore[misc]
+            text += data
+        elif kind == "mark":
+            words = f"nothing was seen, {len(parts)}"
+            acts.append(lambda source, words=words: source.mark(MarkKind.OFFLINE, words))  # type: ignore[misc]
+            parts.append(ended(text) + f"--- {words}\n".encode())
+            text = b""
+        else:
+            acts.append(lambda source, kind=kind, data=data: getattr(source, kind)(data))  # type: ignore[misc]
+            parts.append(ended(text) + (b"--- rotated\n" if kind == "rotate" else b"--- truncated\n"))
+            text = data
+    acts.append(MemorySource.end)
+
+    async def run() -> Printed:
+        made = Printed(MemorySource(first), Request(follow=True))
+        await made.run(acts)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain, "BLOCK", block)
+        made = asyncio.run(run())
+    assert bytes(made.out) == b"".join(parts) + ended(text)
+
+
+async def test_a_line_is_printed_when_it_has_ended() -> None:
+    made = Printed(MemorySource(b"whole\nhalf"), Request(follow=True))
+    out: list[bytes] = []
+
+    def look(source: MemorySource) -> None:
+        out.append(bytes(made.out))
+        source.append(b" and half\n")
+
+    await made.run([look, lambda source: out.append(bytes(made.out)), MemorySource.end])
+    assert out == [b"whole\n", b"whole\nhalf and half\n"]
+
+
+async def test_a_question_without_a_newline_is_shown_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "_STALE_S", 0.01)
+    made = Printed(MemorySource(b"Continue? [y/n] "), Request(follow=True))
+    await made.source.start(made.news.set)
+    task = asyncio.create_task(made.stream.run())
+    await until(lambda: made.out)
+    assert bytes(made.out) == b"Continue? [y/n] "
+    made.source.append(b"y\n10%|#\r")
+    await until(lambda: made.out == b"Continue? [y/n] y\n")
+    made.source.mark(MarkKind.OFFLINE, "nothing was seen")
+    made.source.end()
+    await task
+    assert made.out == b"Continue? [y/n] y\n10%|#\n--- nothing was seen\n"
+
+
+async def test_bytes_that_are_thrown_away_before_they_are_read() -> None:
+    def lose(source: MemorySource) -> None:
+        source.append(b"x" * 100)
+        source.forget(0, 90)
+
+    made = Printed(MemorySource(b"a\n"), Request(follow=True))
+    await made.run([lose, MemorySource.end])
+    assert made.out == b"a\n--- 90 bytes are gone\n" + b"x" * 12 + b"\n"
+
+
+async def test_the_input_is_read_to_its_end_before_its_last_lines_are_known() -> None:
+    made = Printed(MemorySource(b"1\n"), Request(lines=2, whole=True))
+    await made.run([lambda source: source.append(b"2\n3\n4\n"), MemorySource.end])
+    assert made.out == b"3\n4\n"
+
+
+async def test_nobody_answers() -> None:
+    source = MemorySource(b"1\n")
+    source.unreachable = "h: no answer"
+    with pytest.raises(UnreachableError, match="h: no answer"):
+        await Printed(source, Request()).run()
+
+
+async def test_whoever_follows_is_told_of_an_outage_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "_RETRY_S", 0.01)
+    monkeypatch.setattr(plain, "_STALE_S", 0.01)
+    made = Printed(MemorySource(b"1\n"), Request(follow=True))
+    made.source.unreachable = "h: no answer"
+    await made.source.start(made.news.set)
+    task = asyncio.create_task(made.stream.run())
+    await until(lambda: made.told)
+    made.source.unreachable = ""
+    made.source.status(Status.STALE, "memory: lost the link")
+    await until(lambda: "memory: lost the link" in made.told)
+    made.source.end()
+    await task
+    assert made.out == b"1\n"
+
+
+async def test_a_log_that_fails_while_it_is_followed() -> None:
+    made = Printed(MemorySource(b"1\n"), Request(follow=True))
+    with pytest.raises(InputError, match=r"memory: input/output error"):
+        await made.run([lambda source: source.status(Status.FAILED, "input/output error")])
+    assert made.out == b"1\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "error", "line"),
+    [
+        (Status.WAITING, "no log in memory yet", InputError, "no log in memory yet"),
+        (Status.DENIED, "permission denied", InputError, "memory: permission denied"),
+        (Status.STALE, "", UnreachableError, "memory: no answer"),
+    ],
+)
+async def test_no_log(status: Status, detail: str, error: type[Exception], line: str) -> None:
+    source, news = MemorySource(), asyncio.Event()
+    await source.start(news.set)
+    source.status(status, detail)
+    with pytest.raises(error, match=f"^{line}$"):
+        await ready(source, news, 0.01)
+
+
+def test_a_line_that_does_not_end_goes_through_in_pieces() -> None:
+    data = b"x" * 5000
+    source = MemorySource(data)
+    made: list[bytes] = []
+    news = asyncio.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain, "BLOCK", 100)
+        patch.setattr(plain, "LONGEST", 200)
+        asyncio.run(Stream(source, news, Request(), PlainText(), made.append, pytest.fail).run())
+    assert b"".join(made) == data + b"\n"
+    assert max(map(len, made)) <= 300

@@ -1,0 +1,47 @@
+"""The way to the host of a log: its profile, where there is one, else SSH as the ssh configuration has it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from hosts.errors import InputError
+from hosts.host import HostReader
+from hosts.profiles import HostProfile, Ssh, profile_paths, read_profile, select_profile
+from jobs.calibration.checkout import find_checkout
+from jobs.connect import open_reader
+
+
+async def connect(name: str) -> HostReader:
+    """A host that can be looked at.
+
+    Args:
+        name: HOST or USER@HOST. HOST is a profile of the checkout around us, or whatever ssh makes of it; with a
+            user it is always the latter.
+
+    Raises:
+        InputError: The profile cannot be read, or says no way to get there.
+    """
+    return await asyncio.to_thread(_open, name)
+
+
+def _open(name: str) -> HostReader:
+    user, _, host = name.rpartition("@")
+    folder = None
+    with contextlib.suppress(InputError):  # without a checkout there are no profiles
+        folder = find_checkout(None).hosts_folder
+    if not user and folder is not None and _knows(folder, host):
+        selected = select_profile(folder, host, {})
+        if selected is not None:
+            return open_reader(selected.file.profile)
+    return open_reader(HostProfile(name=name, launcher="ssh", ssh=Ssh(host=host, user=user or None)))
+
+
+def _knows(folder: Path, host: str) -> bool:
+    names = set()
+    for path in profile_paths(folder):
+        names.add(path.stem)
+        with contextlib.suppress(InputError):  # another host's profile is no obstacle
+            names.add(read_profile(path).profile.name)
+    return host in names

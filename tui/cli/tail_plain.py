@@ -1,0 +1,182 @@
+"""`gatewatch tail --plain`: the log on standard output, for a pipe, a file, or a terminal that is read line by line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import stat
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from hosts.errors import InputError
+from hosts.local.blocks import Matcher
+from hosts.target import Target
+from monitors.logs.opening import open_source
+from monitors.logs.types import Filter, Place, Source
+from tui import console
+from tui.cli.tail_options import connecting, filter_of, goal_of, lines_of
+from tui.exits import ExitCode
+from tui.logs.plain import READY_S, Request, Stream, looked, ready
+from tui.logs.plaintext import PlainText
+
+if TYPE_CHECKING:
+    from monitors.logs.model import LogModel
+
+_HERE_S = 2.0  # that this machine may take to say what is there
+
+
+def run_plain(args: argparse.Namespace, target: Target) -> int:
+    """Print the log.
+
+    Raises:
+        GatewatchError: It cannot be read, or what is asked for cannot be.
+    """
+    wanted, lines = filter_of(args), lines_of(args)
+    matcher = _matcher(wanted)
+    goals = {name: goal_of(name, getattr(args, name)) for name in ("since", "until")}
+    times = {name: None if goal is None else goal.time for name, goal in goals.items()}
+    if args.follow and times["until"] is not None:
+        raise InputError("--until says where to end, and --follow goes on; leave one of them out")
+    _interrupt_at_once()
+    console.flush()
+    with contextlib.suppress(BrokenPipeError):
+        asyncio.run(_print(args, target, matcher, lines, times))
+    return ExitCode.OK
+
+
+def _matcher(wanted: Filter | None) -> Matcher | None:
+    """What a scan looks for."""
+    if wanted is None:
+        return None
+    from monitors.logs.hits import matcher_of
+
+    return matcher_of(wanted)
+
+
+def _interrupt_at_once() -> None:
+    """Let ctrl-c end what is being done, also a write that waits for its reader.
+
+    The event loop's own way would only be noticed once that write has come to an end.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
+
+
+def _interrupted(_: int, __: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+async def _print(
+    args: argparse.Namespace, target: Target, matcher: Matcher | None, lines: int | None, times: dict[str, float | None]
+) -> None:
+    whole = _has_end(target)
+    follow = args.follow or _has_none(target)
+    source = await open_source(target, connecting(target))
+    news, first = asyncio.Event(), source.shape
+    model = _model(source) if any(when is not None for when in times.values()) else None
+    try:
+        with _while_somebody_reads():
+            if model is None:
+                await source.start(news.set)
+            else:
+                model.listen(news.set)
+                await model.start()
+            patience = _HERE_S if target.host is None else READY_S
+            if follow:
+                await looked(source, news, first, patience)  # what comes later is printed whole
+            else:
+                await ready(source, news, None if args.wait else patience)
+            request = Request(
+                lines,
+                follow,
+                matcher,
+                args.context,
+                await _place(model, times["since"]),
+                await _place(model, times["until"]),
+                whole,
+            )
+            text = PlainText(colour=_in_colour(), encoding=sys.stdout.encoding or "utf-8")
+            await Stream(source, news, request, text, _write, console.milestone).run()
+    finally:
+        await (source if model is None else model).close()
+
+
+def _has_end(target: Target) -> bool:
+    """Whether this is a stream that somebody will end."""
+    if target.host is not None or target.path != "-":
+        return False
+    try:
+        return not stat.S_ISREG(os.fstat(0).st_mode)
+    except OSError:  # whoever opens it says so
+        return False
+
+
+def _has_none(target: Target) -> bool:
+    """Whether this is a stream without an end: a named pipe waits for its next writer, a device for more."""
+    if target.host is not None or target.path == "-":
+        return False
+    try:
+        mode = os.stat(os.path.expanduser(target.path)).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _model(source: Source) -> LogModel:
+    """What can find a time in a log; nothing else here needs more than bytes."""
+    from monitors.logs.model import LogModel
+
+    return LogModel(source)
+
+
+async def _place(model: LogModel | None, when: float | None) -> Place | None:
+    """Where a time begins; the end of the log where it is not reached."""
+    if model is None or when is None:
+        return None
+    found = await model.at_time(when)
+    return model.end_place() if found is None else found
+
+
+def _in_colour() -> bool:
+    return os.isatty(1) and "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") not in ("", "dumb")
+
+
+@contextlib.contextmanager
+def _while_somebody_reads() -> Iterator[None]:
+    """End quietly when nobody reads the pipe any more, also while there is nothing to write into it."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None or not stat.S_ISFIFO(os.fstat(1).st_mode):
+        yield
+        return
+    gone = False
+
+    def left() -> None:
+        nonlocal gone
+        gone = True
+        loop.remove_reader(1)
+        task.cancel()
+
+    loop.add_reader(1, left)  # the end that one writes into is readable once its reader has left
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+    finally:
+        loop.remove_reader(1)
+
+
+def _write(data: bytes) -> None:
+    """All of it, to standard output; waits for whoever reads."""
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(1, left) :]
+        except BlockingIOError:
+            select.select([], [1], [])
