@@ -28,6 +28,7 @@ from monitors.logs.types import Shape, Status
 SILENCE = 3.0
 """Seconds without an answer of the file system after which that is said."""
 
+_FIRST = 0.25  # seconds that `start` waits for the first look at most
 _CLOSING = 1.0
 _TOLD = 1.0  # seconds between two looks at a silent file of which the kernel tells
 _ABSENT = 0.1  # seconds between two looks for a file that is not there
@@ -91,6 +92,8 @@ class LocalSource:
         self._thread = threading.Thread(target=self._run, name=f"log {path}", daemon=True)
         self._ended: Future[None] = Future()
         self._ended.set_running_or_notify_cancel()  # nobody who gives up waiting for it cancels it
+        self._looked: Future[None] = Future()
+        self._looked.set_running_or_notify_cancel()
         self._watch: asyncio.TimerHandle | None = None
 
     @property
@@ -104,12 +107,16 @@ class LocalSource:
         return self._looker.looks, self._looker.checks
 
     async def start(self, changed: Callable[[], None]) -> None:
-        """Begin to look; `changed` is called on the loop after the shape changed."""
+        """Begin to look; `changed` is called on the loop after the shape changed.
+
+        It waits a little for the first look, so that what is there already is known from what comes.
+        """
         loop = asyncio.get_running_loop()
         self._record.listen(loop, changed)
         self._bell, self._rope = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._thread.start()
         self._watch_over(loop)
+        await asyncio.wait({asyncio.wrap_future(self._looked)}, timeout=_FIRST)
 
     async def read(self, generation: int, offset: int, size: int) -> bytes:
         """Bytes from `offset` on: fewer than `size` at the generation's end, and only there.
@@ -185,6 +192,8 @@ class LocalSource:
                 self._busy = self._clock()
                 if more or told or self._clock() >= self._due:
                     more = self._look(told)
+                if not self._looked.done():
+                    self._looked.set_result(None)
                 self._busy = None
                 told = not more and self._wait()
         finally:
@@ -196,6 +205,8 @@ class LocalSource:
             for request in self._requests:
                 if request.answer.set_running_or_notify_cancel():
                     request.answer.set_exception(UnreachableError("the log is closed"))
+            if not self._looked.done():
+                self._looked.set_result(None)
             self._ended.set_result(None)
 
     def _look(self, told: bool) -> bool:

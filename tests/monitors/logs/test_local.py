@@ -406,3 +406,14 @@ async def test_a_writer_that_is_killed_and_started_again(tmp_path: Path) -> None
         assert await reader.everything() == path.read_bytes()
         assert len(reader.source.shape.generations) == 1
         assert reader.source.shape.marks == ()
+
+
+async def test_what_is_there_already_is_known_when_it_has_started(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"before\n")
+    source = LocalSource(str(log))
+    await source.start(lambda: None)
+    try:
+        assert [one.size for one in source.shape.generations] == [7]
+    finally:
+        await source.close()
