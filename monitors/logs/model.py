@@ -85,6 +85,7 @@ class LogModel:
         self._listeners: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told = float("-inf")
+        self._begun = False  # before that, nothing arrives: it was there
         self._pending: asyncio.TimerHandle | None = None
         self._follower: asyncio.Task[None] | None = None
 
@@ -94,7 +95,8 @@ class LogModel:
         if self._scanner is None:
             self._scanner = Scanner()
         await self._source.start(self._changed)
-        self._arrivals.grown(self._source.shape.generations, None)
+        self._notice()
+        self._begun = True
         self._tally = Tally(self._source, self._scanner, self._known, self._encoding, self._counted)
         self._notice()
         self._follower = asyncio.create_task(self._follow())
@@ -334,7 +336,7 @@ class LogModel:
         if shape is not self._shape:
             self._shape = shape
             now = self._now()
-            self._arrivals.grown(shape.generations, now)
+            self._arrivals.grown(shape.generations, now if self._begun else None)
             self._marks.update(shape, now)
             kept = {generation.number for generation in shape.generations}
             for number in self._known.keys() - kept:

@@ -142,8 +142,7 @@ class LogPane(TakePart):
         """Set one on the line, or take it off."""
         line = self.view.line
         if line is not None:
-            there = self.view.toggle_bookmark(line.at)
-            self.say("marked" if there else "mark taken off")
+            self.view.toggle_bookmark(line.at)
             self.say_status()
 
     def action_next_bookmark(self) -> None:

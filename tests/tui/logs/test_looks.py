@@ -17,7 +17,9 @@ LOG = b"".join(
         b"tests/test_wer_ci.py::test_wer \x1b[32mPASSED\x1b[0m\n",
         b"2026-11-21 14:02:11,042 INFO server ready on 127.0.0.1:33959\n",
         b"2026-11-21 14:02:11,107 \x1b[33mWARNING\x1b[0m relay retry 1/3 Connection refused\n",
-        b"".join(b"\rbatch %d/63 %s %d%% 2.1 s/it" % (at, b"#" * (at // 3), at * 100 // 63) for at in range(64))
+        b"".join(
+            b"\rbatch: %3d%%|%-21s| %d/63 [00:21, 2.1s/it]" % (n * 100 // 63, b"#" * (n // 3), n) for n in range(64)
+        )
         + b"\n",
         b'{"level": "info", "step": 120, "loss": 0.3121, "lr": 0.0001, "tokens": {"in": 812, "out": 64}}\n',
         "模型 ready: 48 kHz, café, 🎉\n".encode(),
@@ -76,6 +78,20 @@ async def _typing(at: Desk) -> None:
     await at.until(lambda: any("not a time" in row for row in at.rows))
 
 
+async def _finding(at: Desk) -> None:
+    await at.press("slash")
+    await at.type("error")
+    await at.until(lambda: any("12 of 12" in row for row in at.rows))
+
+
+async def _filtered(at: Desk) -> None:
+    await at.press("ampersand")
+    await at.type("!collect")
+    await at.press("enter", "l", "l", "c")
+    await at.until(lambda: any("3 around" in row or "1 around" in row for row in at.rows))
+    await at.until(lambda: any("36 lines" in row for row in at.rows))
+
+
 async def _help(at: Desk) -> None:
     await at.press("question_mark")
     await at.until(lambda: any("keys: log" in row for row in at.rows))
@@ -99,6 +115,8 @@ STATES: dict[str, tuple[bytes | None, Callable[[Desk], Awaitable[None]]]] = {
     "hostile": (HOSTILE, _nothing),
     "detail": (LOG[LOG.index(b'{"level"') :] * 6, _detail),
     "typing": (numbered(50), _typing),
+    "finding": (LOG * 6, _finding),
+    "filtered": (LOG * 6, _filtered),
     "help": (numbered(50), _help),
     "waiting": (None, _status(Status.WAITING, "no such file yet")),
     "stale": (numbered(50), _status(Status.STALE, "no answer from the disk")),
