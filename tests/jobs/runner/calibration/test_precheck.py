@@ -145,6 +145,7 @@ def wheel(folder: Path, version: str = "8.0.0") -> str:
     return str(folder)
 
 
+@pytest.mark.timeout(240)  # venv and pip, several times
 def test_a_venv_is_made_whole_by_one_command(quick: Quick, tmp_path: Path) -> None:
     for version in ("8.0.0", "8.1.0"):
         found = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": wheel(tmp_path / "wheels", version)}
