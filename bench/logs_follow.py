@@ -34,7 +34,7 @@ def measure_follow(peer: Peer, folder: Path, rate: int, seconds: float) -> dict[
         uss, uss_grown: Bytes at the end of the burst, and how many more than before it.
         behind: Seconds that the writer was behind its rate.
         scroll, ask: Seconds from a key to its effect, sorted: moving by a line, and a prompt at the foot.
-        moved: Whether the text moved under a reader who had let go.
+        moved: How often the text moved under a reader who had let go, between two keys.
     """
     figures: dict[str, Any] = {}
     with _log(folder) as path, Viewer([*peer.follow, str(path)], folder, peer.env) as viewer:
@@ -150,16 +150,17 @@ def _keys(peer: Peer, viewer: Viewer, path: Path, rate: int, seconds: float) -> 
     assert keys.let_go is not None
     scroll: list[float] = []
     ask: list[float] = []
-    moved = False
-    with _burst(path, rate, 2 * seconds + 1, "second") as writer:
+    moved = 0
+    with _burst(path, rate, 2 * seconds + 2, "second") as writer:
         viewer.drain(1.0)  # the writer makes its lines first
         viewer.press(keys.let_go)
-        viewer.drain(0.5)
+        viewer.drain(1.0)
         half = time.monotonic() + seconds
         while time.monotonic() < half:
+            viewer.drain(0.05)  # the rest of the paint that a key led to
             stood = _body(viewer.screen)
             viewer.drain(draw.uniform(0.03, 0.1))
-            moved = moved or stood != _body(viewer.screen)
+            moved += stood != _body(viewer.screen)
             scroll.append(_effect(viewer, keys.down if len(scroll) % 2 else keys.up, _changed(_body(viewer.screen))))
         if keys.end is not None:
             viewer.press(keys.end)

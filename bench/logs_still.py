@@ -94,11 +94,28 @@ def _once(peer: Peer, made: Made, folder: Path, effort: Effort) -> dict[str, flo
         viewer.drain(effort.idle)
         found["idle_cpu"] = (viewer.cpu() - cpu) / (time.monotonic() - began)
         found |= _jumps(peer, viewer, made, effort.jumps)
-        if effort.searches:
-            found["search"] = _search(peer, viewer, made, peer.keys.search, NEEDLE.decode())
-            found["regex"] = _search(peer, viewer, made, peer.keys.regex, NEEDLE_PATTERN)
-        found["uss_after"], found["own_after"] = viewer.uss(), viewer.uss(own=True)
-        return found
+    if effort.searches:
+        found["regex"] = _searched(peer, made, folder, peer.keys.regex, NEEDLE_PATTERN)[0]
+        found["search"], found["uss_after"], found["own_after"] = _searched(
+            peer, made, folder, peer.keys.search, NEEDLE.decode()
+        )
+    return found
+
+
+def _searched(
+    peer: Peer, made: Made, folder: Path, keys: tuple[bytes, ...] | None, words: str
+) -> tuple[float | None, int | None, int | None]:
+    """Seconds that a search takes in a fresh process that has counted the lines, and its bytes afterwards."""
+    if keys is None:
+        return None, None, None
+    with Viewer([*peer.argv, str(made.path)], folder, peer.env) as viewer:
+        if viewer.until(_any_line, PATIENCE_S) is None:
+            return None, None, None
+        _counted(peer, viewer, made)
+        viewer.settle()
+        took = _search(peer, viewer, made, keys, words)
+        viewer.settle()
+        return took, viewer.uss(), viewer.uss(own=True)
 
 
 def _any_line(screen: Screen) -> bool:
@@ -148,20 +165,17 @@ def _jumps(peer: Peer, viewer: Viewer, made: Made, jumps: int) -> dict[str, floa
     return {name: median(values) for name, values in taken.items()}
 
 
-def _search(peer: Peer, viewer: Viewer, made: Made, before: bytes | None, words: str) -> float | None:
-    """From the top: from the key that starts the search to the line on the screen."""
-    if before is None or peer.keys.top is None:
-        return None
+def _search(peer: Peer, viewer: Viewer, made: Made, before: tuple[bytes, ...], words: str) -> float | None:
+    """From the top: from the words, and the key that says that they are whole, to the line on the screen."""
+    assert peer.keys.top is not None
     viewer.press(peer.keys.top)
     if viewer.until(lambda screen: _any(made.head[:1])(screen) and not screen.holds(HIT), PATIENCE_S) is None:
         return None
     viewer.settle(0.2, 2.0)
-    for keys in (before, words.encode()):
+    for keys in before:
         viewer.press(keys)
         viewer.settle(0.2, 2.0)
-    if viewer.screen.holds(HIT):
-        return 0.0  # it searched while the words were typed
-    pressed = viewer.press(peer.keys.go)
+    pressed = viewer.press(words.encode() + peer.keys.go)
     return _until_hit(peer, viewer, pressed)
 
 

@@ -23,6 +23,10 @@ def _share(value: float) -> str:
     return f"{value * 100:.1f} %"
 
 
+def _times(value: float) -> str:
+    return f"{value:.0f} times"
+
+
 _STILL: tuple[tuple[str, str, Format], ...] = (
     ("first content", "first_content", _seconds),
     ("all lines counted", "counted", _seconds),
@@ -45,6 +49,7 @@ _FOLLOW: tuple[tuple[str, str, Format], ...] = (
     ("key, let go: p99", "scroll_p99", _seconds),
     ("key, following: p50", "ask_p50", _seconds),
     ("key, following: p99", "ask_p99", _seconds),
+    ("moved under the reader", "moved", _times),
 )
 
 
@@ -70,7 +75,6 @@ def show(figures: dict[str, Any]) -> None:
         found = {name: _with_keys(viewer) for name, viewer in one["viewers"].items()}
         _table(found, _FOLLOW)
         _words("number of lines right", found, "right", {True: "yes", False: "NO", None: "—"})
-        _words("moved under the reader", found, "moved", {True: "YES", False: "no", None: "—"})
     print("\none line after another: written to seen")
     lines = {
         name: {"p50": quantile(_known(values), 0.5), "p95": quantile(_known(values), 0.95)}

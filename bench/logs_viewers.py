@@ -22,7 +22,7 @@ class Keys:
     """What a viewer's keys are, None where it has none for that.
 
     Attributes:
-        search: Those before the words that are looked for; `go` follows them.
+        search: Those before the words that are looked for, one after another; `go` follows the words.
         regex: The same for a regular expression.
         next: Goes to the first line found, where that does not happen by itself.
         ask: Opens a prompt at the foot of the screen, `leave` closes it; `asks` says whether it is open.
@@ -31,8 +31,8 @@ class Keys:
 
     top: bytes | None = b"g"
     end: bytes | None = b"G"
-    search: bytes | None = b"/"
-    regex: bytes | None = None
+    search: tuple[bytes, ...] | None = (b"/",)
+    regex: tuple[bytes, ...] | None = None
     go: bytes = b"\r"
     next: bytes = b""
     ask: bytes | None = None
@@ -132,8 +132,7 @@ def says(screen: Screen, number: int) -> bool:
 def _gatewatch(folder: Path, install: bool, toolong: str | None) -> Peer:
     argv = (sys.executable, str(_ROOT / "gatewatch.py"), "tail")
     keys = Keys(
-        search=b"/",
-        regex=b"/\x12",
+        regex=(b"/", b"\x12"),
         ask=b"/",
         let_go=b"\x1b[5~",
         up=b"\x1b[A",
@@ -154,7 +153,7 @@ def _toolong(folder: Path, install: bool, toolong: str | None) -> Peer:
     keys = Keys(
         top=b"\x1b[H",
         end=b"\x1b[F",
-        search=b"\x06",
+        search=(b"\x06",),
         go=b"\x1b[B",
         ask=b"\x06",
         asks=lambda screen: "Case sensitive" in screen.line(2),
@@ -195,7 +194,7 @@ def _lnav(folder: Path, install: bool, toolong: str | None) -> Peer:
 
 def _less(folder: Path, install: bool, toolong: str | None) -> Peer:
     less = _needs("less")
-    return Peer("less +F", (less,), (less, "+F"), Keys(regex=b"/"))
+    return Peer("less +F", (less,), (less, "+F"), Keys(regex=(b"/",)))
 
 
 def _tail(folder: Path, install: bool, toolong: str | None) -> Peer:

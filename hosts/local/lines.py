@@ -101,7 +101,7 @@ def rfind_newline(data: Data, encoding: Encoding = UTF8, base: int = 0, start: i
     stop = len(data) if end is None else end
     at = data.rfind(encoding.newline, start, stop)
     while at >= 0 and (base + at) % encoding.unit:
-        at = data.rfind(encoding.newline, start, at + encoding.unit - 1)
+        at = data.rfind(encoding.newline, start, at)
     return at
 
 

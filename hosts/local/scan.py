@@ -115,7 +115,7 @@ class Job:
         if first != self.first and self.finder is not None:
             for block in renumbered(first):
                 self._parts.pop(block, None)
-                self._done[block : block + 1] = b"\0"
+                self._done[block : block + 1] = bytes(len(self._done[block : block + 1]))
         if size > self.size:
             for block in self._parts:
                 self._done[block] = 0

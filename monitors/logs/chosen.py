@@ -19,26 +19,28 @@ class Chosen:
     Args:
         scene: The log.
         search: Looks for the lines that pass.
-        context: So many lines around each of them are shown too.
+        spec: What it looks for, between which places, and how many lines around are shown too.
     """
 
-    def __init__(self, scene: Scene, search: Search, context: int) -> None:
+    def __init__(self, scene: Scene, search: Search, spec: Filter) -> None:
         self._scene = scene
         self._search = search
-        self._context = context
+        self._context = max(0, spec.context)
+        self._since = spec.since or Place(-1, 0)
+        self._until = spec.until or scene.end
 
     async def ahead(self, at: Place, most: int) -> Strip:
         begin = at
         if self._context:
             around = await self._scene.behind(at, self._context)
             begin = around[0].at if around else at
+        begin = max(begin, self._since)
         hits, whole = await self._search.ahead(begin, most + self._context)
         if not hits and not whole and await self._soon():
             hits, whole = await self._search.ahead(begin, most + self._context)
-        inside = [hit for hit in hits if hit < self._scene.end]
-        rows, context = await self._with_context(inside)
-        rows = [spot for spot in rows if spot.at >= at]
-        return Strip(rows[:most], whole or len(inside) < len(hits) or len(rows) >= most, context)
+        inside = [hit for hit in hits if hit < self._until]
+        rows = {place: spot for place, spot in (await self._with_context(inside)).items() if place >= at}
+        return _strip(rows, inside, slice(0, most), whole or len(inside) < len(hits) or len(rows) >= most)
 
     async def behind(self, at: Place, most: int) -> Strip:
         end = at
@@ -46,23 +48,25 @@ class Chosen:
             around = await self._scene.ahead(at, self._context)
             last = around[-1] if around else None
             end = Place(last.generation.number, last.row.end) if last is not None else at
+        end = min(end, self._until)
         hits, whole = await self._search.behind(end, most + self._context)
         if not hits and not whole:
             if await self._soon():
                 hits, whole = await self._search.behind(end, most + self._context)
             if not hits and not whole and at >= self._scene.end:
-                hits, _ = await self._search.behind(self._scanned(at), most + self._context)
-        rows, context = await self._with_context(hits)
-        rows = [spot for spot in rows if spot.at < at]
-        return Strip(rows[len(rows) - most :] if len(rows) > most else rows, whole or len(rows) >= most, context)
+                hits, _ = await self._search.behind(self._scanned(end), most + self._context)
+        inside = [hit for hit in hits if hit >= self._since]
+        rows = {place: spot for place, spot in (await self._with_context(inside)).items() if place < at}
+        part = slice(max(0, len(rows) - most), None)
+        return _strip(rows, inside, part, whole or len(inside) < len(hits) or len(rows) >= most)
 
-    async def _with_context(self, hits: list[Place]) -> tuple[list[Spot], frozenset[Place]]:
+    async def _with_context(self, hits: list[Place]) -> dict[Place, Spot]:
         spots: dict[Place, Spot] = {}
         for hit in hits:
             before = await self._scene.behind(hit, self._context) if self._context else []
             for spot in (*before, *await self._scene.ahead(hit, 1 + self._context)):
                 spots[spot.at] = spot
-        return [spots[at] for at in sorted(spots)], frozenset(spots.keys() - set(hits))
+        return spots
 
     async def _soon(self) -> bool:
         """Whether the scan got on within a moment."""
@@ -86,6 +90,11 @@ class Chosen:
                     if self._search.hits.is_known(generation.number, block):
                         return Place(generation.number, (block + 1) * lines.BLOCK)
         return at
+
+
+def _strip(rows: dict[Place, Spot], hits: list[Place], part: slice, whole: bool) -> Strip:
+    places = sorted(rows)[part]
+    return Strip([rows[at] for at in places], whole, frozenset({*places} - {*hits}))
 
 
 class Between:
@@ -127,7 +136,7 @@ def choose(scene: Scene, every: Strips, search: Search | None, spec: Filter | No
     """
     if spec is None:
         return every
-    strips: Strips = Chosen(scene, search, max(0, spec.context)) if search is not None else every
+    strips: Strips = Chosen(scene, search, spec) if search is not None else every
     return Between(strips, scene, spec) if spec.since is not None or spec.until is not None else strips
 
 

@@ -80,7 +80,10 @@ class Index:
         if offset == self.counted:
             return self.newlines
         known = self._ranks.get(offset)
-        return known if known is not None or offset % lines.BLOCK else self.before(offset // lines.BLOCK)
+        if known is not None:
+            self.remember(offset, known)
+            return known
+        return None if offset % lines.BLOCK else self.before(offset // lines.BLOCK)
 
     def remember(self, offset: int, rank: int) -> None:
         """Keep what `rank` is to say of an offset, for a while."""

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from datetime import tzinfo
 
 from hosts.errors import UnreachableError
-from hosts.local import lines
-from hosts.local.lines import SNIFF, UTF8, Encoding, row_starts, sniff
+from hosts.local.lines import SNIFF, UTF8, Encoding, sniff
 from monitors.logs.arrivals import Arrivals
 from monitors.logs.chosen import choose, is_choosy
 from monitors.logs.hits import Search
 from monitors.logs.index import Index
 from monitors.logs.marks import Marks
+from monitors.logs.numbers import Numbers
 from monitors.logs.pages import PageCache
 from monitors.logs.scanning import Scanner
 from monitors.logs.scene import Known, Scene
@@ -70,6 +70,7 @@ class LogModel:
         self._shape = Shape()
         self._known: dict[int, Known] = {}
         self._pages = PageCache(source.read, memory)
+        self._numbers = Numbers(self._known, self._pages, self._learn)
         self._marks = Marks()
         self._arrivals = Arrivals()
         self._framer = Framer(self._marks, self._arrivals)
@@ -212,16 +213,14 @@ class LogModel:
     async def at_time(self, when: float) -> Place | None:
         """The first line that was written at a time (seconds since the epoch) or after it.
 
-        None where no line was, or none says when. A bounded number of places is looked at.
+        Of a log that runs backwards, at the time or before it. None where no line was, or none says when. A bounded
+        number of places is looked at.
 
         Raises:
             UnreachableError: Nobody answers.
         """
-
-        def scene() -> Scene:
-            return Scene(self._notice().generations, self._pages, self._learn, Purse(LIMIT))
-
         for _ in range(_TRIES):
+            scene = Scene(self._notice().generations, self._pages, self._learn, Purse(LIMIT))
             try:
                 return await Seeker(scene, when, self._zone).find()
             except GoneError:
@@ -236,55 +235,17 @@ class LogModel:
         Raises:
             UnreachableError: Nobody answers.
         """
-        known, there = self._known.get(generation), self._generation(generation)
-        if known is None or there is None or known.index.origin > 0 or number < 1:
-            return None
-        index = known.index
-        newline = number - 2  # the one before the line, from 0
-        block = 0 if newline < 0 else index.block_of(newline)
-        if block is None:
-            return None
-        block = max(block, there.first // lines.BLOCK)
-        low, high = max(block * lines.BLOCK, there.first), min((block + 1) * lines.BLOCK, index.counted)
-        upto = index.before(block + 1)
-        try:
-            data = await self._source.read(generation, low, high - low)
-        except GoneError:
-            return None
-        # A byte more, so that a row behind the last newline counts as one
-        starts = await asyncio.to_thread(row_starts, data + b" ", low, known.encoding, begins=False)
-        before = (index.newlines if upto is None else upto) - len(starts)
-        if len(data) < high - low or newline < before - (low == there.first):
-            return None
-        offset = starts[newline - before] if newline >= before else low
-        return Place(generation, offset) if offset < there.size else None
+        return await self._numbers.place_of(self._notice(), generation, number)
 
     def lines_between(self, first: Place, last: Place) -> int | None:
-        """How many newlines stand between two places, None where that is not counted.
+        """How many newlines stand between two places, None where that is not known yet: listeners are told when it is.
 
-        Exact for places whose lines were in a window lately, for beginnings of blocks and for the log's end; the end
-        of a log that grows counts as being where the counting is. It looks at no byte.
+        The end of a log that grows counts as being where the counting is. This looks at no byte.
         """
-        total = 0
-        for generation in self._notice().generations:
-            number = generation.number
-            if number < first.generation or number > last.generation:
-                continue
-            known = self._known.get(number)
-            if known is None:
-                return None
-            index = known.index
-            end = last.offset if number == last.generation else generation.size
-            if index.caught_up:
-                end = min(end, index.counted)
-            begin = index.rank(first.offset) if number == first.generation else index.rank(generation.first)
-            if number == first.generation and first.offset >= end:
-                continue
-            rank = index.rank(end)
-            if begin is None or rank is None:
-                return None
-            total += rank - begin
-        return total
+        between = self._numbers.between(self._notice(), first, last)
+        if between is None:
+            self._news.set()
+        return between
 
     # Bytes and lines.
 
@@ -358,6 +319,8 @@ class LogModel:
             for generation in shape.generations:
                 with contextlib.suppress(GoneError, UnreachableError):  # the next change tries again
                     await self._check_end(generation, await self._learn(generation))
+            if await self._numbers.catch_up(shape):
+                self._tell()
             if self._tally is not None and shape is not self._followed:
                 self._followed = shape
                 self._tally.update()

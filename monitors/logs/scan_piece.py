@@ -56,7 +56,7 @@ class Piece:
         if first != self.first and by_rows:
             for block in renumbered(first):
                 self._ends.pop(block, None)
-                self._done[block : block + 1] = b"\0" * len(self._done[block : block + 1])
+                self._done[block : block + 1] = bytes(len(self._done[block : block + 1]))
             self.idle = 0
         self.first, self.size = first, size
 

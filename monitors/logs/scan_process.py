@@ -90,6 +90,11 @@ class ScanProcess:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is left of it."""
+        return self._task.done()
+
     async def gone(self, patience: float) -> None:
         """Wait until a killed one has ended; one that hangs in the kernel is left to end later."""
         await asyncio.wait([self._task], timeout=patience)

@@ -42,6 +42,7 @@ class Scanner:
         self.small = small
         self._ripgrep = ripgrep
         self._process: ScanProcess | None = None
+        self._dying: list[ScanProcess] = []
         self._deaths = 0
         self._numbers = 0
         self._scans: list[Scan] = []
@@ -87,8 +88,8 @@ class Scanner:
         """End every scan, and the worker."""
         for scan in tuple(self._scans):
             scan.close()
-        process, self._process = self._process, None
-        if process is not None:
+        self._let_go()
+        for process in self._dying:
             process.kill()
             await process.gone(_CLOSING)
         for read in self._reads:
@@ -126,6 +127,12 @@ class Scanner:
         """A scan was closed."""
         self._scans.remove(scan)
 
+    def _let_go(self) -> None:
+        self._dying = [process for process in self._dying if not process.is_gone]
+        if self._process is not None:
+            self._dying.append(self._process)
+        self._process = None
+
     # From the worker.
 
     def _take(self, kind: int, body: bytes) -> None:
@@ -160,7 +167,7 @@ class Scanner:
 
     def _ended(self, by_itself: bool) -> None:
         """The worker is gone: what it had is given to another."""
-        self._process = None
+        self._let_go()
         self._deaths += by_itself
         orphans = list(self._jobs.values())
         self._jobs.clear()

@@ -2,125 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import tzinfo
+from typing import NamedTuple
 
 from monitors.logs.scene import Scene, Spot
 from monitors.logs.times import line_time
 from monitors.logs.types import Place
 
 _LINES = 64
-_LOOKS = 16  # batches of lines without a time that are passed over, a traceback or a table
-_CLOSE = 256 << 10  # bytes from which on lines are looked at one by one
+_BATCHES = 16  # of lines without a time that are passed over: a traceback, a table, a banner
+_ASIDE = 4  # places that are tried where all of these have none
+_MOST = 64  # places that are looked at
+_CLOSE = 64 << 10  # bytes from which on lines are looked at one by one
+_CROWD = 9  # neighbours that say what time it is: one line may be late, or tell of another time
+_HEAD = 8 << 10
+
+
+class Stamp(NamedTuple):
+    """A line that says when it was written; `when` in seconds since the epoch."""
+
+    offset: int
+    at: Place
+    when: float
+
+
+def _usual(stamps: Sequence[Stamp]) -> float:
+    return sorted(stamp.when for stamp in stamps)[len(stamps) // 2]
 
 
 class Seeker:
-    """Looks for times.
+    """Looks for times. Offsets count the bytes of all generations, as one.
 
     Args:
-        scene: Makes a scene of the log as it is now.
+        scene: The log.
         when: The time, seconds since the epoch.
         zone: Of times that do not name theirs.
     """
 
-    def __init__(self, scene: Callable[[], Scene], when: float, zone: tzinfo | None) -> None:
+    def __init__(self, scene: Scene, when: float, zone: tzinfo | None) -> None:
         self._scene = scene
         self._when = when
         self._zone = zone
+        self._total = sum(one.size - one.first for one in scene.generations)
+        self._backwards = False
 
     async def find(self) -> Place | None:
         """The first line that was written at that time or after it; of a log that runs backwards, or before it.
 
-        None where no line was, or no line says when. A log that is not in order gives one of its places.
+        Neighbours need not be quite in order, and a line among them may tell of another time. None where no line was
+        written then, or no line says when.
 
         Raises:
-            GoneError, UnreachableError: Its bytes cannot be read.
+            GoneError, UnreachableError: The log's bytes cannot be read.
         """
-        scene = self._scene()
-        total = sum(one.size - one.first for one in scene.generations)
-        first, last = await self._stamped(0, total), await self._last(total)
-        if first is None or last is None:
+        first, last = await self._near(0, self._total), await self._last()
+        if not first:
             return None
-        backwards = first[1] > last[1]
-        low, high = 0, total
-        while high - low > _CLOSE:
+        self._backwards = bool(last) and _usual(first) > _usual(last)
+        low, high, found = 0, self._total, None
+        for _ in range(_MOST):
+            if high - low <= _CLOSE:
+                break
             middle = (low + high) // 2
-            found = await self._stamped(middle, high)
-            if found is None or self._reached(found[1], backwards):
-                high = middle
+            crowd = await self._near(middle, high)
+            early = [stamp.offset for stamp in crowd if not self._reached(stamp.when)]
+            if not crowd or 2 * len(early) < len(crowd):
+                found = next((stamp.at for stamp in crowd if self._reached(stamp.when)), found)
+                high = max(early) + 1 if early and max(early) + 1 < high else middle
             else:
-                low = middle
-        return await self._walk(low, backwards)
+                low = crowd[0].offset
+        return await self._between(low, high) or found
 
-    def _reached(self, when: float, backwards: bool) -> bool:
-        return when <= self._when if backwards else when >= self._when
+    def _reached(self, when: float) -> bool:
+        return when <= self._when if self._backwards else when >= self._when
 
-    async def _walk(self, low: int, backwards: bool) -> Place | None:
-        scene = self._scene()
-        at = await scene.snap(self._place(scene, low))
-        while True:
-            spots = await scene.ahead(at, _LINES)
-            for spot, text in zip(spots, await self._texts(scene, spots), strict=True):
-                when = line_time(text, self._when, self._zone)
-                if when is not None and self._reached(when, backwards):
-                    return spot.at
-            if len(spots) < _LINES and not scene.purse.empty:
-                return None
-            if scene.purse.empty:
-                scene = self._scene()
-            if spots:
-                at = Place(spots[-1].generation.number, spots[-1].row.end)
+    async def _near(self, offset: int, before: int) -> list[Stamp]:
+        """What time it is at an offset, or else somewhere between there and `before`."""
+        for _ in range(_ASIDE):
+            stamps = await self._stamps(offset, self._total, _CROWD)
+            if stamps and stamps[0].offset < before:
+                return stamps[:_CROWD]
+            offset = (offset + before) // 2
+        return []
 
-    async def _stamped(self, offset: int, before: int) -> tuple[Place, float] | None:
-        """The first line at or behind an offset that says when, and what it says."""
-        scene = self._scene()
-        at = await scene.snap(self._place(scene, offset))
-        for _ in range(_LOOKS):
-            spots = await scene.ahead(at, _LINES)
-            for spot, text in zip(spots, await self._texts(scene, spots), strict=True):
-                when = line_time(text, self._when, self._zone)
-                if when is not None:
-                    return spot.at, when
-            if len(spots) < _LINES:
-                return None
+    async def _last(self) -> list[Stamp]:
+        """What time it is at the end, or not far from it."""
+        back = _CLOSE
+        stamps: list[Stamp] = []
+        for _ in range(2 * _ASIDE):
+            stamps = await self._stamps(max(0, self._total - back), self._total, 1 << 30) or stamps
+            if len(stamps) >= _CROWD or back >= self._total:
+                break
+            back *= 2
+        return stamps[-_CROWD:]
+
+    async def _between(self, low: int, high: int) -> Place | None:
+        """The first line at which the time is reached, and at most of its neighbours behind it."""
+        stamps = await self._stamps(low, min(self._total, high + _CLOSE), 1 << 30)
+        reached = [self._reached(stamp.when) for stamp in stamps]
+        for index, stamp in enumerate(stamps):
+            crowd = reached[index : index + _CROWD]
+            if reached[index] and stamp.offset < high and 2 * sum(crowd) > len(crowd):
+                return stamp.at
+        return None
+
+    async def _stamps(self, offset: int, before: int, most: int) -> list[Stamp]:
+        """The first lines between two offsets that say when, at most `most` and a batch."""
+        self._scene.purse.refill()
+        at = await self._scene.snap(self._place(offset))
+        stamps: list[Stamp] = []
+        empty = 0
+        while empty < _BATCHES and len(stamps) < most and not self._scene.purse.empty:
+            spots = await self._scene.ahead(at, _LINES)
+            fresh = [stamp for stamp in await self._read(spots) if stamp.offset < before]
+            stamps += fresh
+            empty = 0 if fresh else empty + 1
+            if len(spots) < _LINES or self._offset(spots[-1].at) >= before:
+                break
             at = Place(spots[-1].generation.number, spots[-1].row.end)
-            if self._offset(scene, at) >= before:
-                return None
-        return None
+        return stamps
 
-    async def _last(self, total: int) -> tuple[Place, float] | None:
-        """The last line that says when, near the end."""
-        scene = self._scene()
-        at = scene.end
-        for _ in range(_LOOKS):
-            spots = await scene.behind(at, _LINES)
-            texts = await self._texts(scene, spots)
-            for spot, text in zip(reversed(spots), reversed(texts), strict=True):
-                when = line_time(text, self._when, self._zone)
-                if when is not None:
-                    return spot.at, when
-            if len(spots) < _LINES:
-                return None
-            at = spots[0].at
-        return None
-
-    async def _texts(self, scene: Scene, spots: Sequence[Spot]) -> list[str]:
+    async def _read(self, spots: Sequence[Spot]) -> list[Stamp]:
         found = []
-        for spot, text in zip(spots, await scene.texts(spots), strict=True):
-            known = await scene.known(spot.generation)
-            found.append(text.decode(known.encoding.name, "replace"))
+        for spot, text in zip(spots, await self._scene.texts(spots), strict=True):
+            known = await self._scene.known(spot.generation)
+            when = line_time(text[:_HEAD].decode(known.encoding.name, "replace"), self._when, self._zone)
+            if when is not None:
+                found.append(Stamp(self._offset(spot.at), spot.at, when))
         return found
 
-    def _place(self, scene: Scene, offset: int) -> Place:
-        for generation in scene.generations:
+    def _place(self, offset: int) -> Place:
+        for generation in self._scene.generations:
             if offset < generation.size - generation.first:
                 return Place(generation.number, generation.first + offset)
             offset -= generation.size - generation.first
-        return scene.end
+        return self._scene.end
 
-    def _offset(self, scene: Scene, at: Place) -> int:
+    def _offset(self, at: Place) -> int:
         before = 0
-        for generation in scene.generations:
+        for generation in self._scene.generations:
             if generation.number < at.generation:
                 before += generation.size - generation.first
             elif generation.number == at.generation:

@@ -46,6 +46,10 @@ class Purse:
     def empty(self) -> bool:
         return self.spent >= self._limit
 
+    def refill(self) -> None:
+        """Another question."""
+        self.spent = 0
+
 
 class Walk:
     """Steps over the rows of one generation as it was at one instant.
@@ -150,22 +154,23 @@ class Walk:
 
     def _newline(self, at: int, stop: int) -> Reading[int | None]:
         """Where the first newline in [at, stop) ends, or None."""
-        step = PAGE
+        step, unit = PAGE, self._encoding.unit
+        at = -(-at // unit) * unit
         while at < stop:
             if at % lines.BLOCK == 0 and at + lines.BLOCK <= stop and self._index.is_blank(at // lines.BLOCK):
                 at += lines.BLOCK
                 continue
-            if not self._base <= at < self._base + len(self._data):
+            if not self._base <= at <= self._base + len(self._data) - unit:
                 page_end = (at // PAGE * PAGE) + step
                 self._data = yield from self._bytes(at, min(page_end, self._size))
                 self._base, step = at, min(step * 2, _MOST)
-                if not self._data:
+                if len(self._data) < unit:
                     return None
             base = self._base
             found = find_newline(self._data, self._encoding, base, at - base, min(stop - base, len(self._data)))
             if found >= 0:
-                return base + found + self._encoding.unit
-            at = base + len(self._data)
+                return base + found + unit
+            at = (base + len(self._data)) // unit * unit  # half a character may stand at the end
         return None
 
     def _previous(self, end: int) -> Reading[int]:

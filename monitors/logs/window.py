@@ -59,38 +59,40 @@ class Framer:
     ) -> tuple[list[LogLine], bool]:
         lines: list[LogLine] = []
         finished = True
+        said = {at: shown for strip in strips for at, shown in strip.said.items()}
+        context = {at for strip in strips for at in strip.context}
         near: tuple[int, int] | None = None
         texts = await scene.texts(spots)
-        for index, (spot, text) in enumerate(zip(spots, texts, strict=True)):
+        for spot, text in zip(spots, texts, strict=True):
             generation, row = spot
+            at = spot.at
             known = await scene.known(generation)
-            if index and spots[index - 1].generation.number != generation.number:
+            if previous is None or previous.generation != at.generation:
                 near = None
             rank = await scene.rank(generation, row.start, near)
             if rank is not None:
-                known.index.remember(row.start, rank)
                 near = (row.end, rank + row.ended)
-                known.index.remember(row.end, rank + row.ended)
-            said = next((strip.said[spot.at] for strip in reversed(strips) if spot.at in strip.said), None)
-            if said is None:
-                said, folded = await self._folding.fold(scene, spot, text, known.encoding)
+                known.index.remember(row.start, rank)
+                known.index.remember(*near)
+            shown = said.get(at)
+            if shown is None:
+                shown, folded = await self._folding.fold(scene, spot, text, known.encoding)
                 finished = finished and folded
-            size = row.end - row.start - (known.encoding.unit if row.ended else 0)
             lines.append(
                 LogLine(
-                    spot.at,
+                    at,
                     row.end,
-                    said,
-                    size,
-                    rank + 1 if rank is not None and known.index.origin == 0 else None,
-                    row.ended,
-                    await scene.piece(spot),
-                    self._marks.between(previous, spot.at),
-                    any(spot.at in strip.context for strip in strips),
-                    self._arrivals.at(spot.at),
+                    shown,
+                    size=row.end - row.start - (known.encoding.unit if row.ended else 0),
+                    number=rank + 1 if rank is not None and known.index.origin == 0 else None,
+                    complete=row.ended,
+                    piece=await scene.piece(spot),
+                    marks=self._marks.between(previous, at),
+                    context=at in context,
+                    arrived=self._arrivals.at(at),
                 )
             )
-            previous = spot.at
+            previous = at
         return lines, finished
 
     def _tail(self, last: Place | None, end: Place) -> LogLine | None:

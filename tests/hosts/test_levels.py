@@ -118,6 +118,14 @@ def test_many_lines_have_the_levels_of_each(blocks: list[list[bytes]]) -> None:
         assert list(levels.ranks(b"\n".join(rows))) == expected
 
 
+def test_lines_that_begin_alike_are_told_apart() -> None:
+    head = "2025-11-20 12:00:00,123 some-rank-1 [a long bracket that goes on and on] "
+    rows = [f"{head}{word} x".encode() for word in ("ERROR", "INFO", "WARNING", "ERROR", "x")]
+    levels = Levels()
+    for _ in range(2):
+        assert list(levels.ranks(b"\n".join(rows))) == [3, 1, 2, 3, 1]
+
+
 @given(st.data())
 def test_numbers_and_colours_are_not_what_makes_a_level(draw: st.DataObject) -> None:
     level, line = draw.draw(st.sampled_from(LINES))

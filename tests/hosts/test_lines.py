@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 
 import pytest
@@ -43,7 +44,19 @@ def plain(data: bytes, first: int, encoding: Encoding) -> list[int]:
 
 @given(LOGS, ENCODINGS, st.data())
 def test_rows_begin_where_the_definition_says(data: bytes, encoding: Encoding, draw: st.DataObject) -> None:
-    first = draw.draw(st.integers(0, len(data)), "first") // encoding.unit * encoding.unit
+    check_rows(data, encoding, draw.draw(st.integers(0, len(data)), "first"))
+
+
+def test_rows_begin_there_in_many_logs() -> None:
+    draw = random.Random(1)
+    for _ in range(600):
+        pieces = draw.choices([b"\n", b"\0", b"\n\0", b"\0\n", b"\n\n", b"abcdefg", b"x" * 16], k=draw.randrange(9))
+        data = b"".join(pieces)
+        check_rows(data, draw.choice([UTF8, UTF16_LE, UTF16_BE]), draw.randint(0, len(data)))
+
+
+def check_rows(data: bytes, encoding: Encoding, first: int) -> None:
+    first = first // encoding.unit * encoding.unit
     expected = plain(data, first, encoding)
 
     def read(offset: int, size: int) -> bytes:

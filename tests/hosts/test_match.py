@@ -96,6 +96,19 @@ def test_a_parser_that_changed_costs_time_and_nothing_else(monkeypatch: pytest.M
     assert Expression("a+b", fold=False).rows(Region(b"aab\nb")) == 1
 
 
+def test_what_is_beside_a_match_is_seen() -> None:
+    for text, data, rows in (
+        ("ERROR$", b"ERROR\r\nERROR x\r\nERROR\r\nx", 0b101),
+        ("ERROR$", b"ERROR\r\nERROR\r", 0b01),  # the last row has no newline, and the carriage return is its own
+        (r"\w\s\w", b"a\nb\na b", 0b100),
+        (r"a[^,]*b", "a\nb\naéb\na,b".encode(), 0b0100),
+    ):
+        region = Region(b"x\n" + data + b"\ny", start=2, end=2 + len(data))
+        assert Expression(text, fold=False).rows(region) == rows
+    assert Words("a\nb", fold=False).rows(Region(b"a\nb\na")) == 0
+    assert Words("x", fold=False).rows(Region(b"x\na\nbx", start=2, end=5)) == 0
+
+
 WORDS = st.sampled_from(
     ["", "x", "ab", "ERROR", "error", "é", "É", "ſ", "b,1", "\r", "x\r", "a\nb", "\udcff", "\ud800"]
 )

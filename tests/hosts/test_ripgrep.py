@@ -80,6 +80,30 @@ def test_every_row_that_passes_is_hinted_at(pattern: Pattern, rows: list[bytes],
         assert passing == hinted
 
 
+@pytest.mark.parametrize(
+    ("text", "fold", "line"),
+    [
+        ("ski", True, "ſKİ"),
+        ("ski", True, "SKı"),
+        ("(?i)[a-z]x", False, "ſx"),
+        ("a[^,]+b", False, "aéb"),
+        ("a.b", False, "a\U0001f600b"),
+        (r"a\db", False, "a٣b"),
+        (r"a\Wb", False, "a\u2028b"),
+        ("straße", True, "STRAẞE"),
+    ],
+)
+def test_letters_beyond_ascii_are_not_missed(text: str, fold: bool, line: str) -> None:
+    finder = Finder(Matcher((Pattern(text, regex=True, fold=fold),)))
+    assert finder.holds(line.encode())
+    assert finder.loose is not None
+    descriptor = file_of(f"x\n{line}\n".encode())
+    try:
+        assert {at > 1 for at in offsets(grep(descriptor, finder.loose))} == {True}
+    finally:
+        os.close(descriptor)
+
+
 def test_most_expressions_can_be_given_to_it() -> None:
     none = {pattern.text for pattern in EXPRESSIONS if Finder(Matcher((pattern,))).loose is None}
     empty = {text for text in TABLE if compile_row(text).search("") is not None}

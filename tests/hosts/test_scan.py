@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hosts.local.blocks import FAILS, PASSES, THROUGH, UNKNOWN, BlockHits, Match
 from hosts.local.levels import level_of
 from hosts.local.lines import UTF8, UTF16_BE, UTF16_LE, Encoding
 from hosts.local.regexes import compile_row
-from hosts.local.scan import Job
+from hosts.local.scan import Job, renumbered
 
 pytestmark = pytest.mark.travels
 
@@ -49,12 +50,12 @@ PIECES = [
     "﻿",
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=40)
+WORDS = ["", "x", "ERROR", "error", "é", "É", "ab", "b x", "\r", "\n", "\udcff"]
+EXPRESSIONS = ["^x", "x$", "ER+OR.*x", r"\d", r"[^x]+y", "a|é", "^$", r"\bx", "(x)\\1", "é+"]
 PATTERNS = st.one_of(
-    st.builds(Pattern, st.sampled_from(["", "x", "ERROR", "error", "é", "É", "ab", "b x", "\r", "\n", "\udcff"]),
-              st.just(False), st.booleans()),
-    st.builds(Pattern, st.sampled_from(["^x", "x$", "ER+OR.*x", r"\d", r"[^x]+y", "a|é", "^$", r"\bx", "(x)\\1", "é+"]),
-              st.just(True), st.booleans()),
-)  # fmt: skip
+    st.builds(Pattern, st.sampled_from(WORDS), st.just(False), st.booleans()),
+    st.builds(Pattern, st.sampled_from(EXPRESSIONS), st.just(True), st.booleans()),
+)
 LEVELS = st.none() | st.integers(0, 4)
 MATCHERS = st.builds(
     Matcher,
@@ -147,7 +148,39 @@ def test_a_scan_finds_what_is_there_while_the_log_grows(
     data = encode(texts, encoding, tail)
     first = draw.draw(st.integers(0, len(data)), "first") // encoding.unit * encoding.unit
     sizes = [*sorted(draw.draw(st.lists(st.integers(first, len(data)), max_size=3), "sizes")), len(data)]
-    size = sizes[0]
+    check_scan(data, encoding, matcher, [(first, size) for size in sizes], lambda most: draw.draw(st.integers(0, most)))
+
+
+def test_scans_of_many_logs() -> None:
+    draw = random.Random(1)
+    for _ in range(700):
+        encoding = draw.choice([UTF8, UTF8, UTF16_LE, UTF16_BE])
+        data = encode(draw.choices(PIECES, k=draw.randrange(40)), encoding, draw.choice([b"", b"\xff\r", b"\n"]))
+        texts = [draw.choice(WORDS) for _ in range(draw.randrange(2))]
+        matcher = Matcher(
+            tuple(Pattern(text, fold=draw.random() < 0.5) for text in texts),
+            tuple(Pattern(text, regex=True) for text in draw.sample(EXPRESSIONS, k=draw.randrange(2))),
+            draw.choice([None, None, 1, 2, 3]),
+            draw.choice([None, None, None, 4]),
+            draw.random() < 0.7,
+        )
+        steps = sorted(draw.randint(0, len(data)) for _ in range(3))
+        firsts = sorted(draw.choice([0, 0, 0, draw.randint(0, steps[0])]) for _ in range(3))
+        if matcher.by_level and matcher.inherit:
+            firsts = [firsts[0]] * 3  # a row may still have the level of one that is gone
+        firsts = [first // encoding.unit * encoding.unit for first in firsts]
+        check_scan(data, encoding, matcher, list(zip(firsts, steps, strict=True)), lambda most: draw.randint(0, most))
+
+
+def check_scan(
+    data: bytes,
+    encoding: Encoding,
+    matcher: Matcher,
+    steps: list[tuple[int, int]],
+    draw: Callable[[int], int],
+) -> None:
+    """A job finds what is there at every step: of first byte and size; it is sent to and fro between blocks."""
+    first, size = steps[0]
 
     def read(at: int, wanted: int) -> bytes:
         assert wanted > 0
@@ -156,17 +189,20 @@ def test_a_scan_finds_what_is_there_while_the_log_grows(
 
     job = Job(read, matcher, encoding, first, size)
     blocks: dict[int, BlockHits] = {}
-    for size in sizes:
+    for first, size in steps:
+        if first != job.first:
+            for block in [*range(first // lines.BLOCK), *renumbered(first)]:
+                blocks.pop(block, None)
         job.grow(first, size)
         while job.left():
-            if draw.draw(st.booleans()):
-                job.toward(draw.draw(st.integers(0, len(data))), draw.draw(st.booleans()))
+            if draw(1):
+                job.toward(draw(len(data)), forward=draw(1) > 0)
             found = job.step()
             assert found is not None
             assert unpack(found.pack()) == [found]
             assert found.block not in blocks or blocks[found.block].open
-            blocks[found.block] = found
             assert found.upto == min(size, (found.block + 1) * lines.BLOCK)
+            blocks[found.block] = found
         assert job.step() is None
         assert resolve(blocks, matcher) == expected_bits(data[:size], first, encoding, matcher)
 
@@ -250,16 +286,26 @@ class Hinted:
 
 @given(TEXTS, MATCHERS.filter(lambda matcher: not matcher.by_level), st.binary(max_size=3), st.data())
 def test_hints_change_nothing(texts: list[str], matcher: Matcher, tail: bytes, draw: st.DataObject) -> None:
-    data = encode(texts, UTF8, tail)
+    check_hints(encode(texts, UTF8, tail), matcher, lambda most: draw.draw(st.integers(0, most)))
+
+
+def test_hints_change_nothing_in_many_logs() -> None:
+    draw = random.Random(1)
+    for _ in range(300):
+        data = encode(draw.choices(PIECES, k=40), UTF8, b"")
+        check_hints(data, Matcher((Pattern(draw.choice(["x", "R x", "z", "é"])),)), lambda most: draw.randint(0, most))
+
+
+def check_hints(data: bytes, matcher: Matcher, draw: Callable[[int], int]) -> None:
     rows = rows_of(data, 0, UTF8)
     ends = [*(start for start, _ in rows[1:]), len(data)][: len(rows)]
     offsets = [
-        draw.draw(st.integers(start, end - 1))
+        start + draw(end - 1 - start)
         for (start, _), end, passes in zip(rows, ends, passing(rows, matcher), strict=True)
-        if passes or draw.draw(st.booleans())
+        if passes or draw(1)
     ]
     job = Job(lambda at, size: data[at : at + size], matcher, UTF8, 0, len(data))
-    job.hints = Hinted(offsets, draw.draw(st.integers(0, len(data) // lines.BLOCK)))
+    job.hints = Hinted(offsets, draw(len(data) // lines.BLOCK))
     blocks = {found.block: found for found in iter(job.step, None)}
     assert resolve(blocks, matcher) == expected_bits(data, 0, UTF8, matcher)
 

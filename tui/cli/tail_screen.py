@@ -12,6 +12,8 @@ import gc
 import importlib
 import os
 import signal
+import termios
+import threading
 from typing import TYPE_CHECKING
 
 from hosts.errors import InputError
@@ -23,7 +25,8 @@ from tui.cli.tail_options import connecting, filter_of, goal_of
 if TYPE_CHECKING:
     from tui.logs.screen import TailApp, Wish
 
-_KEYS = 0  # the descriptor that the framework reads keys from
+_KEYS, _SCREEN = 0, 1  # the descriptors that the framework uses
+_PATIENCE_S = 3.0
 
 
 def run_screen(args: argparse.Namespace, target: Target) -> int:
@@ -35,6 +38,8 @@ def run_screen(args: argparse.Namespace, target: Target) -> int:
     _check(args)
     ended: list[signal.Signals] = []
     code = asyncio.run(_show(args, target, ended))
+    if ended and ended[0] is signal.SIGINT:
+        raise KeyboardInterrupt
     if ended:  # the terminal is as it was before: now the signal may do what it does
         signal.signal(ended[0], signal.SIG_DFL)
         os.kill(os.getpid(), ended[0])
@@ -110,15 +115,33 @@ def _take_keys_from_the_terminal() -> None:
 
 
 def _leave_on_signals(app: TailApp, ended: list[signal.Signals]) -> None:
-    """Give the terminal back before a signal ends us."""
+    """Give the terminal back before a signal ends us; where that does not work, end all the same."""
     loop = asyncio.get_running_loop()
 
     def leave(number: signal.Signals) -> None:
         ended.append(number)
+        if not _terminal_is_there():
+            _end(number)
+        late = threading.Timer(_PATIENCE_S, _end, (number,))
+        late.daemon = True  # no more than a last resort, for a terminal that takes nothing any more
+        late.start()
         app.exit()
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, leave, number)
+
+
+def _terminal_is_there() -> bool:
+    """Whether somebody still has the other end of it open; the framework would wait for ever to write to it."""
+    try:
+        termios.tcgetattr(_SCREEN)
+    except termios.error:
+        return False
+    return True
+
+
+def _end(number: signal.Signals) -> None:
+    os._exit(128 + number)
 
 
 def _wish(args: argparse.Namespace) -> Wish:

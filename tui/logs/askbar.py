@@ -64,6 +64,16 @@ class Typed:
         return Query(self.text, regex=self.regex, case=self.case)
 
 
+class SafeInput(Input):
+    """A field that holds nothing a terminal would obey, whatever is pasted into it (SAFETY T1, T5)."""
+
+    def validate_value(self, value: str) -> str:
+        """The same without control characters, overrides of direction and what has no width."""
+        if clean_inline(value, limit=None) == value:
+            return value
+        return "".join(letter for letter in value if clean_inline(letter, limit=None) == letter)
+
+
 class AskBar(Horizontal):
     """One question at a time; hidden while there is none."""
 
@@ -113,7 +123,7 @@ class AskBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(id="ask-prompt", markup=False)
-        field = Input(id="ask-text", compact=True, select_on_focus=False)
+        field = SafeInput(id="ask-text", compact=True, select_on_focus=False)
         field.cursor_blink = False
         yield field
         yield Static(id="ask-info", markup=False)

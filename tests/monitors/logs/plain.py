@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hosts.local import lines
 from hosts.local.lines import Encoding
 from monitors.logs.progress import collapse
-from monitors.logs.types import Mark, Place
+from monitors.logs.types import Place
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class PlainRow:
 
     at: Place
     end: int
+    raw: bytes
     data: bytes
     ended: bool
     number: int
@@ -52,29 +54,42 @@ def rows_of(data: bytes, encoding: Encoding, first: int = 0, generation: int = 0
         row = data[start - first : end - first]
         ended = end in ends
         number = bisect_right(ends, start) + 1
-        rows.append(
-            PlainRow(
-                Place(generation, start),
-                end,
-                collapse(lines.content(row, encoding), encoding.name),
-                ended,
-                number,
-                piece,
-            )
-        )
+        raw = lines.content(row, encoding)
+        shown = collapse(raw, encoding.name)
+        rows.append(PlainRow(Place(generation, start), end, raw, shown, ended, number, piece))
     return rows
 
 
-@dataclass
-class PlainLog:
-    """All rows of all generations."""
+@dataclass(frozen=True)
+class PlainFilter:
+    """Rows that hold all of some bytes and none of others, given for each encoding by its name."""
 
-    rows: list[PlainRow]
-    marks: tuple[Mark, ...] = ()
+    include: dict[str, bytes]
+    exclude: dict[str, bytes]
+    context: int
+    since: Place | None
+    until: Place | None
 
-    def window(self, at: Place, before: int, after: int) -> tuple[list[PlainRow], int, bool, bool]:
-        """The rows, the anchor, and whether it begins at the start and ends at the end."""
-        places = [row.at for row in self.rows]
-        anchor = bisect_left(places, at)
-        low, high = max(0, anchor - before), min(len(places), anchor + after)
-        return self.rows[low:high], anchor - low, low == 0, high == len(places)
+    def passes(self, row: PlainRow, encoding: Encoding) -> bool:
+        """Whether a row passes by itself."""
+        include, exclude = self.include.get(encoding.name), self.exclude.get(encoding.name)
+        if (self.since is not None and row.at < self.since) or (self.until is not None and row.at >= self.until):
+            return False
+        return (include is None or include in row.raw) and (exclude is None or exclude not in row.raw)
+
+    def choose(self, rows: list[PlainRow], encoding: Callable[[int], Encoding]) -> tuple[list[PlainRow], set[Place]]:
+        """The rows that are shown, and which of them are only there because of others."""
+        hits = [index for index, row in enumerate(rows) if self.passes(row, encoding(row.at.generation))]
+        shown = {near for hit in hits for near in range(hit - self.context, hit + self.context + 1)}
+        inside = [index for index in sorted(shown) if 0 <= index < len(rows)]
+        inside = [index for index in inside if self.since is None or rows[index].at >= self.since]
+        inside = [index for index in inside if self.until is None or rows[index].at < self.until]
+        return [rows[index] for index in inside], {rows[index].at for index in inside if index not in hits}
+
+
+def window_of(rows: list[PlainRow], at: Place, before: int, after: int) -> tuple[list[PlainRow], int, bool, bool]:
+    """The rows around a place, the anchor, and whether they begin at the start and end at the end."""
+    places = [row.at for row in rows]
+    anchor = bisect_left(places, at)
+    low, high = max(0, anchor - before), min(len(places), anchor + after)
+    return rows[low:high], anchor - low, low == 0, high == len(places)

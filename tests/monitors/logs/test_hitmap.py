@@ -148,6 +148,19 @@ def test_what_is_gone_is_no_hit(log: list[BlockHits], starts_in: bool, low: int)
     assert hits.nth(0) is None
 
 
+def test_what_is_taken_back_is_not_known_any_more() -> None:
+    hits = HitMap()
+    hits.put(0, BlockHits(1, 2 << 20, leaves=PASSES))
+    hits.put(0, BlockHits(2, 3 << 20, bits=b"\3", head=1))
+    assert hits.total == 2
+    hits.put(0, BlockHits(1, 2 << 20, leaves=FAILS))
+    assert hits.total == 1
+    hits.put(0, BlockHits(1, 2 << 20, leaves=THROUGH))
+    assert hits.next(Spot(0, 2, -1), [Span(0, 0, 3)]) == Hole(0, 0)
+    hits.put(0, BlockHits(0, 1 << 20, leaves=PASSES))
+    assert hits.total == 2
+
+
 def test_ten_gigabytes_fit() -> None:
     """The bits of 100 million rows are 12.5 MB; nothing else may count."""
     import tracemalloc

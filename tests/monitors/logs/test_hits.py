@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -164,6 +165,61 @@ async def check(source: MemorySource, search: Search, hits: list[Place], draw: s
         assert await search.behind(at, most, wait=True) == ([hit for hit in hits if hit < at][-most:], True)
 
 
+async def test_every_hit_of_many_logs_is_found() -> None:
+    for seed in range(150):
+        await check_log(random.Random(seed))
+
+
+async def check_log(draw: random.Random) -> None:
+    """Changes of all kinds, and questions in between that do not wait for the scan."""
+
+    def text() -> str:
+        return "\n".join(draw.choices(ROWS, k=draw.randrange(8)))
+
+    choices = (Query("x"), Query(level=Level.WARNING), Filter(level=Level.ERROR), Filter(exclude=(Query("x"),)))
+    wanted: Query | Filter = draw.choice(choices)
+    kinds = ["append", "append", "rotate", *(["truncate", "forget"] if not matcher_of(wanted).by_level else [])]
+    source = MemorySource(text().encode(), descriptors=draw.random() < 0.5)
+    scanner = Scanner()
+    search = Search(source, scanner, wanted)
+    await source.start(search.update)
+    async with asyncio.timeout(PATIENCE):
+        for kind in draw.choices(kinds, k=4):
+            if draw.random() < 0.5:
+                await settled(search)
+            change(source, kind, str(draw.randrange(200)) if kind == "forget" else text())
+            search.update()
+            hits = expected(source, wanted)
+            last = source.shape.generations[-1]
+            at = Place(draw.randint(0, last.number), draw.choice([0, last.size, draw.randrange(300)]))
+            assert await search.next(at) == next((hit for hit in hits if hit > at), None)
+            assert await search.previous(at) == next((hit for hit in reversed(hits) if hit < at), None)
+            assert await search.ahead(at, 3, wait=True) == ([hit for hit in hits if hit >= at][:3], True)
+            assert await search.behind(at, 3, wait=True) == ([hit for hit in hits if hit < at][-3:], True)
+        await settled(search)
+        await check_numbers(search, expected(source, wanted))
+    search.close()
+    await scanner.close()
+    await source.close()
+
+
+async def test_without_waiting_what_is_known_is_given() -> None:
+    source = MemorySource(b"x 1\nx 2\ny\nx")
+    scanner = Scanner()
+    search = Search(source, scanner, Query("x"))
+    await settled(search)
+    source.append(b" 3\nx 4\n")
+    search.update()
+    # The new ones were not looked at; what was known does not go away meanwhile
+    assert await search.behind(Place(0, 99), 9) == ([Place(0, 0), Place(0, 4), Place(0, 10)], False)
+    assert await search.ahead(Place(0, 1), 9) == ([Place(0, 4), Place(0, 10)], False)
+    async with asyncio.timeout(PATIENCE):
+        assert await search.behind(Place(0, 99), 1, wait=True) == ([Place(0, 14)], True)
+    assert await search.behind(Place(0, 99), 1) == ([Place(0, 14)], True)
+    search.close()
+    await scanner.close()
+
+
 async def check_numbers(search: Search, hits: list[Place]) -> None:
     assert search.progress.hits == len(hits)
     assert [await search.nth(number) for number in range(len(hits) + 1)] == [*hits, None]
@@ -272,6 +328,7 @@ async def test_an_encoding_that_was_mistaken_is_no_harm() -> None:
     await settled(search)
     encodings.append(UTF16_LE)
     search.update()
+    assert search.progress.hits == 0
     async with asyncio.timeout(PATIENCE):
         await settled(search)
         assert await search.ahead(Place(0, 0), 9, wait=True) == ([Place(0, 0), Place(0, 8)], True)

@@ -15,9 +15,9 @@ from hosts.local import lines
 from hosts.local.lines import Encoding, sniff
 from monitors.logs import pages, walk
 from monitors.logs.model import LogModel
-from monitors.logs.types import LogLine, MarkKind, Place
+from monitors.logs.types import Filter, LogLine, MarkKind, Place, Query
 from tests.monitors.logs.memory import MemorySource
-from tests.monitors.logs.plain import PlainLog, PlainRow, rows_of
+from tests.monitors.logs.plain import PlainFilter, PlainRow, newline_ends, rows_of, window_of
 
 T = TypeVar("T")
 
@@ -44,20 +44,38 @@ words = st.lists(
 boms = st.sampled_from([lines.UTF8, lines.UTF16_LE, lines.UTF16_BE])
 
 
-def expected_rows(source: MemorySource) -> list[PlainRow]:
-    """The rows of all that can be read, and one for the marks behind them."""
-    rows = [
+def all_rows(source: MemorySource) -> list[PlainRow]:
+    """The rows of all that can be read."""
+    return [
         row
         for number, first, data in source.readable()
         for row in rows_of(data, encoding_of(source, number), first, number)
     ]
+
+
+def newlines_between(source: MemorySource, first: Place, last: Place) -> int:
+    """How many newlines end behind one place and not behind another."""
+    return sum(
+        first < Place(number, end) <= last
+        for number, begin, data in source.readable()
+        for end in newline_ends(data, encoding_of(source, number), begin)
+    )
+
+
+def with_tail(rows: list[PlainRow], source: MemorySource) -> list[PlainRow]:
+    """Some rows, and one for the marks behind the last of them."""
     last = rows[-1].at if rows else Place(-1, 0)
     behind = [at for at in [*(mark.at for mark in source.shape.marks), *untold(source)] if at > last]
-    if behind:
-        end = source.shape.generations[-1]
-        at = max(*behind, Place(end.number, end.size))
-        rows.append(PlainRow(at, at.offset, b"", ended=True, number=0, piece=0))
-    return rows
+    if not behind:
+        return rows
+    end = source.shape.generations[-1]
+    at = max(*behind, Place(end.number, end.size))
+    return [*rows, PlainRow(at, at.offset, b"", b"", ended=True, number=0, piece=0)]
+
+
+def coded(text: str) -> dict[str, bytes]:
+    """A text in every encoding; nothing for none."""
+    return {name: text.encode(name) for name in lines.ENCODINGS} if text else {}
 
 
 def untold(source: MemorySource) -> list[Place]:
@@ -136,13 +154,55 @@ class Watched(RuleBasedStateMachine):
     @rule(data=st.data(), before=st.integers(0, 7), after=st.integers(0, 7))
     def look(self, data: st.DataObject, before: int, after: int) -> None:
         """Anywhere: in lines, between them, where nothing is any more, behind the end."""
-        last = self.source.shape.generations[-1]
-        at = Place(data.draw(st.integers(0, last.number + 1)), data.draw(st.integers(0, last.size + 300)))
+        at = data.draw(self.places())
         window = self.wait(self.model.window(at, before, after))
-        rows, *edges = PlainLog(expected_rows(self.source)).window(at, before, after)
+        rows, *edges = window_of(with_tail(all_rows(self.source), self.source), at, before, after)
         assert [seen(line) for line in window.lines] == [row_seen(row) for row in rows]
         assert not window.busy
         assert [window.anchor, window.at_start, window.at_end] == edges
+
+    @rule(data=st.data(), include=st.sampled_from(["", "a", "☃", "zzz"]), exclude=st.sampled_from(["", "words", "x"]))
+    def sift(self, data: st.DataObject, include: str, exclude: str) -> None:
+        """The same through a filter, which is complete once the scan is."""
+        since, until = (data.draw(st.none() | self.places()) for _ in range(2))
+        spec = Filter(
+            (Query(include),) if include else (),
+            (Query(exclude),) if exclude else (),
+            context=data.draw(st.integers(0, 3)),
+            since=since,
+            until=until,
+        )
+        plain = PlainFilter(coded(include), coded(exclude), spec.context, since, until)
+        chosen, context = plain.choose(all_rows(self.source), lambda number: encoding_of(self.source, number))
+        expected = with_tail(chosen, self.source)
+        self.wait(self.sift_by(spec))
+        for _ in range(3):
+            at, before, after = data.draw(self.places()), data.draw(st.integers(0, 5)), data.draw(st.integers(0, 5))
+            window = self.wait(self.model.window(at, before, after))
+            rows, *edges = window_of(expected, at, before, after)
+            assert [seen(line) for line in window.lines] == [row_seen(row) for row in rows]
+            assert {line.at for line in window.lines if line.context} == {row.at for row in rows} & context
+            assert not window.busy
+            assert [window.anchor, window.at_start, window.at_end] == edges
+        self.model.filter(None)
+
+    async def between(self, first: Place, last: Place) -> int | None:
+        """How many lines there are, once the model knows."""
+        await reached(self.model, lambda: self.model.lines_between(first, last) is not None)
+        return self.model.lines_between(first, last)
+
+    async def sift_by(self, spec: Filter) -> None:
+        self.model.filter(spec)
+        await reached(self.model, self.sifted)
+
+    def sifted(self) -> bool:
+        progress = self.model.state.filter
+        total = sum(len(part) for _, _, part in self.source.readable())
+        return progress is None or (progress.done and progress.total == total)
+
+    def places(self) -> st.SearchStrategy[Place]:
+        last = self.source.shape.generations[-1]
+        return st.builds(Place, st.integers(0, last.number + 1), st.integers(0, last.size + 300))
 
     @rule()
     def walk_down(self) -> None:
@@ -172,8 +232,8 @@ class Watched(RuleBasedStateMachine):
     def count(self, data: st.DataObject) -> None:
         """Once counted, numbers are right, and there and back again."""
         total = sum(len(part) for _, _, part in self.source.readable())
-        self.wait(until(self.model, lambda: self.model.state.counted == total and self.model.state.lines is not None))
-        rows = [row for row in expected_rows(self.source) if row.number]
+        self.wait(reached(self.model, lambda: self.model.state.counted == total and self.model.state.lines is not None))
+        rows = all_rows(self.source)
         window = self.wait(self.model.window(self.model.start_place(), 0, 1000))
         numbered = {line.at: line.number for line in window.lines if line.end > line.at.offset}
         assert list(numbered) == [row.at for row in rows]
@@ -189,12 +249,14 @@ class Watched(RuleBasedStateMachine):
         if rows:
             first, last = (data.draw(st.sampled_from(rows)) for _ in range(2))
             newlines = sum(row.ended for row in rows if first.at <= row.at < last.at)
-            assert self.model.lines_between(first.at, last.at) == newlines
+            assert self.wait(self.between(first.at, last.at)) == newlines
             to_end = sum(row.ended for row in rows if first.at <= row.at)
-            assert self.model.lines_between(first.at, self.model.end_place()) == to_end
+            assert self.wait(self.between(first.at, self.model.end_place())) == to_end
+            anywhere = [data.draw(self.places()) for _ in range(2)]
+            assert self.wait(self.between(*anywhere)) == newlines_between(self.source, *anywhere)
         if not self.cut:
             whole_lines = sum(row.ended or row.end == size_of(self.source, row) for row in rows)
-            self.wait(until(self.model, lambda: self.model.state.lines == whole_lines))
+            self.wait(reached(self.model, lambda: self.model.state.lines == whole_lines))
         assert self.model.state.bytes == total
 
     @rule(fraction=st.floats(0, 1))
@@ -213,7 +275,7 @@ class Watched(RuleBasedStateMachine):
         assert self.model.held <= 40 * PAGE
 
 
-async def until(model: LogModel, holds: Callable[[], bool]) -> None:
+async def reached(model: LogModel, holds: Callable[[], bool]) -> None:
     """Until something holds that the model tells of."""
     news = asyncio.Event()
     unlisten = model.listen(news.set)
@@ -237,7 +299,7 @@ def row_seen(row: PlainRow) -> tuple[object, ...]:
 
 def check_all(found: list[LogLine], source: MemorySource) -> None:
     """Every row once in order, and with every row the marks behind the row before it."""
-    assert [seen(line) for line in found] == [row_seen(row) for row in expected_rows(source)]
+    assert [seen(line) for line in found] == [row_seen(row) for row in with_tail(all_rows(source), source)]
     shown = [mark for line in found for mark in line.marks]
     assert [mark for mark in shown if mark in source.shape.marks] == list(source.shape.marks)
     own = [mark for mark in shown if mark not in source.shape.marks]

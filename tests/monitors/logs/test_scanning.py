@@ -164,6 +164,21 @@ async def test_generations_come_and_go() -> None:
         assert results.scan.progress.total == 4 + 60
 
 
+@pytest.mark.parametrize("small", [0, 1 << 30])
+async def test_what_is_thrown_away_is_not_waited_for(small: int) -> None:
+    async with scanning(LARGE, small=small) as (scanner, source):
+        results = Results(scanner, source, Matcher((Pattern("INFO"),)))
+        results.scan.update()
+        await results.done()
+        first = 2 * BLOCK + BLOCK // 2
+        source.forget(0, first)
+        results.scan.update()
+        assert not results.scan.progress.done
+        await results.done()
+        left = sum(int.from_bytes(results.blocks[0, block].bits, "little").bit_count() for block in range(2, 6))
+        assert left == LARGE[first:].count(b"INFO")
+
+
 async def test_cancelling_ends_an_expression_without_end_and_keeps_what_others_did() -> None:
     async with scanning(TRAP + LARGE) as (scanner, source):
         count = Results(scanner, source)

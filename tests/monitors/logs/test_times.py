@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors.logs.model import LogModel
 from monitors.logs.times import line_time
-from tests.monitors.logs.memory import MemorySource
 
 UTC = timezone.utc
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -43,6 +42,27 @@ def at(hour: int, minute: int = 0, second: float = 0, day: int = 21, month: int 
         ('{"level": "info", "ts": 1795269731.5}', 1795269731.5),
         ('{"msg": "x", "time": "2026-11-21T14:02:11Z"}', at(14, 2, 11)),
         ('{"@timestamp": 1795269731500}', 1795269731.5),
+        ("1795269731250000 x", 1795269731.25),
+        ('{"ts": 1795269731250000000}', 1795269731.25),
+        ('{"ts": 1.795269731e9}', None),  # nobody writes that
+        ('{"time": 12.5, "usage": {"time": "long"}, "timestamp": "2026-11-21 14:02:11,5"}', at(14, 2, 11.5)),
+        ("2026-11-21 14:02:11 UTC x", at(14, 2, 11)),
+        ("2026-11-21T14:02:11.042123456Z stdout F x", at(14, 2, 11.042123)),
+        ("2026-11-21T14:02:11+09 x", at(14, 2, 11)),
+        ("<34>1 2026-11-21T14:02:11.003Z host app", at(14, 2, 11.003)),
+        ("[Sat Nov 21 14:02:11.123456 2026] [core:error] x", at(14, 2, 11.123456)),
+        ("Nov 21 14:02:11 2026 x", at(14, 2, 11)),
+        ("21-Nov-2026 14:02:11.042 INFO [main] x", at(14, 2, 11.042)),
+        ("11/21/2026 14:02:11 - INFO - __main__ - x", at(14, 2, 11)),
+        ("[11/21/26 14:02:11] INFO     x", at(14, 2, 11)),
+        ("26/11/21 14:02:11 INFO Executor: x", at(14, 2, 11)),
+        ("(EngineCore pid=12) 2026-11-21 14:02:11 x", at(14, 2, 11)),
+        ("2026-11-21 14:02:60 x", at(14, 2, 59)),
+        ("Feb 29 14:02:11 host x", at(14, 2, 11, day=29, month=2, year=2028)),
+        ("Feb 30 14:02:11 host x", None),
+        ("12:34 x", None),
+        ("99:99:99 x", None),
+        ("1.795269731 x", None),
         ("no time here", None),
         ("step 123 loss 0.2", None),
         ("version 2026.11.21", None),
@@ -66,61 +86,28 @@ def test_a_zone_of_ones_own() -> None:
     assert line_time("2026-11-21 14:02:11 x", NEAR, east) == at(5, 2, 11)
 
 
+def test_without_any_other_time_a_line_needs_its_date() -> None:
+    assert line_time("2026-11-21 14:02:11 x", None, UTC) == at(14, 2, 11)
+    for line in ("14:02:11 x", "Nov 21 14:02:11 x", "E1121 14:02:11.042 x"):
+        assert line_time(line, None, UTC) is None
+
+
+def test_clocks_that_are_put_back_and_forward() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    first, second = at(0, 30, day=25, month=10), at(1, 30, day=25, month=10)  # both are 02:30 there
+    for near in (first - 60, second + 60):
+        expected = min((first, second), key=lambda when: abs(when - near))
+        assert line_time("2026-10-25 02:30:00 x", near, berlin) == expected
+        assert line_time("02:30:00 x", near, berlin) == expected
+    assert line_time("2026-03-29 02:30:00 x", at(1, day=29, month=3), berlin) is not None  # never was
+
+
+def test_a_time_in_the_far_future() -> None:
+    assert line_time("2039-01-19 03:14:08 x", NEAR, UTC) == at(3, 14, 8, day=19, month=1, year=2039)
+    assert line_time("12:00:00 x", 1e18, UTC) is None
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_a_line(text: str) -> None:
     found = line_time(text, NEAR, UTC)
     assert found is None or isinstance(found, float)
-
-
-def stamped(count: int, step: float = 1.0, width: int = 40) -> bytes:
-    """Lines a second apart, some of them without a time."""
-    rows = []
-    for number in range(count):
-        moment = NOON + timedelta(seconds=number * step)
-        stamp = f"{moment:%Y-%m-%d %H:%M:%S} " if number % 7 != 3 else "  File x "
-        rows.append(f"{stamp}line {number} {'x' * width}\n")
-    return "".join(rows).encode()
-
-
-async def found(source: MemorySource, when: float) -> bytes | None:
-    model = LogModel(source, zone=UTC)
-    await model.start()
-    try:
-        place = await model.at_time(when)
-        return None if place is None else (await model.read(place, 200)).split(b"\n")[0]
-    finally:
-        await model.close()
-
-
-@pytest.mark.parametrize("count", [1, 10, 1000, 20000])
-async def test_the_first_line_at_a_time_or_after_it(count: int) -> None:
-    data = stamped(count)
-    source = MemorySource(data)
-    for number in {one - (one % 7 == 3) for one in (0, count // 3, count // 2, count - 1)}:
-        shown = await found(source, NEAR + number)
-        assert shown is not None
-        assert f" line {number} ".encode() in shown
-    assert b" line 0 " in (await found(source, NEAR - 500) or b"")
-    assert await found(source, NEAR + count + 5) is None
-
-
-async def test_few_places_are_looked_at() -> None:
-    source = MemorySource(stamped(100_000, width=200))
-    before = source.bytes_read
-    assert b" line 77777 " in (await found(source, NEAR + 77777) or b"")
-    assert source.bytes_read - before < 8 << 20
-
-
-async def test_a_log_that_runs_backwards_and_several_generations() -> None:
-    lines = stamped(3000).splitlines(keepends=True)
-    source = MemorySource(b"".join(line for line in reversed(lines) if b"File" not in line))
-    assert b" line 1000 " in (await found(source, NEAR + 1000.5) or b"")
-    source = MemorySource(b"".join(lines[:1000]))
-    source.rotate(b"".join(lines[1000:]))
-    assert b" line 2000 " in (await found(source, NEAR + 2000) or b"")
-    assert b" line 999 " in (await found(source, NEAR + 999) or b"")
-
-
-async def test_a_log_without_times() -> None:
-    assert await found(MemorySource(b"nothing\n" * 5000), NEAR) is None
-    assert await found(MemorySource(b""), NEAR) is None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hosts.local import lines
@@ -64,6 +64,7 @@ class Log:
 made = st.builds(Log, logs, st.integers(0, 2 * BLOCK), encodings)
 
 
+@settings(deadline=None)
 @given(made, st.integers(1, 5))
 def test_forward_from_the_first_byte_gives_every_row(log: Log, step: int) -> None:
     found: list[Row] = []
@@ -75,6 +76,7 @@ def test_forward_from_the_first_byte_gives_every_row(log: Log, step: int) -> Non
     assert found == log.rows
 
 
+@settings(deadline=None)
 @given(made, st.integers(1, 5))
 def test_backward_from_the_end_gives_every_row(log: Log, step: int) -> None:
     found: list[Row] = []
@@ -87,6 +89,7 @@ def test_backward_from_the_end_gives_every_row(log: Log, step: int) -> None:
     assert drive(here.backward(log.first, step), log.read) == []
 
 
+@settings(deadline=None)
 @given(made, st.data())
 def test_any_place_snaps_to_the_next_row(log: Log, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(log.data) + 3))
@@ -94,6 +97,7 @@ def test_any_place_snaps_to_the_next_row(log: Log, data: st.DataObject) -> None:
     assert drive(log.walk().at_or_after(at), log.read) == expected
 
 
+@settings(deadline=None)
 @given(made, st.data())
 def test_one_walk_answers_one_question_after_the_other(log: Log, data: st.DataObject) -> None:
     """What a walk keeps from the last answer does not spoil the next one."""
@@ -116,11 +120,13 @@ def test_one_walk_answers_one_question_after_the_other(log: Log, data: st.DataOb
             assert ask[name](at) == expected
 
 
+@settings(deadline=None)
 @given(made)
 def test_pieces_are_numbered_from_the_beginning_of_their_line(log: Log) -> None:
     assert [drive(log.walk().piece(row.at.offset), log.read) for row in log.plain] == [row.piece for row in log.plain]
 
 
+@settings(deadline=None)
 @given(made)
 def test_a_log_that_grows_keeps_its_rows(log: Log) -> None:
     """What was learned of a shorter log holds for the longer one."""
@@ -132,6 +138,7 @@ def test_a_log_that_grows_keeps_its_rows(log: Log) -> None:
         assert rows == [Row(row.at.offset, row.end, row.ended) for row in kept]
 
 
+@settings(deadline=None)
 @given(made)
 def test_a_counted_log_is_walked_alike(log: Log) -> None:
     for block in range(log.first // BLOCK, len(log.data) // BLOCK + 1):

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from textual.events import Paste
 
 from tests.tui.logs.panes import desk, numbered
 
@@ -143,3 +144,11 @@ async def test_saving_what_the_filter_shows(tmp_path: Path, monkeypatch: pytest.
         await at.press("enter")
         await at.until(lambda: any("File exists" in row for row in at.rows))
         assert os.listdir(tmp_path) == ["out.txt"]
+
+
+async def test_what_is_pasted_holds_nothing_that_a_terminal_obeys() -> None:
+    async with desk(numbered(30)) as at:
+        await at.press("slash")
+        at.app.screen.focused.post_message(Paste("a\x9b2J\x1b]0;owned\x07b\u202ec"))  # type: ignore[union-attr]
+        await at.until(lambda: any("a2J" in row for row in at.rows))
+        assert not any(letter in "\x1b\x07\x9b\u202e" for row in at.rows for letter in row)
