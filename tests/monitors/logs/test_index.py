@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosts.local import lines
-from monitors.logs import arrivals
 from monitors.logs.arrivals import Arrivals
 from monitors.logs.index import Index
 from monitors.logs.marks import Marks
@@ -122,21 +121,6 @@ def test_a_log_that_was_not_there_yet() -> None:
     seen.grown((), None)
     seen.grown(generations(10), 5.0)
     assert seen.at(Place(0, 0)) == 5.0
-
-
-def test_arrivals_are_bounded_and_the_latest_stay_exact() -> None:
-    seen, total = Arrivals(), 200_000
-    seen.grown(generations(10), None)
-    for size in range(1, total):
-        seen.grown(generations(10 + size), float(size))
-    assert len(seen._places) == len(seen._times) <= arrivals.MOST
-    assert seen.at(Place(0, 5)) is None
-    for back in range(1, arrivals.MOST // 2):
-        assert seen.at(Place(0, 10 + total - 1 - back)) == total - back
-    for at in range(10, 10 + total - 1, 997):  # never later than it was, and not earlier by much
-        when = seen.at(Place(0, at))
-        assert when is not None
-        assert at - 9 - max(64, (total - at) / 8) < when <= at - 9
 
 
 def test_marks_that_nobody_set_stand_where_bytes_are_gone() -> None:

@@ -84,14 +84,6 @@ async def _finding(at: Desk) -> None:
     await at.until(lambda: any("12 of 12" in row for row in at.rows))
 
 
-async def _filtered(at: Desk) -> None:
-    await at.press("ampersand")
-    await at.type("!collect")
-    await at.press("enter", "l", "l", "c")
-    await at.until(lambda: any("3 around" in row or "1 around" in row for row in at.rows))
-    await at.until(lambda: any("36 lines" in row for row in at.rows))
-
-
 async def _help(at: Desk) -> None:
     await at.press("question_mark")
     await at.until(lambda: any("keys: log" in row for row in at.rows))
@@ -116,7 +108,6 @@ STATES: dict[str, tuple[bytes | None, Callable[[Desk], Awaitable[None]]]] = {
     "detail": (LOG[LOG.index(b'{"level"') :] * 6, _detail),
     "typing": (numbered(50), _typing),
     "finding": (LOG * 6, _finding),
-    "filtered": (LOG * 6, _filtered),
     "help": (numbered(50), _help),
     "waiting": (None, _status(Status.WAITING, "no such file yet")),
     "stale": (numbered(50), _status(Status.STALE, "no answer from the disk")),
