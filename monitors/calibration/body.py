@@ -31,7 +31,7 @@ class LogSeen:
 
     size: int
     written: float
-    grew: float
+    grew: float = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Calibration:
     runner: str = "unknown"
     processes: tuple[ProcSeen, ...] = ()
     words: str = ""
-    touched: float | None = None
+    touched: float | None = field(default=None, compare=False)  # what was seen of files that went counts too
     unread: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     logs: Mapping[str, LogSeen] = field(default_factory=lambda: MappingProxyType({}))
     pytests: tuple[PytestSeen, ...] | None = None

@@ -111,7 +111,7 @@ def liveness(body: Calibration, state: State, remark: str) -> Verdict:
     evidence.extend(
         Evidence("process", value=f"pid {ref.pid} {' '.join(argv[:3])}"[:200]) for ref, argv in living[:_MOST_EVIDENCE]
     )
-    if body.last_write is not None:
+    if body.last_write is not None and state in (State.DEAD, State.STALLED):
         evidence.append(Evidence("last write", value=utc_now(body.last_write)))
     return Verdict("calibration.liveness", decision, state.value, detail=remark, evidence=tuple(evidence))
 
