@@ -29,6 +29,7 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,f1,q,enter,space", "dismiss", show=False),
+        Binding("ctrl+c", "app.interrupt", show=False),
     ]
     CSS = """
     HelpScreen { align: center middle; background: $background 60%; }

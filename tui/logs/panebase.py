@@ -130,7 +130,8 @@ class PaneBase(Vertical):
         try:
             await model.start()
             self.say_status()
-            reader.end()
+            if reader.following:  # else somebody was quicker, and has asked for another place
+                reader.end()
             await reader.run()
         except GatewatchError as error:
             self._problem = str(error)
