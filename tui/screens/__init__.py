@@ -1,0 +1,1 @@
+"""The screens of the dashboard; each is imported when it is opened."""
