@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.forbidden import as_anybody
+
 ROOMS = ("gates", "hosts", "jobs", "monitors", "tui")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,4 +63,11 @@ def _unblocked_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     from blockbuster import blockbuster_ctx
 
     with blockbuster_ctx(list(ROOMS)):
+        yield
+
+
+@pytest.fixture
+def anybody() -> Iterator[None]:
+    """What permissions forbid is forbidden, also to root."""
+    with as_anybody():
         yield

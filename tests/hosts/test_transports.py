@@ -15,9 +15,11 @@ from hosts.errors import InputError, UnreachableError, VerbError
 from hosts.host import Data, Json, Position, ProcsWant, TailWant, TreeWant, Wants
 from hosts.local.observe import NotThereError
 from hosts.local.procs import self_ref
+from tests.peers import sshd
 from tests.peers.callers import home, is_gone, size, until, until_told
 
 ME = self_ref()
+REMOTE = pytest.mark.parametrize("transport", ["pipe", sshd.NAME], indirect=True)  # where a helper is at work
 HOSTILE = [
     "plain",
     "-rf",
@@ -256,9 +258,8 @@ async def test_a_deadline_is_kept_and_the_next_call_answered(transport: Any) -> 
     assert (await host.query("nap", {"takes": 0}, 20)) == {"takes": 0}
 
 
+@REMOTE
 async def test_a_helper_ends_with_its_session(transport: Any) -> None:
-    if not transport.remote:
-        pytest.skip("there is no helper here")
     host = transport.reader()
     pid = await pid_of(host)
     await host.close()
@@ -267,9 +268,8 @@ async def test_a_helper_ends_with_its_session(transport: Any) -> None:
         await host.query("ping", None, 20)
 
 
+@REMOTE
 async def test_a_helper_ends_when_the_way_is_cut_and_the_next_call_starts_another(transport: Any) -> None:
-    if not transport.remote:
-        pytest.skip("there is no helper here")
     host = transport.reader()
     pid = await pid_of(host)
     waiting = asyncio.create_task(host.query("nap", {"takes": 5}, 20))
@@ -281,15 +281,13 @@ async def test_a_helper_ends_when_the_way_is_cut_and_the_next_call_starts_anothe
     assert await pid_of(host) != pid
 
 
+@REMOTE
 async def test_what_prints_on_the_host_is_no_answer(transport: Any) -> None:
-    if not transport.remote:
-        pytest.skip("there is no helper here")
     assert await transport.reader().query("chatter", None, 20) == ""
 
 
+@REMOTE
 async def test_a_silent_helper_is_given_up(transport: Any) -> None:
-    if not transport.remote:
-        pytest.skip("there is no helper here")
     host = transport.reader(heartbeat=0.1)
     pid = await pid_of(host)
     os.kill(pid, signal.SIGSTOP)
@@ -319,9 +317,8 @@ async def _warm(host: Any) -> float:
     return 0.0
 
 
+@REMOTE
 async def test_a_helper_that_is_killed_never_runs_a_call_twice(transport: Any, tmp_path: Path) -> None:
-    if not transport.remote:
-        pytest.skip("there is no helper here")
     counter = tmp_path / "counter"
     payload: Json = {"counter": str(counter), "takes": 5}
     key = new_key()

@@ -228,9 +228,7 @@ async def test_binary_files_are_passed_over(point: Open, tmp_path: Path) -> None
     assert source.shape.name.endswith("notes")
 
 
-async def test_a_folder_that_may_not_be_listed(point: Open, tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("nothing is forbidden to root")
+async def test_a_folder_that_may_not_be_listed(anybody: None, point: Open, tmp_path: Path) -> None:
     os.chmod(tmp_path, 0)
     source = await point()
     assert await until(lambda: source.shape.status is Status.DENIED)

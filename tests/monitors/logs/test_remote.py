@@ -300,9 +300,7 @@ async def test_what_is_held_of_many_files_has_a_bound(follow: Open, log: Path, t
         await source.read(0, 0, 1)
 
 
-async def test_permission_lost_and_given_back(follow: Open, log: Path, way: Way) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("nothing is forbidden to root")
+async def test_permission_lost_and_given_back(anybody: None, follow: Open, log: Path) -> None:
     append(log, "one\n")
     source = await follow()
     assert await until(lambda: sizes(source) == [4])
