@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--long-proof", type=int, default=0, metavar="KILLS", help="kill so often, and once at every step")
     group.addoption("--update-snapshots", action="store_true", help="keep the pictures of screens as they are now")
     group.addoption("--proof-seed", default="0", metavar="SEED", help="what the moments of the kills are drawn from")
+
+
+def pytest_configure() -> None:
+    """Ctrl-C reaches what a test starts, also where the shell that runs the tests in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
