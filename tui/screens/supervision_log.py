@@ -1,0 +1,35 @@
+"""The log pane as a part of a run, and what stands in its place while there is no log."""
+
+from __future__ import annotations
+
+from textual.actions import SkipAction
+from textual.widgets import Static
+
+from tui.logs.pane import LogPane
+
+
+class RunLog(LogPane):
+    """A log pane within a run: Escape, once there is nothing of its own to close, is the run's."""
+
+    def action_back(self) -> None:
+        """One layer back."""
+        layered = self.view.selection is not None or self.detail.is_open or self.view.current is not None
+        if not layered and not self.finding:
+            raise SkipAction
+        super().action_back()
+
+    @property
+    def finding(self) -> bool:
+        """Whether there is something that was looked for."""
+        return self._search is not None
+
+    @property
+    def is_read(self) -> bool:
+        """Whether somebody is at something here that another log would tear away."""
+        reader = self.reader
+        moved = reader is not None and (not reader.following or reader.frozen is not None)
+        return moved or self.asking is not None or self.detail.is_open or self.view.selection is not None
+
+
+class Nothing(Static, can_focus=True):
+    """What stands where a log would; it takes the keys in its place."""
