@@ -136,7 +136,7 @@ async def check_head(reader: HostReader, prepared: Prepared) -> None:
         "repo": prepared.site.repo,
         "sha": plan.calibration_git_sha,
         "manifest": await asyncio.to_thread(_manifest_document, prepared.site, prepared.found),
-        "settings": [*prepared.site.settings(plan.model)],
+        "settings": [*await asyncio.to_thread(prepared.site.settings, plan.model)],
         "paths": [*sorted(prepared.plan.files)],
         "diff": plan.raw.get("workspace_diff_sha256"),
     }

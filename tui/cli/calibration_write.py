@@ -9,23 +9,22 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from gates.calibration.cautions import cautions
 from gates.calibration.modes import Answer, AnswersError, Decisions, Question, decide, parse_answer, parse_answers
 from gates.calibration.plan import PlanRefused, plan_json
-from gates.calibration.values import direction_text, percent_text, tighter
-from hosts.errors import GatewatchError, InputError, RefusedError
+from gates.calibration.values import direction_text, percent_text
+from hosts.errors import InputError, RefusedError
 from hosts.host import HostActor, HostReader, Json
 from hosts.local import strictjson
-from jobs.calibration.apply import FileChange, Prepared, apply, changes, check_head, finish, prepare, status
+from jobs.calibration.apply import FileChange, Prepared, changes, check_head, finish, prepare, status
 from jobs.calibration.locate import Watched, find_run
-from jobs.calibration.report import make, write
+from jobs.calibration.offering import carry_out
 from jobs.calibration.site import Site, find_site
 from jobs.calibration.watch import look, missing_manifest
 from jobs.connect import open_actor, open_reader
 from tui import console
 from tui.exits import ExitCode
 from tui.sanitise import confirmable
-
-_FAR = 5  # times what was measured: a slip of the decimal point, or another unit
 
 
 async def show_plan(args: argparse.Namespace) -> int:
@@ -116,7 +115,8 @@ async def _apply(args: argparse.Namespace, actor: HostActor, watched: Watched, s
     where = f"{_counted(count, 'literal')} in {_counted(len(files), 'file')} of {site.repo} on {actor.name}"
     if not args.yes and not _is_terminal():
         raise InputError(_unasked(where, decisions))
-    _warn_of_answers(decisions)
+    for line in cautions(decisions):
+        console.warn(line)
     if not args.json:
         _print_decisions(decisions)
     for file in files:
@@ -128,24 +128,15 @@ async def _apply(args: argparse.Namespace, actor: HostActor, watched: Watched, s
         else:
             console.print_text("nothing changed")
         return ExitCode.OK
-    await apply(actor, prepared, files, args.mode, getpass.getuser())
-    report = await _reported(actor, watched, args.repo)
+    written = await carry_out(actor, prepared, files, args.mode, getpass.getuser(), args.repo)
+    if written.problem:
+        console.warn(written.problem)
     if args.json:
         console.print_json(_document(decisions, watched.run_dir, files, args.mode, "applied"))
     else:
         console.print_text(f"wrote {where}; nothing was committed")
-        console.print_text(*([f"report: {report}"] if report else []))
+        console.print_text(*([f"report: {written.report}"] if written.report else []))
     return ExitCode.OK
-
-
-async def _reported(actor: HostActor, watched: Watched, repo: str | None) -> str | None:
-    """Write the report with its applied table; the edit stands whatever becomes of this."""
-    try:
-        made = await make(actor, watched, repo)
-        return await write(actor, watched.run_dir, made.text) if made.report is not None else None
-    except GatewatchError as error:
-        console.warn(f"the thresholds are written, and report.md is not: {error}")
-        return None
 
 
 async def _take_up(args: argparse.Namespace, actor: HostActor, watched: Watched) -> int:
@@ -206,24 +197,6 @@ def _unasked(where: str, decisions: Decisions) -> str:
     return f"there is no terminal to ask on, so nothing was changed: --yes writes {where}{answers}"
 
 
-def _warn_of_answers(decisions: Decisions) -> None:
-    """What a person should know before it is written: what stays without an answer, and what would fail at once."""
-    if decisions.asked:
-        verb = "is" if len(decisions.asked) == 1 else "are"
-        console.warn(f"{_counted(len(decisions.asked), 'question')} {verb} not answered: the current value stays")
-    for edit in decisions.written:
-        if tighter(edit.row.worst_op, edit.value, edit.row.worst_raw):
-            worst = f"the worst measured, {edit.row.worst_raw!r}: that repeat would have failed it"
-            console.warn(f"{edit.row.answer_key}: {edit.text} is tighter than {worst}")
-        elif edit.reason.startswith("answered") and _is_far(edit.value, edit.row.worst_raw):
-            console.warn(f"{edit.row.answer_key}: {edit.text} is far from anything measured ({edit.row.worst_raw!r})")
-
-
-def _is_far(value: float, measured: float) -> bool:
-    """Whether a number that somebody typed looks like another unit, or a slip of the decimal point."""
-    return value * measured < 0 or abs(value) > _FAR * abs(measured) or abs(measured) > _FAR * abs(value)
-
-
 def _answers_document(path: str) -> Json:
     if path == "-":
         return strictjson.loads(sys.stdin.buffer.read(), "answers")
@@ -267,7 +240,8 @@ def _confirmed(question: str) -> bool:
 
 
 def _nothing(args: argparse.Namespace, decisions: Decisions, watched: Watched) -> int:
-    _warn_of_answers(decisions)
+    for line in cautions(decisions):
+        console.warn(line)
     if args.json:
         console.print_json(_document(decisions, watched.run_dir, [], args.mode, "nothing to write"))
     else:
