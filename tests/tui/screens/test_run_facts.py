@@ -1,0 +1,291 @@
+"""The one plain sentence, the header and the gates, in every state a run can be in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitors.snapshot import State
+from tests.monitors.runs import SHA
+from tests.tui.screens.runs import RunBench
+from tui.screens.matrix_grid import body_of, grid
+from tui.screens.run_facts import Said, clock, said
+from tui.screens.run_header import Marks, age_of, elapsed, gates, header
+from tui.screens.run_ink import Row, width
+from tui.screens.run_pace import Pace, following, pace
+from tui.screens.subject import RunLook
+
+UNITS = {"a": ("a_acc", "a_speed"), "b": ("b_wer",), "c": ("c_acc", "c_wer")}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> RunBench:
+    """Three units, the first of which is done; a runner lives."""
+    made = RunBench.make(tmp_path, UNITS, 3)
+    made.begin(2_000)
+    made.past("a", 3, 400, 100)
+    return made
+
+
+def told(bench: RunBench, look: RunLook | None = None) -> Said:
+    look = look or bench.look()
+    seen = grid(None, look.snapshot)
+    audit = body_of(look.snapshot).audit
+    return said(look, seen, pace(seen, audit.incomplete) if audit else None, clock(look.snapshot, bench.now, UTC))
+
+
+def running(bench: RunBench) -> None:
+    bench.past("b", 1, 90, 120)
+    bench.start("b", 2, 60)
+
+
+def again(bench: RunBench) -> None:
+    running(bench)
+    bench.folder.cell("b_wer", 1, sample_counts={"total": 50, "ok": 49})
+
+
+def foreign(bench: RunBench) -> None:
+    running(bench)
+    bench.folder.cell("a_acc", 1, git_sha=SHA[::-1])
+
+
+def last_unit(bench: RunBench) -> None:
+    bench.observed("b", 3)
+    bench.start("c", 1, 5)
+
+
+def between(bench: RunBench) -> None:
+    running(bench)
+    bench.end("b", 2)
+
+
+def waiting(bench: RunBench) -> None:
+    bench.note("unit.waiting", 300, unit="b", run=1, why="GPU 0: held by pid 7 (bert)")
+
+
+def slow(bench: RunBench) -> None:
+    bench.start("b", 1, 400)
+    bench.note("unit.slow_start", 300, unit="b", run=1, compile=["nvcc a.cu"], suspects={"X": None, "Y": "z"})
+
+
+def stalled(bench: RunBench) -> None:
+    bench.start("b", 1, 2_000)
+    bench.silent = 900
+
+
+def adopted(bench: RunBench) -> None:
+    running(bench)
+    bench.runner = False
+
+
+def dead(bench: RunBench) -> None:
+    bench.start("b", 1, 500)
+    bench.die()
+    bench.silent = 480
+
+
+def halted(bench: RunBench) -> None:
+    bench.leave("run.halted", why="stopped", detail="stopped by anna")
+
+
+def ready(bench: RunBench) -> None:
+    bench.observed("b", 3)
+    bench.observed("c", 3)
+    bench.leave()
+
+
+def failed(bench: RunBench) -> None:
+    ready(bench)
+    bench.folder.cell("c_wer", 2, status="failed", reason="missing wer", metrics={})
+
+
+def ended_foreign(bench: RunBench) -> None:
+    ready(bench)
+    bench.folder.cell("c_wer", 2, git_sha=SHA[::-1])
+
+
+def short(bench: RunBench) -> None:
+    bench.leave()
+
+
+def unreadable(bench: RunBench) -> None:
+    (bench.root / "plan.json").write_bytes(b"{")
+
+
+SENTENCES: list[tuple[Callable[[RunBench], None], State, str, str]] = [
+    (running, State.RUNNING, "2 of 5 stages ready. Nothing is wrong. Next: c, about 02:47.", ""),
+    (
+        again,
+        State.RUNNING,
+        "2 of 5 stages ready. 1 repeat will run again (b_wer 1). Next: c, about 02:47.",
+        "warning",
+    ),
+    (foreign, State.RUNNING, "2 of 5 stages ready. Provenance fails: 1 artifact differs: a_acc/run1.json has", "error"),
+    (last_unit, State.RUNNING, "3 of 5 stages ready. Nothing is wrong. This is the last unit.", ""),
+    (between, State.RUNNING, "2 of 5 stages ready. Nothing is wrong. Between two repeats.", ""),
+    (adopted, State.RUNNING, "2 of 5 stages ready. the runner is gone and its pytest still runs", "warning"),
+    (waiting, State.WAITING, "Waiting since 02:38 (5 min) with b 1/3: GPU 0: held by pid 7 (bert). 2 of 5", "warning"),
+    (
+        slow,
+        State.SLOW_START,
+        "Slow start: b 1/3, started 02:36 (6 min ago), is not ready: a broken environment, not a threshold.",
+        "warning",
+    ),
+    (stalled, State.STALLED, "Stalled: nothing was written for 15 min; pid 4001 still lives. 2 of 5", "warning"),
+    (dead, State.DEAD, "Dead: the runner is gone without a last event and without a word", "error"),
+    (halted, State.HALTED, "Halted: stopped by anna. R resumes it.", "warning"),
+    (ready, State.ENDED, "Ended: 5 of 5 stages ready. Nothing is wrong; the thresholds can be applied.", "success"),
+    (
+        failed,
+        State.ENDED,
+        "Ended: 4 of 5 stages ready. Not complete: c_wer 2: status failed: missing wer.",
+        "error",
+    ),
+    (ended_foreign, State.ENDED, "Ended: 5 of 5 stages ready. The provenance gate fails: 1 artifact differs", "error"),
+    (short, State.ENDED, "Ended: 2 of 5 stages ready. 2 of 5 stages have 3 strict repeats.", "warning"),
+    (unreadable, State.UNKNOWN, "How it stands cannot be told: there is no usable plan.json.", "warning"),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "state", "sentence", "ink"), SENTENCES, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_is_it_fine(bench: RunBench, make: Callable[[RunBench], None], state: State, sentence: str, ink: str) -> None:
+    make(bench)
+    look = bench.look()
+    assert look.snapshot.state is state
+    shown = told(bench, look)
+    assert shown.sentence.startswith(sentence)
+    assert shown.ink == ink
+    if state not in (State.RUNNING, State.SLOW_START):
+        assert "running" not in shown.sentence.lower(), "nobody says so of what does not run"
+
+
+def test_evidence_is_named_where_it_is_not_fine(bench: RunBench) -> None:
+    running(bench)
+    assert told(bench).evidence == ""
+    dead(bench)
+    assert told(bench).evidence == ("last write 02:35 (8 min ago); lock: pid 4001 on h20-a, dead; no pytest lives")
+    assert "R resumes it." in told(bench).sentence
+
+
+def test_a_slow_start_shows_what_is_suspected(bench: RunBench) -> None:
+    slow(bench)
+    assert told(bench).evidence == "nvcc a.cu; X=unset; Y=z"
+
+
+def test_a_blind_look_keeps_what_was_seen_and_says_when(bench: RunBench) -> None:
+    running(bench)
+    bench.look()
+    shown = told(bench, bench.blind("no answer for 30 s", 300))
+    assert shown.sentence == "The last look failed: no answer for 30 s. What is shown was seen at 02:43."
+
+
+def test_what_cannot_be_judged_is_not_fine(bench: RunBench) -> None:
+    running(bench)
+    (bench.root / "stages.yaml").unlink()
+    assert "It cannot be judged: a manifest (stages.yaml) missing." in told(bench).sentence
+
+
+def row(spans: Row) -> str:
+    return "".join(text for text, _ in spans)
+
+
+def line(bench: RunBench, room: int, look: RunLook | None = None, marks: Marks = Marks()) -> str:  # noqa: B008 - frozen
+    look = look or bench.look()
+    seen = grid(None, look.snapshot)
+    audit = body_of(look.snapshot).audit
+    going = pace(seen, audit.incomplete) if audit else None
+    return row(header(bench.place(), look, seen, going, clock(look.snapshot, bench.now, UTC), room, marks))
+
+
+def test_the_header_leaves_out_whole_parts(bench: RunBench) -> None:
+    running(bench)
+    look = bench.look()
+    assert line(bench, 80, look) == (" qwen3-omni r3 @h20-a ffea71b   ● running b 2/3   7/15   eta 02:55 ±<1m   ⟳ <5s")
+    full = line(bench, 200, look)
+    assert "±" in full
+    assert "(mean of this run's own repeats; 1 units not seen yet)" in full
+    for room in range(1, 220):
+        shown = line(bench, room, look)
+        assert len(shown) <= max(room, 16), "the age and the state stay, whatever is left out"
+        assert "eta" not in shown or "eta 02:55" in shown, "no number is cut"
+        assert "/15" not in shown or "7/15" in shown
+
+
+@pytest.mark.parametrize("state", State)
+def test_what_no_longer_runs_is_not_called_running(bench: RunBench, state: State) -> None:
+    running(bench)
+    look = bench.look()
+    shown = line(bench, 120, RunLook(replace(look.snapshot, state=state, active=())))
+    assert state.value in shown
+    assert (state is State.RUNNING) == ("running" in shown)
+
+
+def test_ages_and_what_was_asked_for(bench: RunBench) -> None:
+    running(bench)
+    look = bench.look()
+    assert age_of(look, bench.now + 65, Marks()) == ("⟳ 1m", "muted")
+    assert age_of(look, bench.now + 121, Marks()) == ("⟳ 2m", "warning")
+    assert age_of(look, bench.now, Marks(asked=True))[0] == "⟳ looking"
+    assert age_of(look, bench.now, Marks(ascii_only=True, paused=True))[0] == "= paused"
+
+
+def test_the_gates_and_how_long_it_took(bench: RunBench) -> None:
+    running(bench)
+    look = bench.look()
+    at = clock(look.snapshot, bench.now, UTC)
+    assert row(gates(look, at, 120, Marks())).startswith(
+        " — strict 2/5  ✓ provenance ok  ? environment unknown  elapsed 33 min  began 02:09"
+    )
+    assert width(gates(look, at, 80, Marks())) <= 80
+    failed(bench)
+    look = bench.look()
+    assert row(gates(look, at, 80, Marks())).startswith(" ✗ strict 4/5")
+    bench.now += 7_200
+    over = bench.look()
+    assert elapsed(over, clock(over.snapshot, bench.now, UTC)) == "took 33 min"
+    (bench.root / "events.jsonl").unlink()
+    bench.folder.write("plan.json", {**plan_of(bench), "timestamp": "2026-05-25T02:00:00Z"})
+    bench.folder.cell("a_acc", 1, recorded_at="2026-05-25T02:21:00Z")
+    over = bench.look()
+    assert elapsed(over, clock(over.snapshot, bench.now, UTC)) == "took 21 min", "files may have been copied since"
+
+
+def plan_of(bench: RunBench) -> dict[str, Any]:
+    plan: dict[str, Any] = json.loads((bench.root / "plan.json").read_text())
+    return plan
+
+
+def test_the_far_clock_may_be_another_one(bench: RunBench) -> None:
+    running(bench)
+    look = bench.look()
+    ours = replace(look.snapshot.seen, received=bench.now - 3600)
+    bench.now -= 3600
+    shown = told(bench, RunLook(replace(look.snapshot, seen=ours)))
+    assert "about 01:47" in shown.sentence, "times are told by our clock, which is an hour behind the host's"
+
+
+def test_what_comes_next_and_when(bench: RunBench) -> None:
+    bench.past("b", 1, 90, 120)
+    bench.start("b", 2, 60)
+    look = bench.look()
+    seen = grid(None, look.snapshot)
+    audit = body_of(look.snapshot).audit
+    assert audit is not None
+    known = pace(seen, audit.incomplete)
+    assert known.left == {"b": (2, 3), "c": (1, 2, 3)}
+    usual = known.usual["b"]
+    coming = following(seen, known, bench.now)
+    assert coming is not None
+    assert coming.unit == "c"
+    assert coming.at == pytest.approx(bench.now + (usual - 60) + usual)
+    assert known.spread is not None
+    assert following(seen, Pace({}, known.left, None), bench.now) is not None
+    assert following(replace(seen, now=None), known, bench.now) is None
