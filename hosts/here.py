@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from hosts.aside import aside
 from hosts.errors import InputError, UnreachableError, VerbError
 from hosts.follow import INTERVAL, follow
 from hosts.host import Chunk, Cursor, Data, Gap, Json, Observation, Position, Rotated, Wants
@@ -78,40 +79,21 @@ class LocalReader:
         """Nothing is held open here."""
 
     async def _run(self, work: Callable[[], T], deadline: float, what: str, daemon: bool = True) -> T:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
         with self._lock:
             if self._under_way >= _MOST:
                 raise UnreachableError(f"{self._name}: {_MOST} earlier calls have not come back")
             self._under_way += 1
 
-        def settle(value: T | None, error: Exception | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(value)  # type: ignore[arg-type]  # None only where T is None
-
-        def body() -> None:
-            value: T | None = None
-            failure: Exception | None = None
+        def counted() -> T:
             try:
-                value = work()
-            except Exception as error:  # noqa: BLE001 - raised again where it was asked for
-                failure = error
+                return work()
             finally:
                 with self._lock:
                     self._under_way -= 1
-            try:
-                loop.call_soon_threadsafe(settle, value, failure)
-            except RuntimeError:
-                return  # the loop ended before us: nobody waits
 
-        threading.Thread(target=body, name=f"{self._name}: {what}", daemon=daemon).start()
         try:
             async with asyncio.timeout(deadline):
-                return await future
+                return await aside(counted, f"{self._name}: {what}", daemon=daemon)
         except TimeoutError:
             raise UnreachableError(f"{self._name}: no answer to {what} within {deadline:g} s") from None
 

@@ -6,13 +6,20 @@ text alone (SAFETY T3).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key, Paste
+from textual.keys import key_to_character
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -55,8 +62,8 @@ class GatewatchApp(App[int]):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_provider}
     CSS = """
     * { scrollbar-size-vertical: 1; }
-    Toast { padding: 0 1; width: 72; max-width: 90%; }
-    ToastRack { margin-bottom: 2; }
+    Toast { padding: 0 1; width: auto; max-width: 90%; margin-top: 0; }
+    ToastRack { dock: top; align: right top; margin: 0 2 0 0; }
     """
 
     def __init__(
@@ -68,6 +75,8 @@ class GatewatchApp(App[int]):
         zone: tzinfo | None = None,
     ) -> None:
         super().__init__()
+        shims.keep_pastes_from_being_keys()
+        shims.answer_escape_soon(os.environ)
         self.ascii_only = ascii_only
         self.now = now
         self.zone = zone
@@ -103,6 +112,23 @@ class GatewatchApp(App[int]):
             markup=False,
         )
 
+    async def run_async(self, **options: Any) -> int | None:
+        """Run; what goes wrong in a thread meanwhile is told on the screen, in one line, and not over it."""
+        loop, before = asyncio.get_running_loop(), threading.excepthook
+
+        def told(failed: threading.ExceptHookArgs) -> None:
+            where = failed.thread.name if failed.thread is not None else "a thread"
+            text = f"unexpected {failed.exc_type.__name__} in {where}: {failed.exc_value}"
+            if failed.exc_type is not SystemExit:
+                with contextlib.suppress(RuntimeError):  # the loop ended before the thread
+                    loop.call_soon_threadsafe(self.say, text, "error")
+
+        threading.excepthook = told
+        try:
+            return await super().run_async(**options)
+        finally:
+            threading.excepthook = before
+
     def run_to_end(self, *, mouse: bool = True) -> int:
         """Run until somebody leaves; returns the exit code.
 
@@ -118,26 +144,38 @@ class GatewatchApp(App[int]):
         self.failure = self._exception
         shims.stop(self)
 
+    async def on_event(self, event: Event) -> None:
+        """Let what was typed ahead go where the key before it led."""
+        if isinstance(event, (Key, Paste)) and shims.aim_again(self, event):
+            return
+        await super().on_event(event)
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None of the framework's: the palette shows our own table."""
         return ()
 
     def pane(self) -> Widget | None:
         """What owns the pane that has the focus."""
-        focused = self.screen.focused
-        return None if focused is None else pane_of(focused)
+        return next(iter(panes_of(self.screen)), None)
 
     async def action_help(self) -> None:
-        """Show the keys of the focused pane."""
+        """Show the keys that can be pressed now: those of the focused pane, of what is around it, and of the app."""
         from tui.help import HelpScreen
 
-        pane = self.pane()
         if not isinstance(self.screen, HelpScreen):
-            await self.push_screen(HelpScreen((getattr(pane, "PANE", ""), "app"), getattr(pane, "HELP_TITLE", "")))
+            await self.push_screen(HelpScreen.of(self.screen))
 
     def action_palette(self) -> None:
         """Everything that can be done, by name."""
         self.action_command_palette()
+
+    def action_command_palette(self) -> None:
+        """The same under the name by which the framework's own binding calls it."""
+        from tui.palette import Palette
+
+        app: App[Any] = self
+        if not Palette.is_open(app):
+            self.call_next(self.push_screen, Palette(id="--command-palette"))
 
     async def action_leave(self) -> None:
         """Leave; nothing that runs elsewhere is touched."""
@@ -153,10 +191,39 @@ class GatewatchApp(App[int]):
 
 def pane_of(widget: Widget) -> Widget | None:
     """The nearest widget around this one that owns a pane of `tui.keys`."""
-    for node in widget.ancestors_with_self:
-        if isinstance(node, Widget) and getattr(node, "PANE", None):
-            return node
-    return None
+    return next(iter(_around(widget)), None)
+
+
+def panes_of(screen: Screen[Any]) -> tuple[Widget, ...]:
+    """Everything around the focus that owns a pane of `tui.keys`, the nearest first."""
+    return _around(screen.focused or screen)
+
+
+def _around(widget: Widget) -> tuple[Widget, ...]:
+    around = widget.ancestors_with_self
+    return tuple(node for node in around if isinstance(node, Widget) and getattr(node, "PANE", None))
+
+
+def pressable(screen: Screen[Any]) -> tuple[tuple[keys.Action, Widget | None], ...]:
+    """What can be done now, and who does it: None is the app. In the table's order, the nearest pane first.
+
+    Left out is an action whose pane says in `check_action` that it does nothing now, and of each other one the keys
+    that a nearer pane has taken, or that a field takes as text.
+    """
+    focused = screen.focused
+    shown: list[tuple[keys.Action, Widget | None]] = []
+    for owner in (*panes_of(screen), None):
+        taken = {key for one, _ in shown for key in one.keys}
+        for one in keys.actions("app" if owner is None else str(getattr(owner, "PANE", ""))):
+            left = tuple(key for key in one.keys if key not in taken and not (focused and _is_typed(focused, key)))
+            if left and (owner is None or owner.check_action(one.method, ()) is not False):
+                shown.append((one if left == one.keys else replace(one, keys=left), owner))
+    return tuple(shown)
+
+
+def _is_typed(focused: Widget, key: str) -> bool:
+    """Whether what has the focus takes this key as text."""
+    return focused.check_consume_key(key, key_to_character(key))
 
 
 def small(width: int, height: int) -> str:

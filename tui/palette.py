@@ -1,24 +1,28 @@
-"""The palette: every action of the focused pane and of the app, and the themes, by name."""
+"""The palette: everything that can be done where the focus is, and the themes, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.binding import Binding, BindingType
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from tui import keys, themes
-from tui.app import pane_of
+from tui.app import pressable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from textual.app import App
-    from textual.widget import Widget
-
     Command = Callable[[], Awaitable[object] | object]
+
+
+class Palette(CommandPalette):
+    """The framework's palette, in which ctrl-c means what it means everywhere."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.interrupt", show=False)]
 
 
 class Actions(Provider):
@@ -38,17 +42,15 @@ class Actions(Provider):
                 yield Hit(score, matcher.highlight(name), command, text=name, help=help_text)
 
     def _commands(self) -> Iterator[tuple[str, str, Command]]:
-        focused = self.focused
-        pane = pane_of(focused) if focused is not None else None
-        named = getattr(pane, "PANE", "")
-        for action in keys.actions(named, "app"):
+        plain = bool(getattr(self.app, "ascii_only", False))
+        # What a person looks for by name comes first; what only moves is found by its key.
+        for action, owner in sorted(pressable(self.screen), key=lambda found: not (found[0].rank or found[0].danger)):
             if action.id == "app.palette":
                 continue
-            owner: Widget | App[object] = self.app if action.pane == "app" or pane is None else pane
-            title = f"{action.pane}: {action.label}" if action.pane != "app" else action.label
-            key = keys.spelled(action.keys[0], ascii_only=getattr(self.app, "ascii_only", False))
+            title = f"{action.pane}: {action.label}" if owner is not None else action.label
+            key = keys.spelled(action.keys[0], ascii_only=plain)
             shown = f"{title}  ({key})" if key not in "[]" else title
-            yield shown, action.help, partial(self.app.run_action, action.method, owner)
+            yield shown, action.help, partial(self.app.run_action, action.method, owner or self.app)
         for theme in themes.THEMES:
             yield f"theme: {theme.name.removeprefix('gatewatch-')}", "colours of all screens", self._paint(theme.name)
 

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+
+from textual import constants
+
+from tui.pasted import PasteFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from textual.app import App
+    from textual.events import Key, Paste
+    from textual.message import Message
     from textual.strip import Strip
 
 
@@ -38,6 +44,35 @@ def write(app: App[Any], sequence: str) -> None:
         app._driver.flush()
 
 
+def keep_screen(app: App[Any]) -> None:
+    """Let the app begin on a terminal that shows its alternate screen already: what stands there is painted over.
+
+    textual 8.2.8: the driver always asks for that screen, and a terminal that shows it would clear it.
+    """
+
+    class Kept(app.driver_class):  # type: ignore[misc, name-defined]  # the terminal's own, whichever that is
+        _is_first = True
+
+        def write(self, data: str) -> None:
+            if self._is_first and data == "\x1b[?1049h":
+                self._is_first = False
+                return
+            super().write(data)
+
+    app.driver_class = Kept
+
+
+def answer_escape_soon(environ: Mapping[str, str]) -> None:
+    """Take a bare Escape for a key after 25 ms, 50 ms over SSH, where nobody has set ESCDELAY (ms).
+
+    textual 8.2.8: it waits for 100 ms, during which nothing that Escape ends can end. A terminal sends the bytes of a
+    longer key in one piece; a network may deliver them in two.
+    """
+    if not environ.get("ESCDELAY"):
+        delay = 0.05 if environ.get("SSH_CONNECTION") else 0.025
+        setattr(constants, "ESCAPE_DELAY", delay)  # noqa: B010 - declared as final
+
+
 def screen_strips(app: App[Any]) -> list[Strip]:
     """What the terminal shows, row by row, screens below a dialog included.
 
@@ -54,6 +89,60 @@ def screen_strips(app: App[Any]) -> list[Strip]:
     return rows
 
 
+def aim_again(app: App[Any], event: Key | Paste) -> bool:
+    """Send on what was typed before the focus moved; returns whether it was.
+
+    textual 8.2.8: a key is put into the queue of the widget that has the focus, and looked up in the bindings when it
+    comes back from there. By then the key before it may have opened a line to type in, or a dialog: its letters would
+    be lost, or be taken for commands.
+    """
+    from textual.events import Paste
+
+    target = app.focused or app.screen
+    if not event.is_forwarded:
+        event._gatewatch_aim = target  # type: ignore[union-attr]  # a message carries what one gives it
+        return False
+    if getattr(event, "_gatewatch_aim", target) is target:
+        return False
+    again = type(event)(event.text) if isinstance(event, Paste) else type(event)(event.key, event.character)
+    again._gatewatch_aim = target  # type: ignore[union-attr]
+    target._forward_event(again)
+    return True
+
+
+def press_again(app: App[Any], event: Key) -> None:
+    """Have a key pressed once more, for whoever has the focus now.
+
+    textual 8.2.8: a message ends at whoever made it, and so would never come to the app's bindings.
+    """
+    again = type(event)(event.key, event.character)
+    again._sender = None
+    app.post_message(again)
+
+
+def keep_pastes_from_being_keys() -> None:
+    """Have the terminal's input parsed with `tui.pasted` before it.
+
+    textual 8.2.8: `LinuxDriver` makes its own `XTermParser`, which takes an escape character within a bracketed paste,
+    and up to 32 characters behind it, for keys.
+    """
+    from textual._xterm_parser import XTermParser
+    from textual.drivers import linux_driver
+
+    class Parser(XTermParser):
+        def __init__(self, debug: bool = False) -> None:
+            super().__init__(debug)
+            self._pasted = PasteFilter()
+
+        def feed(self, data: str) -> Iterable[Message]:
+            passed = self._pasted.take(data)
+            if passed or not data:  # nothing at all is the end of the input
+                yield from super().feed(passed)
+
+    if vars(linux_driver)["XTermParser"] is XTermParser:
+        vars(linux_driver)["XTermParser"] = Parser
+
+
 @contextmanager
 def lent_terminal(app: App[Any]) -> Iterator[None]:
     """The terminal belongs to another program within this block; ctrl-c is that program's alone.
@@ -65,12 +154,17 @@ def lent_terminal(app: App[Any]) -> Iterator[None]:
     def ignored(_signal: int, _frame: FrameType | None) -> None:
         pass
 
-    with app.suspend():
+    failed: BaseException | None = None
+    with app.suspend():  # it takes the terminal back only where its block comes to an end
         before = signal.signal(signal.SIGINT, ignored)
         try:
             yield
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failed = error
         finally:
             signal.signal(signal.SIGINT, before)
+    if failed is not None:
+        raise failed
 
 
 def run_in_terminal(app: App[Any], argv: Sequence[str], env: Mapping[str, str]) -> int:

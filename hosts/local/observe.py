@@ -31,7 +31,8 @@ from hosts.host import (
 from hosts.local import procs, trees
 from hosts.local.accelerators import AcceleratorReader
 from hosts.local.pytests import running_pytests
-from hosts.local.trees import Budget, Signatures, read_at, why
+from hosts.local.reasons import why
+from hosts.local.trees import Budget, Signatures, read_at
 
 MAX_READ = 8 << 20
 MAX_CONTENT = 32 << 20

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from hosts.errors import InputError
 from hosts.host import FileSeen, TreeSeen, TreeWant
+from hosts.local.reasons import why
 
 MAX_FILES = 100_000
 # A file that changed this shortly before it was read can change again without a new time stamp: the kernel's
@@ -236,14 +237,6 @@ def read_at(fd: int, offset: int, size: int) -> bytes:
 def stamp(status: os.stat_result) -> tuple[int, int, int, int]:
     """What changes when a file's content does: inode, size, modification and change time."""
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def why(error: Exception) -> str:
-    """The reason of a failure in a few words."""
-    if isinstance(error, FileNotFoundError):
-        return "not there"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 def _seen(path: str, status: os.stat_result, data: bytes | None, problem: str | None) -> FileSeen:

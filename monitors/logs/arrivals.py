@@ -7,13 +7,18 @@ from bisect import bisect_right
 from monitors.logs.types import Generation, Place
 
 MOST = 8192
-"""Times that are kept; beyond that the older half becomes coarser."""
+"""Times that are kept; beyond that the older ones become coarser."""
+
+SHARES = (1024, 512, 256, 128)
+"""By how much of its age a time may be too early, as 1/share: the finest of these that makes room."""
 
 
 class Arrivals:
-    """Our clock at every growth of a log, within a bound: of what came long ago every second time is dropped.
+    """Our clock at every growth of a log, within a bound: the longer ago, the fewer times are kept.
 
-    A byte is never said to have come later than it did.
+    A byte is never said to have come later than it did, nor earlier by more than a small share of how long ago it is:
+    what came an hour ago is told to half a minute at the worst, in a log that grew a thousand times a second for a
+    month.
     """
 
     def __init__(self) -> None:
@@ -42,6 +47,25 @@ class Arrivals:
         self._places.append(place)
         self._times.append(when)
         if len(self._places) > MOST:
-            # Index 0 stays: it tells what was there before we looked
-            del self._places[2 : MOST // 2 : 2]
-            del self._times[2 : MOST // 2 : 2]
+            self._thin()
+
+    def _thin(self) -> None:
+        room = MOST * 3 // 4
+        for share in SHARES:
+            kept = self._needed(share)
+            if len(kept) <= room:
+                break
+        else:  # our clock hardly moves, or was set
+            kept = [*kept[: MOST // 2 : 2], *kept[MOST // 2 :]]
+        self._places = [self._places[index] for index in kept]
+        self._times = [self._times[index] for index in kept]
+
+    def _needed(self, share: int) -> list[int]:
+        """Which times must stay, so that none of the bytes is told more than 1/`share` of its age too early."""
+        times, kept = self._times, [0]
+        now = times[-1]
+        for index in range(1, len(times) - 1):
+            before, behind = times[kept[-1]], times[index + 1]
+            if before is None or behind is None or now is None or (behind - before) * share > now - behind:
+                kept.append(index)
+        return [*kept, len(times) - 1]

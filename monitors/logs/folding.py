@@ -6,7 +6,6 @@ import asyncio
 from collections import OrderedDict
 
 from hosts.local.lines import Encoding, content, rfind_newline
-from monitors.logs.progress import collapse
 from monitors.logs.scene import Scene, Spot
 from monitors.logs.types import KEEP, Place
 
@@ -34,6 +33,8 @@ class Folding:
         text = content(text, encoding) if whole else text
         if b"\r" not in text and b"\x08" not in text and b"\x1b" not in text:
             return text[:KEEP], True
+        from monitors.logs.progress import collapse  # most logs have no bars
+
         if not whole and b"\r" in text:
             return await self._long(scene, spot, encoding)
         if text.count(b"\r") + text.count(b"\x08") > _MANY:
@@ -41,6 +42,8 @@ class Folding:
         return collapse(text, encoding.name)[:KEEP], True
 
     async def _long(self, scene: Scene, spot: Spot, encoding: Encoding) -> tuple[bytes, bool]:
+        from monitors.logs.progress import collapse
+
         generation, row = spot
         end = row.end - (encoding.unit if row.ended else 0)
         back = encoding._replace(newline=encoding.carriage_return)

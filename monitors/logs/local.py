@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from hosts.errors import GatewatchError, InputError, UnreachableError
-from hosts.local.trees import why
+from hosts.local.reasons import why
 from monitors.logs.local_files import Files, Key
 from monitors.logs.local_look import Looker
 from monitors.logs.local_notice import Notice

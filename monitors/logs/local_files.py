@@ -7,7 +7,7 @@ import os
 import stat
 from dataclasses import dataclass
 
-from hosts.local.trees import why
+from hosts.local.reasons import why
 from monitors.logs.types import Status
 
 # Nothing that we open may hold us (a FIFO), become our terminal, or be inherited by what we start.

@@ -19,7 +19,7 @@ from itertools import islice
 
 from hosts.errors import InputError
 from hosts.local.lines import sniff
-from hosts.local.trees import why
+from hosts.local.reasons import why
 from monitors.logs.choosing import FileStamp, Looked, rank_in_folder, rank_in_glob
 
 FILES = 200_000

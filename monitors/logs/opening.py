@@ -8,16 +8,19 @@ import os
 import stat
 import sys
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
+from hosts.aside import aside
 from hosts.errors import InputError, UnreachableError
-from hosts.host import HostReader, TreeWant, Wants
-from hosts.local.trees import why
+from hosts.local.reasons import why
 from hosts.target import Target
-from monitors.logs.aside import aside
 from monitors.logs.local import LocalSource
 from monitors.logs.types import Source
 
-Connect = Callable[[str], Awaitable[HostReader]]
+if TYPE_CHECKING:
+    from hosts.host import HostReader
+
+Connect = Callable[[str], Awaitable["HostReader"]]
 """Gives a host by what stands before the ":" of a target: HOST or USER@HOST. It is closed with the log."""
 
 STANDARD_INPUT = 0
@@ -182,6 +185,8 @@ async def _at_host(target: Target, reader: HostReader) -> Source:
 
 
 async def _is_folder(reader: HostReader, path: str) -> bool:
+    from hosts.host import TreeWant, Wants
+
     # One name that is wanted literally: the folder is not listed for it
     seen = await reader.observe(Wants(trees=(TreeWant(path, ("-",), -1),)), None, _DEADLINE_S)
     return bool(seen.trees) and seen.trees[0].error is None

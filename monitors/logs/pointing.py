@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from hosts.aside import aside
 from hosts.errors import GatewatchError
-from monitors.logs.aside import aside
 from monitors.logs.choosing import Chooser, Looked
 from monitors.logs.looking import Look, is_text
 from monitors.logs.types import Generation, GoneError, Mark, MarkKind, Place, Shape, Source, Status

@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitors.logs.bars import CONTROL, Identities, Kind, Look, bare, flatten, look
-
-LOOKAHEAD = 64
-"""Lines behind a line in which it may be painted over."""
+from monitors.logs.spans import LOOKAHEAD
 
 # What somebody's line may cost: with more pieces, bytes of different pieces, pieces beside bars, backspaces or moves
 # than these, the rest of it stays as it is.

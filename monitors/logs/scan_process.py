@@ -11,7 +11,6 @@ import socket
 import sys
 from array import array
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import hosts
@@ -22,7 +21,7 @@ PATIENCE = 0.025
 
 _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from hosts.local.scanwork import main; "
 _CODE += "main(int(sys.argv[2]), int(sys.argv[3]), bool(sys.argv[4]))"
-_HOUSE = str(Path(hosts.__file__).resolve().parent.parent)
+_HOUSE = os.path.dirname(os.path.dirname(os.path.realpath(hosts.__file__)))
 # Blocks come and go: glibc is not to give each of them back to the kernel, and be given it again filled with zeros.
 # What is much larger than a block, it should: else three times the memory stays.
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(3 << 19), "MALLOC_TRIM_THRESHOLD_": str(8 << 20)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from hosts.aside import aside
 from hosts.local import lines
 from hosts.local.blocks import BlockHits, Matcher
 from hosts.local.scan import Job
-from monitors.logs.aside import aside
 from monitors.logs.scan_piece import Piece
 from monitors.logs.types import Source
 

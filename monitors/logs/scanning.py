@@ -55,6 +55,11 @@ class Scanner:
         """The worker's process, None while there is none."""
         return self._process.pid if self._process is not None else None
 
+    def start(self) -> None:
+        """Have the worker come up before the first scan needs it."""
+        if self._process is None:
+            self._process = ScanProcess(self._ripgrep, self._take, self._ended)
+
     def scan(
         self,
         source: Source,
@@ -100,8 +105,8 @@ class Scanner:
 
     def begin(self, scan: Scan, piece: Piece, order: dict[str, Any]) -> None:
         """Give a piece to the worker."""
-        if self._process is None:
-            self._process = ScanProcess(self._ripgrep, self._take, self._ended)
+        self.start()
+        assert self._process is not None
         self._numbers += 1
         piece.job = self._numbers
         self._jobs[piece.job] = scan, piece

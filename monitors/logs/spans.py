@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
+LOOKAHEAD = 64
+"""Lines behind a line in which it may be painted over."""
+
 MOST = 4096
 """Stretches that are kept; beyond that all are forgotten."""
 

@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from hosts.aside import aside
 from hosts.errors import InputError
-from hosts.local.trees import why
+from hosts.local.reasons import why
 from hosts.paths import Paths
-from monitors.logs.aside import aside
 from monitors.logs.record import ShapeRecorder
 from monitors.logs.spool_file import SpoolFile, open_in_memory, open_on_disk
 from monitors.logs.types import GoneError, MarkKind, Place, Shape, Status

@@ -9,8 +9,8 @@ from itertools import groupby
 from typing import Protocol
 
 from hosts.local.lines import content
-from monitors.logs.progress import LOOKAHEAD, moves_up, settle
 from monitors.logs.scene import Scene, Spot
+from monitors.logs.spans import LOOKAHEAD
 from monitors.logs.types import KEEP, Place
 
 _CHUNK = 128
@@ -112,11 +112,12 @@ class AllLines:
             rows = list(group)
             known = await self._scene.known(generation)
             texts = await self._scene.texts(rows)
-            wide = known.encoding.unit > 1
-            if not any(b"\x1b" in text and (wide or moves_up(text)) for text in texts):
+            if not _may_move_up(texts, wide=known.encoding.unit > 1):
                 gone += [False] * len(rows)
                 continue
             self._followed += len(rows)
+            from monitors.logs.progress import settle
+
             lines = [content(text, known.encoding) for text in texts]
             # Following the painting of a screenful takes longer than a keypress may wait
             for spot, text, shown in zip(
@@ -128,3 +129,13 @@ class AllLines:
                 elif len(text) == spot.row.end - spot.row.start:
                     self._said[spot.at] = shown[:KEEP]
         return gone[: len(spots)]
+
+
+def _may_move_up(texts: Sequence[bytes], *, wide: bool) -> bool:
+    """Whether one of these rows moves the cursor up; what tells that of one row is loaded when a row has an escape."""
+    escaped = [text for text in texts if b"\x1b" in text]
+    if not escaped or wide:
+        return bool(escaped)
+    from monitors.logs.progress import moves_up
+
+    return any(map(moves_up, escaped))

@@ -55,9 +55,12 @@ class Tail:
             from tui.cli.tail_plain import run_plain
 
             return run_plain(args, target)
-        from tui.cli.tail_screen import run_screen
+        from tui.cli.tail_first import first_look
 
-        return run_screen(args, target)
+        with first_look(args, target) as look:
+            from tui.cli.tail_screen import run_screen
+
+            return run_screen(args, target, look)
 
 
 CLI = Tail()

@@ -8,39 +8,45 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import importlib
 import os
 import signal
+import sys
 import termios
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hosts.errors import InputError
 from hosts.target import Target
-from monitors.logs.model import LogModel
-from monitors.logs.opening import open_source
-from tui.cli.tail_options import connecting, filter_of, goal_of
+from tui.cli.tail_options import filter_of, goal_of
 
 if TYPE_CHECKING:
+    from tui.cli.tail_first import FirstLook
+    from tui.cli.tail_open import EarlyModel
     from tui.logs.screen import TailApp, Wish
 
 _KEYS, _SCREEN = 0, 1  # the descriptors that the framework uses
 _PATIENCE_S = 3.0
+_QUICK_S = 0.03  # that opening may take before the framework is imported beside it
+_TURN_S = 0.0005
 
 
-def run_screen(args: argparse.Namespace, target: Target) -> int:
-    """Show the log until somebody leaves.
+def run_screen(args: argparse.Namespace, target: Target, look: FirstLook) -> int:
+    """Show the log until somebody leaves; `look` is what stands on the terminal until then.
 
     Raises:
         GatewatchError: It cannot be read, or what is asked for cannot be.
     """
     _check(args)
     ended: list[signal.Signals] = []
-    code = asyncio.run(_show(args, target, ended))
+    code = asyncio.run(_show(args, target, look, ended))
     if ended and ended[0] is signal.SIGINT:
         raise KeyboardInterrupt
-    if ended:  # the terminal is as it was before: now the signal may do what it does
+    if ended:  # the terminal is made as it was before: now the signal may do what it does
+        look.close()
         signal.signal(ended[0], signal.SIG_DFL)
         os.kill(os.getpid(), ended[0])
     return code
@@ -57,40 +63,45 @@ def _check(args: argparse.Namespace) -> None:
         goal_of(name, getattr(args, name))
 
 
-class _EarlyModel(LogModel):
-    """A model that was started before anybody shows it, and that is closed by whoever comes first."""
+async def _open(target: Target) -> EarlyModel:
+    """The log; who counts its lines starts beside us before we import what shows them."""
+    from monitors.logs.scanning import SMALL, Scanner
 
-    _started = _closed = False
+    scanner = Scanner()
+    if _size(target) > SMALL:
+        scanner.start()
+        await asyncio.sleep(0)  # it is started while we wait
+    from tui.cli.tail_open import open_early
 
-    async def start(self) -> None:
-        if not self._started:
-            self._started = True
-            await super().start()
-
-    async def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            await super().close()
+    return await open_early(target, scanner)
 
 
-async def _open(target: Target) -> _EarlyModel:
-    model = _EarlyModel(await open_source(target, connecting(target)))
-    await model.start()
-    return model
+def _size(target: Target) -> int:
+    """Bytes of a log that is a file here; 0 for any other."""
+    try:
+        return os.stat(os.path.expanduser(target.path)).st_size if target.host is None else 0
+    except (OSError, ValueError):  # whoever opens it says so
+        return 0
 
 
-async def _show(args: argparse.Namespace, target: Target, ended: list[signal.Signals]) -> int:
+async def _show(args: argparse.Namespace, target: Target, look: FirstLook, ended: list[signal.Signals]) -> int:
     opening = asyncio.ensure_future(_open(target))
     try:
-        await asyncio.to_thread(importlib.import_module, "tui.logs.screen")
+        await asyncio.wait({opening}, timeout=_QUICK_S)
+        with _taking_turns():
+            await asyncio.to_thread(importlib.import_module, "tui.logs.screen")
         gc.freeze()  # what was imported is never garbage: no collection need look at it
         if opening.done() or target.path == "-":
             await opening  # an error is said without a screen for it, and the keys are not standard input
         _take_keys_from_the_terminal()
         from tui.logs.screen import TailApp
+        from tui.shims import keep_screen
 
-        app = TailApp(lambda: opening, _wish(args), ascii_only=args.ascii)
+        app = TailApp(lambda: opening, _wish(args), ascii_only=args.ascii, early=look.shown)
         _leave_on_signals(app, ended)
+        if look.shown:
+            keep_screen(app)
+        look.hand_over()
         code = await app.run_async(mouse=not args.no_mouse)
         if app.failure is not None:
             raise app.failure
@@ -99,6 +110,17 @@ async def _show(args: argparse.Namespace, target: Target, ended: list[signal.Sig
         opening.cancel()
         if opening.done() and not opening.cancelled() and opening.exception() is None:
             await opening.result().close()
+
+
+@contextlib.contextmanager
+def _taking_turns() -> Iterator[None]:
+    """Let the log be read and counted while another thread imports: it lets go of the interpreter more often."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def _take_keys_from_the_terminal() -> None:

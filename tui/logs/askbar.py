@@ -10,11 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input, Static
 
 from monitors.logs.types import Query
-from tui import keys
+from tui import keys, shims
 from tui.sanitise import clean_inline
 
 _KEPT = 50  # lines that were typed before
@@ -64,8 +65,29 @@ class Typed:
         return Query(self.text, regex=self.regex, case=self.case)
 
 
+_LEAVING = ("enter", "escape", "ctrl+c")
+
+
 class SafeInput(Input):
-    """A field that holds nothing a terminal would obey, whatever is pasted into it (SAFETY T1, T5)."""
+    """A field that holds nothing a terminal would obey, whatever is pasted into it (SAFETY T1, T5).
+
+    Attributes:
+        ahead: Keys that came behind one that may close the field, before it was known whether it does.
+        leaving: Whether such a key was pressed.
+    """
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id, compact=True, select_on_focus=False)
+        self.ahead: list[Key] = []
+        self.leaving = False
+
+    def on_key(self, event: Key) -> None:
+        """Keep keys that are typed ahead: they belong to whoever has the focus next."""
+        if self.leaving:
+            event.stop()
+            event.prevent_default()
+            self.ahead.append(event)
+        self.leaving = self.leaving or event.key in _LEAVING
 
     def validate_value(self, value: str) -> str:
         """The same without control characters, overrides of direction and what has no width."""
@@ -123,7 +145,7 @@ class AskBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(id="ask-prompt", markup=False)
-        field = SafeInput(id="ask-text", compact=True, select_on_focus=False)
+        field = SafeInput(id="ask-text")
         field.cursor_blink = False
         yield field
         yield Static(id="ask-info", markup=False)
@@ -142,12 +164,19 @@ class AskBar(Horizontal):
             field.value = self._typed.text
         field.cursor_position = len(field.value)
         self.add_class("-open")
-        field.focus()
+        self.screen.set_focus(field)  # at once: the next key may have been typed already
 
     def close(self) -> None:
         """Ask no more; the caller gives the focus to somebody."""
         self.kind = ""
         self.remove_class("-open")
+
+    def settle(self) -> None:
+        """It is known who has the focus now: let the keys that were typed ahead go there."""
+        field = self.query_one(SafeInput)
+        ahead, field.ahead, field.leaving = field.ahead, [], False
+        for key in ahead:
+            shims.press_again(self.app, key)
 
     def tell(self, info: str, *, bad: bool = False) -> None:
         """Say something beside what is typed: a count, or what is wrong with it."""

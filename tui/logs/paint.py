@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -120,16 +121,24 @@ def _cropped(
 def segments(text: str, layers: Iterable[tuple[int, int, Style]], base: Style) -> list[Segment]:
     """`text` in pieces of one style each; later layers lie over earlier ones."""
     size = len(text)
-    clipped = [(max(0, start), min(size, end), style) for start, end, style in layers if start < size and end > 0]
+    clipped = [(max(0, start), min(size, end), style) for start, end, style in layers if max(0, start) < min(size, end)]
     if not clipped:
         return [Segment(text, base)] if text else []
-    cuts = sorted({0, size, *(edge for start, end, _ in clipped for edge in (start, end))})
-    made = []
-    for start, end in pairwise(cuts):
+    edges: dict[int, list[int]] = {0: [], size: []}  # which layers begin or end at a place
+    for number, (start, end, _) in enumerate(clipped):
+        edges.setdefault(start, []).append(number)
+        edges.setdefault(end, []).append(number)
+    made: list[Segment] = []
+    lying: list[int] = []
+    for start, end in pairwise(sorted(edges)):
+        for number in edges[start]:
+            if clipped[number][0] == start:
+                insort(lying, number)
+            else:
+                lying.remove(number)
         style = base
-        for first, last, over in clipped:
-            if first <= start and end <= last:
-                style += over
+        for number in lying:
+            style += clipped[number][2]
         made.append(Segment(text[start:end], style))
     return made
 

@@ -250,6 +250,8 @@ class LogPane(TakePart):
             self.save_taken(event.typed)
         elif event.kind == "go":
             self._go_taken(event.typed)
+        if self.asking is not None:  # it was not taken, and is open still
+            self.asking.settle()
 
     def on_ask_bar_cancelled(self, event: AskBar.Cancelled) -> None:
         """Escape was pressed in the line for typing."""

@@ -259,7 +259,8 @@ class PaneBase(Vertical):
         """Close the line for typing."""
         if self._asking is not None:
             self._asking.close()
-        self.view.focus()
+            self.screen.set_focus(self.view)  # at once: the next key may have been typed already
+            self._asking.settle()
 
     def seen(self, visible: bool) -> None:
         """Whether anybody sees the pane."""

@@ -18,7 +18,7 @@ from monitors.logs.model import LogModel
 from monitors.logs.types import Place
 from tui.logs.viewport import Anchor, Lay, Row, Viewport
 
-FPS = 12.0
+FPS = 16.0
 """Paints of a growing log in a second: more costs a core and shows no more."""
 
 _PATIENCE = 0.25  # seconds that a read may take before a newer wish takes its place

@@ -131,7 +131,7 @@ def plain_rows(
         limit: The most bytes that are shown; None for all that the line carries.
     """
     rows = display_rows(line, encoding, None, Options(levels=colour, colours=colour, tabs=False, limit=limit))
-    return tuple(f"── {row.text}" if row.mark else _painted(row) if row.spans and colour else row.text for row in rows)
+    return tuple(f"── {row.text}" if row.mark else painted(row) if row.spans and colour else row.text for row in rows)
 
 
 def decoded(data: bytes, encoding: str) -> str:
@@ -279,8 +279,8 @@ def _mark_row(mark: Mark) -> DisplayRow:
     return DisplayRow(text, cells.painted(text), (), mark)
 
 
-def _painted(row: DisplayRow) -> str:
-    """A row with sequences of ours."""
+def painted(row: DisplayRow) -> str:
+    """A row as text for a terminal: its looks by sequences that are made here, reset at the end."""
     edges = sorted({0, len(row.text), *(edge for span in row.spans for edge in (span.start, span.end))})
     pieces: list[str] = []
     for start, end in pairwise(edges):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from textual.app import ComposeResult
+from textual.events import Event, InputEvent
 from textual.screen import Screen
 
 from monitors.logs.model import LogModel
@@ -15,6 +16,8 @@ from tui.logs.filterpart import Chosen
 from tui.logs.goto import Goal
 from tui.logs.pane import LogPane
 from tui.logs.view import Look
+
+_EARLY_S = 2.0  # that keys wait at most
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,22 @@ class TailApp(GatewatchApp):
     Args:
         make: Opens the log, on the app's own event loop.
         wish: How it is to be shown at first.
+        early: Rows of the log are on the terminal already, so that keys may mean what is seen there: they wait until
+            the same rows are ours.
     """
 
     def __init__(
-        self, make: Callable[[], Awaitable[LogModel]], wish: Wish | None = None, *, ascii_only: bool = False
+        self,
+        make: Callable[[], Awaitable[LogModel]],
+        wish: Wish | None = None,
+        *,
+        ascii_only: bool = False,
+        early: bool = False,
     ) -> None:
         super().__init__(ascii_only=ascii_only)
         self._make = make
         self._wish = wish or Wish()
+        self._waiting: list[InputEvent] | None = [] if early else None
         self.log_pane = LogPane(now=self.now, zone=self.zone, id="log")
 
     def get_default_screen(self) -> Screen[None]:
@@ -72,6 +83,8 @@ class TailApp(GatewatchApp):
 
     async def on_mount(self) -> None:
         """Open the log; a log that cannot be opened ends the app with its one line."""
+        if self._waiting is not None:
+            self.set_timer(_EARLY_S, self._let_in)
         model = await self._make()
         pane, wish = self.log_pane, self._wish
         pane.view.show_as(wish.look)
@@ -79,6 +92,23 @@ class TailApp(GatewatchApp):
         await pane.show_log(model)
         if wish.since is not None or wish.until is not None:
             pane.later(self._bounds, "bounds")
+
+    async def on_event(self, event: Event) -> None:
+        """Keep what is pressed before there are rows."""
+        if self._waiting is not None and isinstance(event, InputEvent) and not event.is_forwarded:
+            self._waiting.append(event)
+        else:
+            await super().on_event(event)
+
+    async def on_log_view_changed(self) -> None:
+        """There are rows, or there is a reason why not."""
+        if self._waiting is not None:
+            await self._let_in()
+
+    async def _let_in(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        for event in waiting or ():
+            await super().on_event(event)
 
     async def _bounds(self) -> None:
         """Find the times that were asked for, once enough is known of the log."""

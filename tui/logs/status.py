@@ -22,6 +22,7 @@ _BAD: dict[Status, tuple[str, str]] = {
     Status.DENIED: ("denied", "DENIED"),
     Status.FAILED: ("failed", "FAILED"),
 }
+_TELLING = 16  # cells of a reason that are worth to be shown
 _ENCODINGS = {"utf-16-le": "UTF-16 LE", "utf-16-be": "UTF-16 BE"}
 
 
@@ -77,7 +78,7 @@ class Sentence:
 def sentence(state: LogState, facts: Facts, room: int) -> Sentence:
     """The fullest wording that fits into `room` cells; the last one is cut."""
     made = None
-    for made in _wordings(state, facts):
+    for made in _wordings(state, facts, room):
         if made.cells() <= room:
             return made
     assert made is not None
@@ -88,7 +89,7 @@ def sentence(state: LogState, facts: Facts, room: int) -> Sentence:
     return Sentence(made.mark, name, trouble, shorten(made.text, left) if left > 1 and made.text else "")
 
 
-def _wordings(state: LogState, facts: Facts) -> Iterator[Sentence]:
+def _wordings(state: LogState, facts: Facts, room: int) -> Iterator[Sentence]:
     full = clean_inline(redact(state.shape.name or "no log yet"))
     name = full if full != "-" else "standard input"
     base = name.rstrip("/").rpartition("/")[2] or name
@@ -98,12 +99,14 @@ def _wordings(state: LogState, facts: Facts) -> Iterator[Sentence]:
     where, near = _where(facts, state), _where(facts, state, brief=True)
     encoding = f"{_encoding(state)}." if _encoding(state) else ""
     task = facts.task
+    reason = shorten(trouble, max(0, room - width(base) - 5))  # why it is so matters more than how much there is
     for title, said, much, place in (
         (name, trouble, f"{amount}.", where),
         (base, trouble, f"{amount}.", where),
         (base, trouble, f"{amount}.", near),
         (base, trouble, f"{small}.", near),
         (base, trouble, "", near),
+        *([(base, reason, "", "")] if width(reason) > width(brief) + _TELLING else []),
         (base, brief, f"{small}.", near),
         (base, brief, "", near),
     ):
@@ -159,6 +162,9 @@ def _where(facts: Facts, state: LogState, *, brief: bool = False) -> str:
         return f"Painting stopped at {since}, space goes on." if not brief else f"Stopped {since}."
     if not state.bytes:
         return ""
+    if facts.following and state.shape.status is Status.LIVE and state.shape.detail:
+        told = clean_inline(redact(state.shape.detail))  # "the file is deleted; it is read on until there is a new one"
+        return f"{told[:1].upper()}{(told.partition(';')[0] if brief else told)[1:]}."
     if facts.following:
         return "At its end." if state.shape.status is Status.ENDED else "Following."
     at = words.percent(facts.fraction)

@@ -6,10 +6,12 @@ from array import array
 from bisect import bisect_right
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hosts.local import lines
+from monitors.logs import arrivals
 from monitors.logs.arrivals import Arrivals
 from monitors.logs.index import Index
 from monitors.logs.marks import Marks
@@ -121,6 +123,30 @@ def test_a_log_that_was_not_there_yet() -> None:
     seen.grown((), None)
     seen.grown(generations(10), 5.0)
     assert seen.at(Place(0, 0)) == 5.0
+
+
+@pytest.mark.parametrize("step", [0.001, 60.0])
+def test_arrivals_are_bounded_and_a_time_is_early_by_a_small_share_of_its_age(step: float) -> None:
+    draw, seen, came, now = Random(0), Arrivals(), [0.0], 0.0
+    seen.grown(generations(1), None)
+    for size in range(2, 60_000):
+        now += draw.expovariate(1 / step)
+        seen.grown(generations(size), now)
+        came.append(now)
+    assert len(seen._places) == len(seen._times) <= arrivals.MOST
+    assert seen.at(Place(0, 0)) is None
+    for at in range(1, len(came)):
+        when = seen.at(Place(0, at))
+        assert when is not None
+        assert 0 <= came[at] - when <= (now - came[at]) / arrivals.SHARES[-1], at
+    assert [seen.at(Place(0, at)) for at in range(len(came) - 64, len(came))] == came[-64:]
+
+
+def test_arrivals_are_bounded_though_the_clock_stands_still_or_goes_back() -> None:
+    seen = Arrivals()
+    for size in range(1, 100_000):
+        seen.grown(generations(size), float(-size if size % 3 else size % 7))
+        assert len(seen._places) == len(seen._times) <= arrivals.MOST
 
 
 def test_marks_that_nobody_set_stand_where_bytes_are_gone() -> None:

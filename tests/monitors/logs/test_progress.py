@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitors.logs.progress import LOOKAHEAD, collapse, moves_up, settle, superseded
+from monitors.logs.progress import collapse, moves_up, settle, superseded
+from monitors.logs.spans import LOOKAHEAD
 
 BLOCK = "█"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitors.logs.types import Generation, LogLine, Place
@@ -58,6 +58,7 @@ UNITS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 80), st.lists(UNITS, min_size=1, max_size=3), st.integers(20, 200))
 async def test_pages_hold_every_character_once(pad: int, units: list[str], width: int) -> None:
     text = "." * pad + "".join(units) * (PAGE * 9 // 8 // len("".join(units).encode()))

@@ -84,6 +84,117 @@ async def _finding(at: Desk) -> None:
     await at.until(lambda: any("12 of 12" in row for row in at.rows))
 
 
+async def _found(at: Desk) -> None:
+    await _finding(at)
+    await at.press("enter", "N", "N")
+    await at.until(lambda: any("10 of 12" in row for row in at.rows))
+
+
+async def _wrong(at: Desk) -> None:
+    await at.press("slash", "ctrl+r")
+    await at.type("(")
+    await at.until(lambda: any("missing )" in row for row in at.rows))
+
+
+async def _filtered(at: Desk) -> None:
+    await at.press("ampersand")
+    await at.type("!collect")
+    await at.press("enter", "l", "l", "c")
+    await at.until(lambda: any("1 around" in row for row in at.rows))
+    await at.until(lambda: any("36 lines" in row for row in at.rows))
+
+
+async def _bounded(at: Desk) -> None:
+    await at.press("less_than_sign")
+    await at.type("20")
+    await at.press("enter")
+    await at.until(lambda: any("since 20" in row for row in at.rows))
+    await at.press("greater_than_sign")
+    await at.type("30")
+    await at.press("enter")
+    await at.until(lambda: at.lines[-1:] == ["line 29"])
+
+
+async def _nothing_left(at: Desk) -> None:
+    await at.press("ampersand")
+    await at.type("nowhere")
+    await at.press("enter")
+    await at.until(lambda: any("0 shown" in row for row in at.rows))
+
+
+async def _stopped(at: Desk) -> None:
+    await at.press("space")
+    at.source.append(numbered(50, 201))
+    await at.until(lambda: "Painting stopped" in at.rows[-2])
+
+
+async def _wrapped(at: Desk) -> None:
+    await at.press("w", "home")
+
+
+async def _timed(at: Desk) -> None:
+    at.source.append(numbered(3, 51))
+    await at.press("number_sign", "t")
+
+
+async def _deltas(at: Desk) -> None:
+    await at.press("t", "t")
+    at.source.append(numbered(3, 51))
+
+
+async def _sideways(at: Desk) -> None:
+    await at.press("right", "right")
+
+
+async def _bookmarks(at: Desk) -> None:
+    await at.press("pageup", "m", "down", "down", "down", "m", "apostrophe")
+
+
+async def _dragged(at: Desk) -> None:
+    await at.pilot.mouse_down("#log-view", offset=(10, 4))
+    await at.pilot.hover("#log-view", offset=(4, 6))
+    await at.pilot.mouse_up("#log-view", offset=(4, 6))
+
+
+async def _detail_text(at: Desk) -> None:
+    await _detail(at)
+    await at.press("x")
+    await at.until(lambda: any("[text]" in row for row in at.rows))
+
+
+async def _detail_bytes(at: Desk) -> None:
+    await _detail_text(at)
+    await at.press("x")
+    await at.until(lambda: any("[hex]" in row for row in at.rows))
+
+
+async def _ended(at: Desk) -> None:
+    at.source.mark(MarkKind.ENDED, "end of standard input")
+    at.source.status(Status.ENDED, "")
+    await at.until(lambda: any("end of standard input" in row for row in at.rows))
+
+
+async def _deleted(at: Desk) -> None:
+    at.source.status(Status.LIVE, "the file is deleted; it is read on until there is a new one")
+    await at.until(lambda: "deleted" in at.rows[-2])
+
+
+async def _told(at: Desk) -> None:
+    await at.press("apostrophe")
+    await at.until(lambda: any("no bookmark" in row for row in at.rows))
+
+
+async def _palette(at: Desk) -> None:
+    await at.press("colon")
+    await at.type("bookmark")
+    await at.until(lambda: any("next bookmark" in row for row in at.rows))
+
+
+async def _small(at: Desk) -> None:
+    width, height = at.app.size
+    await at.pilot.resize_terminal(width // 2, height // 3)
+
+
 async def _help(at: Desk) -> None:
     await at.press("question_mark")
     await at.until(lambda: any("keys: log" in row for row in at.rows))
@@ -92,7 +203,7 @@ async def _help(at: Desk) -> None:
 def _status(status: Status, detail: str) -> Callable[[Desk], Awaitable[None]]:
     async def say(at: Desk) -> None:
         at.source.status(status, detail)
-        await at.until(lambda: detail[:12] in at.rows[-2])
+        await at.until(lambda: status.name in at.rows[-2])
 
     return say
 
@@ -108,10 +219,30 @@ STATES: dict[str, tuple[bytes | None, Callable[[Desk], Awaitable[None]]]] = {
     "detail": (LOG[LOG.index(b'{"level"') :] * 6, _detail),
     "typing": (numbered(50), _typing),
     "finding": (LOG * 6, _finding),
+    "found": (LOG * 6, _found),
+    "wrong": (LOG, _wrong),
+    "filtered": (LOG * 6, _filtered),
+    "bounded": (numbered(200), _bounded),
+    "nothing-left": (LOG, _nothing_left),
+    "stopped": (numbered(200), _stopped),
+    "wrapped": (HOSTILE + LOG, _wrapped),
+    "timed": (numbered(50), _timed),
+    "deltas": (numbered(50), _deltas),
+    "sideways": (LOG * 6, _sideways),
+    "bookmarks": (numbered(200), _bookmarks),
+    "dragged": (LOG * 6, _dragged),
+    "detail-text": (LOG[LOG.index(b'{"level"') :] * 6, _detail_text),
+    "detail-bytes": (LOG[LOG.index(b'{"level"') :] * 6, _detail_bytes),
+    "ended": (LOG, _ended),
+    "deleted": (LOG * 6, _deleted),
+    "told": (LOG * 6, _told),
+    "palette": (LOG * 6, _palette),
+    "small": (LOG * 6, _small),
     "help": (numbered(50), _help),
     "waiting": (None, _status(Status.WAITING, "no such file yet")),
     "stale": (numbered(50), _status(Status.STALE, "no answer from the disk")),
     "denied": (numbered(50), _status(Status.DENIED, "permission denied")),
+    "failed": (numbered(50), _status(Status.FAILED, "[Errno 5] Input/output \x1b[2J error of the disk [red]/srv/x[/]")),
 }
 
 

@@ -10,12 +10,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def aside(work: Callable[[], T], name: str) -> T:
-    """Do something in a daemon thread of its own, which holds up neither others nor the program's end.
+async def aside(work: Callable[[], T], name: str, *, daemon: bool = True) -> T:
+    """Do something in a thread of its own, which holds up nobody else.
 
     Args:
         work: What to do. It goes on when the caller is cancelled.
         name: The thread's.
+        daemon: Whether the program may end before it does.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -40,5 +41,5 @@ async def aside(work: Callable[[], T], name: str) -> T:
         except RuntimeError:
             return  # the loop ended before us: nobody waits
 
-    threading.Thread(target=body, name=name, daemon=True).start()
+    threading.Thread(target=body, name=name, daemon=daemon).start()
     return await future
