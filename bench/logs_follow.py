@@ -20,6 +20,7 @@ from bench.logs_viewers import Peer, says
 
 PATIENCE_S = 60.0
 _KEY_PATIENCE_S = 2.0
+_MAKES_S = 0.5  # that the writer makes its lines for, about
 _WRITER = str(Path(__file__).resolve().parent / "logs_write.py")
 _BEFORE = 1000  # lines that are there when the viewer starts
 
@@ -31,20 +32,27 @@ def measure_follow(peer: Peer, folder: Path, rate: int, seconds: float) -> dict[
         lag: Seconds from the mark behind the burst to the mark on the screen; None after 60 s.
         right: Whether the screen says how many lines there are in the end; None where it never says.
         cpu: Share of one core during the burst.
-        uss, uss_grown: Bytes at the end of the burst, and how many more than before it.
+        uss, uss_grown: Bytes at the end of the burst, and how many more than in the middle of it: what is kept for
+            reading is full by then.
+        load: The machine's load average then.
         behind: Seconds that the writer was behind its rate.
         scroll, ask: Seconds from a key to its effect, sorted: moving by a line, and a prompt at the foot.
+        scroll_cpu, ask_cpu: Seconds of processor time that it and its helpers took meanwhile: what the others would be
+            on a machine with nothing else to do.
         moved: How often the text moved under a reader who had let go, between two keys.
     """
     figures: dict[str, Any] = {}
     with _log(folder) as path, Viewer([*peer.follow, str(path)], folder, peer.env) as viewer:
         _begun(viewer)
-        uss, cpu = viewer.uss(own=True), viewer.cpu()
+        cpu = viewer.cpu()
         with _burst(path, rate, seconds, "first") as writer:
+            viewer.drain(_MAKES_S + seconds / 2)
+            uss = viewer.uss(own=True)
             shown = viewer.until(_holding("END-OF-BURST first"), 2 * seconds + PATIENCE_S)
             told = json.loads(writer.communicate()[0])
         after = viewer.uss(own=True)
         figures["lag"] = None if shown is None else max(0.0, shown - told["marked"])
+        figures["load"] = os.getloadavg()[0]
         figures["behind"] = told["took"] - seconds
         figures["cpu"] = (viewer.cpu() - cpu) / (seconds + (figures["lag"] or PATIENCE_S))
         figures["uss"], figures["uss_grown"] = after, None if uss is None or after is None else after - uss
@@ -106,6 +114,7 @@ def measure_pipe(argv: list[str], folder: Path, rate: int, seconds: float) -> di
             "lines": lines - _BEFORE,
             "written": None if told is None else told["lines"],
             "same_bytes": same,
+            "load": os.getloadavg()[0],
         }
 
 
@@ -148,11 +157,11 @@ def _body(screen: Screen) -> list[str]:
 def _keys(peer: Peer, viewer: Viewer, path: Path, rate: int, seconds: float) -> dict[str, Any]:
     keys, draw = peer.keys, random.Random(11)  # noqa: S311 - decides how long the pauses are
     assert keys.let_go is not None
-    scroll: list[float] = []
-    ask: list[float] = []
+    scroll: list[tuple[float, float]] = []
+    ask: list[tuple[float, float]] = []
     moved = 0
     with _burst(path, rate, 2 * seconds + 2, "second") as writer:
-        viewer.drain(1.0)  # the writer makes its lines first
+        viewer.drain(2 * _MAKES_S)
         viewer.press(keys.let_go)
         viewer.drain(1.0)
         half = time.monotonic() + seconds
@@ -174,15 +183,19 @@ def _keys(peer: Peer, viewer: Viewer, path: Path, rate: int, seconds: float) -> 
                 break
         while writer.poll() is None:
             viewer.drain(0.05)
-    return {"scroll": sorted(scroll), "ask": sorted(ask), "moved": moved}
+    found: dict[str, Any] = {"moved": moved}
+    for name, taken in (("scroll", scroll), ("ask", ask)):
+        found[name], found[f"{name}_cpu"] = (sorted(one[part] for one in taken) for part in (0, 1))
+    return found
 
 
 def _changed(before: list[str]) -> Callable[[Screen], bool]:
     return lambda screen: _body(screen) != before
 
 
-def _effect(viewer: Viewer, keys: bytes, shown: Callable[[Screen], bool]) -> float:
-    """Seconds until it showed; the patience where it did not."""
+def _effect(viewer: Viewer, keys: bytes, shown: Callable[[Screen], bool]) -> tuple[float, float]:
+    """Seconds until it showed, the patience where it did not; and of processor time meanwhile."""
+    cpu = viewer.cpu()
     pressed = viewer.press(keys)
     stamp = viewer.until(shown, _KEY_PATIENCE_S)
-    return _KEY_PATIENCE_S if stamp is None else stamp - pressed
+    return _KEY_PATIENCE_S if stamp is None else stamp - pressed, viewer.cpu() - cpu

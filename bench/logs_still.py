@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import subprocess
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.logs_make import HIT, NEEDLE, NEEDLE_PATTERN, Made
+from bench.logs_make import FILTER, HIT, NEEDLE, NEEDLE_PATTERN, Made
 from bench.logs_pty import Viewer
 from bench.logs_screen import Screen
 from bench.logs_viewers import Peer
@@ -19,6 +20,10 @@ from bench.logs_viewers import Peer
 PATIENCE_S = 60.0
 _NUMBER = re.compile(r"\b0\d{8}\b")
 _NUDGE_S = 0.1
+_UNDER_WAY_S = 0.4  # after which a search has begun
+_LOOK_S = 0.1
+_WORKS = 0.02  # seconds of processor time in _LOOK_S that say that somebody searches
+_ENDLESS = r"(\w\w\w\w)\1\1\1\1"
 _RESTS = 0.2  # of a core, and less: it does not count any more
 _SCANS_WITHIN_S = 1.5  # after the first content, a viewer that says that it counts has begun to say so
 
@@ -33,6 +38,7 @@ class Effort:
         jumps: Jumps to either end in each round.
         counts: Whether to wait for the number of lines.
         searches: Whether to search.
+        filters: Whether to filter.
     """
 
     rounds: int = 3
@@ -40,10 +46,13 @@ class Effort:
     jumps: int = 5
     counts: bool = True
     searches: bool = True
+    filters: bool = True
 
 
 FIGURES = (
     "first_content",
+    "start_cpu",
+    "answers",
     "counted",
     "uss",
     "own",
@@ -52,16 +61,24 @@ FIGURES = (
     "top",
     "search",
     "regex",
+    "sought",
+    "regex_sought",
     "uss_after",
     "own_after",
+    "cancel",
+    "filtered",
+    "uss_filtered",
+    "load",
 )
-"""Of one viewer and one log: seconds; bytes that it shares with nobody, and of those what is no file's page (`own`)
-once all is counted and again after searching; and the share of a core that it takes while nothing happens."""
+"""Of one viewer and one log: seconds; bytes that it and its helpers share with nobody, and of those what is no file's
+page (`own`), once all is counted and again after searching and filtering; and the share of a core that it takes while
+nothing happens. `answers` is when a key that was pressed at the first content had its effect; `sought` when the whole
+log was searched, `cancel` until helpers rest after a search was given up; `load` the machine's load average."""
 
 
 def measure_still(peer: Peer, made: Made, folder: Path, effort: Effort) -> dict[str, Any]:
     """FIGURES, None for what a viewer cannot do or did not do within a minute."""
-    taken: list[dict[str, float | None]] = [_once(peer, made, folder, effort) for _ in range(effort.rounds)]
+    taken = [_once(peer, made, folder, effort) for _ in range(effort.rounds)]
     return {name: median([one[name] for one in taken]) for name in FIGURES}
 
 
@@ -80,11 +97,12 @@ def warm_up(peer: Peer, made: Made, folder: Path) -> None:
 
 def _once(peer: Peer, made: Made, folder: Path, effort: Effort) -> dict[str, float | None]:
     found: dict[str, float | None] = dict.fromkeys(FIGURES)
+    found["answers"] = _answers(peer, made, folder)
     with Viewer([*peer.argv, str(made.path)], folder, peer.env) as viewer:
         first = viewer.until(_any_line, PATIENCE_S)
         if first is None:
             return found
-        found["first_content"] = first - viewer.started
+        found["first_content"], found["start_cpu"] = first - viewer.started, viewer.cpu()
         if effort.counts:
             counted = _counted(peer, viewer, made)
             found["counted"] = None if counted is None else counted - viewer.started
@@ -95,27 +113,99 @@ def _once(peer: Peer, made: Made, folder: Path, effort: Effort) -> dict[str, flo
         found["idle_cpu"] = (viewer.cpu() - cpu) / (time.monotonic() - began)
         found |= _jumps(peer, viewer, made, effort.jumps)
     if effort.searches:
-        found["regex"] = _searched(peer, made, folder, peer.keys.regex, NEEDLE_PATTERN)[0]
-        found["search"], found["uss_after"], found["own_after"] = _searched(
-            peer, made, folder, peer.keys.search, NEEDLE.decode()
-        )
+        regex = _searched(peer, made, folder, peer.keys.regex, NEEDLE_PATTERN)
+        found["regex"], found["regex_sought"] = regex["search"], regex["sought"]
+        found |= _searched(peer, made, folder, peer.keys.search, NEEDLE.decode())
+        found["cancel"] = _cancelled(peer, made, folder)
+    if effort.filters:
+        found |= _filtered(peer, made, folder)
+    found["load"] = os.getloadavg()[0]
     return found
+
+
+def _answers(peer: Peer, made: Made, folder: Path) -> float | None:
+    """Seconds from the start until a jump to the other end is seen, its key pressed at the first content."""
+    if peer.keys.top is None or peer.keys.end is None:
+        return None
+    with Viewer([*peer.argv, str(made.path)], folder, peer.env) as viewer:
+        if viewer.until(_any_line, PATIENCE_S) is None:
+            return None
+        top = _any(made.head[:1])
+        keys, shown = (peer.keys.end, _any(made.tail[-1:])) if top(viewer.screen) else (peer.keys.top, top)
+        viewer.press(keys)
+        stamp = viewer.until(shown, PATIENCE_S)
+        return None if stamp is None else stamp - viewer.started
 
 
 def _searched(
     peer: Peer, made: Made, folder: Path, keys: tuple[bytes, ...] | None, words: str
-) -> tuple[float | None, int | None, int | None]:
+) -> dict[str, float | None]:
     """Seconds that a search takes in a fresh process that has counted the lines, and its bytes afterwards."""
+    found: dict[str, float | None] = dict.fromkeys(("search", "sought", "uss_after", "own_after"))
     if keys is None:
-        return None, None, None
+        return found
     with Viewer([*peer.argv, str(made.path)], folder, peer.env) as viewer:
         if viewer.until(_any_line, PATIENCE_S) is None:
-            return None, None, None
+            return found
         _counted(peer, viewer, made)
         viewer.settle()
-        took = _search(peer, viewer, made, keys, words)
+        pressed = _look_for(peer, viewer, made, keys, words)
+        if pressed is None:
+            return found
+        found["search"] = _until_hit(peer, viewer, pressed)
+        if peer.sought is not None and found["search"] is not None:
+            stamp = viewer.until(peer.sought, PATIENCE_S)
+            found["sought"] = None if stamp is None else max(stamp - pressed, found["search"])
         viewer.settle()
-        return took, viewer.uss(), viewer.uss(own=True)
+        found["uss_after"], found["own_after"] = viewer.uss(), viewer.uss(own=True)
+    return found
+
+
+def _cancelled(peer: Peer, made: Made, folder: Path) -> float | None:
+    """Seconds from the key that gives a search up until helpers take no more time.
+
+    The search is for an expression with a back reference, for which no quicker tool can stand in.
+    """
+    if peer.keys.regex is None or peer.keys.cancel is None or peer.keys.top is None:
+        return None
+    with Viewer([*peer.argv, str(made.path)], folder, peer.env) as viewer:
+        if viewer.until(_any_line, PATIENCE_S) is None:
+            return None
+        _counted(peer, viewer, made)
+        if _look_for(peer, viewer, made, peer.keys.regex, _ENDLESS) is None:
+            return None
+        viewer.drain(_UNDER_WAY_S)
+        before = viewer.helpers_cpu()
+        viewer.drain(_LOOK_S)
+        if viewer.helpers_cpu() - before < _WORKS:
+            return None  # it has found everything already
+        pressed = viewer.press(peer.keys.cancel)
+        seen, last = viewer.helpers_cpu(), pressed
+        while time.monotonic() < pressed + 1:
+            viewer.drain(0.002)
+            now = viewer.helpers_cpu()
+            if now < seen or now - seen > _WORKS * 0.05:
+                seen, last = now, time.monotonic()
+        return last - pressed
+
+
+def _filtered(peer: Peer, made: Made, folder: Path) -> dict[str, float | None]:
+    """Seconds until a filter has seen the whole log, and the bytes that are held then."""
+    found: dict[str, float | None] = {"filtered": None, "uss_filtered": None}
+    if peer.keys.filter is None or peer.filtered is None:
+        return found
+    with Viewer([*peer.argv, str(made.path)], folder, peer.env) as viewer:
+        if viewer.until(_any_line, PATIENCE_S) is None:
+            return found
+        _counted(peer, viewer, made)
+        viewer.settle()
+        viewer.press(peer.keys.filter)
+        viewer.settle(0.2, 2.0)
+        pressed = viewer.press(FILTER.encode() + peer.keys.go)
+        stamp = viewer.until(peer.filtered, PATIENCE_S)
+        if stamp is not None:
+            found["filtered"], found["uss_filtered"] = stamp - pressed, viewer.uss()
+    return found
 
 
 def _any_line(screen: Screen) -> bool:
@@ -165,8 +255,8 @@ def _jumps(peer: Peer, viewer: Viewer, made: Made, jumps: int) -> dict[str, floa
     return {name: median(values) for name, values in taken.items()}
 
 
-def _search(peer: Peer, viewer: Viewer, made: Made, before: tuple[bytes, ...], words: str) -> float | None:
-    """From the top: from the words, and the key that says that they are whole, to the line on the screen."""
+def _look_for(peer: Peer, viewer: Viewer, made: Made, before: tuple[bytes, ...], words: str) -> float | None:
+    """From the top: press the words, and the key that says that they are whole; returns when."""
     assert peer.keys.top is not None
     viewer.press(peer.keys.top)
     if viewer.until(lambda screen: _any(made.head[:1])(screen) and not screen.holds(HIT), PATIENCE_S) is None:
@@ -175,8 +265,7 @@ def _search(peer: Peer, viewer: Viewer, made: Made, before: tuple[bytes, ...], w
     for keys in before:
         viewer.press(keys)
         viewer.settle(0.2, 2.0)
-    pressed = viewer.press(words.encode() + peer.keys.go)
-    return _until_hit(peer, viewer, pressed)
+    return viewer.press(words.encode() + peer.keys.go)
 
 
 def _until_hit(peer: Peer, viewer: Viewer, pressed: float) -> float | None:

@@ -23,12 +23,18 @@ def _share(value: float) -> str:
     return f"{value * 100:.1f} %"
 
 
+def _plain(value: float) -> str:
+    return f"{value:.1f}"
+
+
 def _times(value: float) -> str:
     return f"{value:.0f} times"
 
 
 _STILL: tuple[tuple[str, str, Format], ...] = (
     ("first content", "first_content", _seconds),
+    ("  processor time", "start_cpu", _seconds),
+    ("an early key worked", "answers", _seconds),
     ("all lines counted", "counted", _seconds),
     ("memory then (USS)", "uss", _bytes),
     ("  without file pages", "own", _bytes),
@@ -37,19 +43,38 @@ _STILL: tuple[tuple[str, str, Format], ...] = (
     ("jump to the top", "top", _seconds),
     ("literal, hit at 48 %", "search", _seconds),
     ("regex, the same hit", "regex", _seconds),
+    ("literal, whole log", "sought", _seconds),
+    ("regex, whole log", "regex_sought", _seconds),
     ("memory after (USS)", "uss_after", _bytes),
     ("  without file pages", "own_after", _bytes),
+    ("search cancelled", "cancel", _seconds),
+    ("filter, whole log", "filtered", _seconds),
+    ("memory then (USS)", "uss_filtered", _bytes),
+    ("load average", "load", _plain),
 )
 _FOLLOW: tuple[tuple[str, str, Format], ...] = (
     ("lag of the end mark", "lag", _seconds),
     ("of one core", "cpu", _share),
     ("memory then", "uss", _bytes),
-    ("  grown by", "uss_grown", _bytes),
+    ("  since the middle", "uss_grown", _bytes),
     ("key, let go: p50", "scroll_p50", _seconds),
     ("key, let go: p99", "scroll_p99", _seconds),
+    ("  processor time: p99", "scroll_cpu_p99", _seconds),
     ("key, following: p50", "ask_p50", _seconds),
     ("key, following: p99", "ask_p99", _seconds),
+    ("  processor time: p99", "ask_cpu_p99", _seconds),
     ("moved under the reader", "moved", _times),
+    ("load average", "load", _plain),
+)
+_LINES: tuple[tuple[str, str, Format], ...] = (
+    ("p50", "p50", _seconds),
+    ("p95", "p95", _seconds),
+    ("load average", "load", _plain),
+)
+_PIPE: tuple[tuple[str, str, Format], ...] = (
+    ("first byte", "first", _seconds),
+    ("lag of the end mark", "lag", _seconds),
+    ("load average", "load", _plain),
 )
 
 
@@ -66,6 +91,8 @@ def show(figures: dict[str, Any]) -> None:
     for line in figures["missing"]:
         print(line)
     for one in figures["still"]:
+        if not one["viewers"]:
+            continue
         print(f"\n{one['shape']}, {one['bytes'] / 1e9:.2f} GB, {one['lines']:,} lines")
         _table(one["viewers"], _STILL)
         tools = (f"{name} {_seconds(value)}" for name, value in one["tools"].items())
@@ -75,25 +102,38 @@ def show(figures: dict[str, Any]) -> None:
         found = {name: _with_keys(viewer) for name, viewer in one["viewers"].items()}
         _table(found, _FOLLOW)
         _words("number of lines right", found, "right", {True: "yes", False: "NO", None: "—"})
-    print("\none line after another: written to seen")
-    lines = {
-        name: {"p50": quantile(_known(values), 0.5), "p95": quantile(_known(values), 0.95)}
-        for name, values in figures["lines"].items()
-    }
-    _table(lines, (("p50", "p50", _seconds), ("p95", "p95", _seconds)))
+    if figures["lines"]:
+        print("\none line after another: written to seen")
+        _table({name: _shares(one) for name, one in figures["lines"].items()}, _LINES)
     for one in figures["pipe"]:
         print(f"\n{one['rate']:,} lines/s into a pipe")
-        _table(one["viewers"], (("first byte", "first", _seconds), ("lag of the end mark", "lag", _seconds)))
+        _table(one["viewers"], _PIPE)
         _words("all bytes, each once", one["viewers"], "same_bytes", {True: "yes", False: "NO"})
 
 
-def _known(values: list[float | None]) -> list[float]:
-    return [2.0 if value is None else value for value in values]
+def briefly_still(found: dict[str, Any]) -> str:
+    """Figures of one viewer of a still log in one line."""
+    return _briefly(found, _STILL)
+
+
+def briefly_followed(found: dict[str, Any]) -> str:
+    """Likewise of a growing one."""
+    return _briefly(_with_keys(found), _FOLLOW)
+
+
+def _briefly(found: dict[str, Any], rows: tuple[tuple[str, str, Format], ...]) -> str:
+    known = ((words.strip(), form, found.get(name)) for words, name, form in rows)
+    return ", ".join(f"{words} {form(value)}" for words, form, value in known if value is not None)
+
+
+def _shares(found: dict[str, Any]) -> dict[str, Any]:
+    seconds = [2.0 if value is None else value for value in found["seconds"]]
+    return {**found, "p50": quantile(seconds, 0.5), "p95": quantile(seconds, 0.95)}
 
 
 def _with_keys(found: dict[str, Any]) -> dict[str, Any]:
     named = dict(found)
-    for name in ("scroll", "ask"):
+    for name in ("scroll", "ask", "scroll_cpu", "ask_cpu"):
         named[f"{name}_p50"], named[f"{name}_p99"] = (quantile(found.get(name, []), share) for share in (0.5, 0.99))
     return named
 
@@ -108,7 +148,7 @@ def _table(viewers: dict[str, dict[str, Any]], rows: tuple[tuple[str, str, Forma
 def _cell(value: float | None, ours: float | None, form: Format) -> str:
     if value is None:
         return "—"
-    return form(value) if value is ours or not ours else f"{form(value)} ({value / ours:.2g}x)"
+    return form(value) if value is ours or not ours or form is _plain else f"{form(value)} ({value / ours:.2g}x)"
 
 
 def _words(words: str, viewers: dict[str, dict[str, Any]], name: str, said: dict[bool | None, str]) -> None:

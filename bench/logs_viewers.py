@@ -26,6 +26,8 @@ class Keys:
         regex: The same for a regular expression.
         next: Goes to the first line found, where that does not happen by itself.
         ask: Opens a prompt at the foot of the screen, `leave` closes it; `asks` says whether it is open.
+        filter: Those before the words that all lines shown are to hold.
+        cancel: Gives a search up.
         let_go: Leaves the end of a growing log; `up` and `down` then move by a line.
     """
 
@@ -38,6 +40,8 @@ class Keys:
     ask: bytes | None = None
     leave: bytes = b"\x1b"
     asks: Callable[[Screen], bool] = field(default=lambda screen: False)
+    filter: bytes | None = None
+    cancel: bytes | None = None
     let_go: bytes | None = None
     up: bytes = b"k"
     down: bytes = b"j"
@@ -53,6 +57,8 @@ class Peer:
         follow: Opens a log and follows it.
         keys: See there.
         counted: Whether the number of lines on the screen is the true one; None where it never says.
+        sought: Whether the screen says that the whole log was searched; None where it never says.
+        filtered: Likewise for a filter.
         nudge: Keys that make it say the number.
         busy: What it shows while it counts, where it never says the number.
         env: What it needs in its environment.
@@ -64,6 +70,8 @@ class Peer:
     follow: tuple[str, ...]
     keys: Keys = Keys()
     counted: Callable[[Screen, int], bool] | None = None
+    sought: Callable[[Screen], bool] | None = None
+    filtered: Callable[[Screen], bool] | None = None
     nudge: bytes = b""
     busy: str = ""
     env: dict[str, str] = field(default_factory=dict)
@@ -134,15 +142,25 @@ def _gatewatch(folder: Path, install: bool, toolong: str | None) -> Peer:
     keys = Keys(
         regex=(b"/", b"\x12"),
         ask=b"/",
+        filter=b"&",
+        cancel=b"\x1b",
         let_go=b"\x1b[5~",
         up=b"\x1b[A",
         down=b"\x1b[B",
         asks=lambda screen: screen.line(-3).startswith("find "),
     )
+
+    def sought(screen: Screen) -> bool:
+        return screen.line(-2).rstrip().endswith("1 of 1")
+
+    def filtered(screen: Screen) -> bool:
+        return "shown of" in screen.line(-2) and "filtered" not in screen.line(-2)
+
     # Byte code is written once, as an installation has it, and not into this tree
     state = {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
     state |= {f"XDG_{name}_HOME": str(folder / "home" / name.lower()) for name in ("STATE", "CACHE", "DATA")}
-    return Peer("gatewatch", argv, argv, keys, says, env=state, version=version_of([*argv[:2], "--version"]))
+    version = version_of([*argv[:2], "--version"])
+    return Peer("gatewatch", argv, argv, keys, says, sought, filtered, env=state, version=version)
 
 
 def _toolong(folder: Path, install: bool, toolong: str | None) -> Peer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,66 @@ def test_the_start_is_measured_beside_a_python_that_does_nothing(house: Path) ->
     figures = bench(house, "bench/startup.py", "--rounds", "1")
     modules = figures["modules"]
     assert modules["python -c pass"] < modules["gatewatch --version"] < modules["gatewatch calibrate audit (9 cells)"]
+
+
+def logs(house: Path, folder: Path, *words: str, path: str | None = None) -> tuple[Any, list[str]]:
+    """The figures of bench/logs.py for ours alone, small and rough, and what it says on the way."""
+    env = {**os.environ, "TMPDIR": str(folder), **({"PATH": path} if path is not None else {})}
+    argv = [sys.executable, "bench/logs.py", "--quick", "--json", *words]
+    done = subprocess.run(argv, cwd=house, env=env, capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stderr
+    assert list(folder.iterdir()) == []  # what was made for the run is gone
+    return json.loads(done.stdout), done.stderr.splitlines()
+
+
+@pytest.mark.timeout(180)
+def test_a_log_is_shown_counted_searched_and_filtered(house: Path, tmp_path: Path) -> None:
+    figures, _ = logs(house, tmp_path, "--parts", "still", "--viewers", "gatewatch")
+    (still,) = figures["still"]
+    found = still["viewers"]["gatewatch"]
+    assert [name for name, value in found.items() if value is None] in ([], ["cancel"])  # a small log is soon searched
+    assert found["first_content"] <= found["answers"]
+    assert found["search"] <= found["sought"]
+
+
+@pytest.mark.timeout(180)
+def test_a_growing_log_is_followed_to_its_last_line(house: Path, tmp_path: Path) -> None:
+    figures, said = logs(house, tmp_path, "--parts", "follow,pipe", "--viewers", "gatewatch")
+    found = figures["follow"][0]["viewers"]["gatewatch"]
+    assert (found["right"], found["moved"]) == (True, 0)
+    assert found["lag"] is not None
+    assert all(one["same_bytes"] and one["lines"] == one["written"] for one in figures["pipe"][0]["viewers"].values())
+    assert all("load" in one for one in (*figures["pipe"][0]["viewers"].values(), found))
+    assert any("gatewatch, load " in line for line in said)
+
+
+def test_a_peer_that_is_missing_is_said(house: Path, tmp_path: Path) -> None:
+    figures, said = logs(house, tmp_path, "--parts", "none", "--viewers", "toolong,lnav,less", path="/nowhere")
+    missing = ["toolong: not measured: give --peers to install toolong==1.5.0 into a folder of its own, or --toolong"]
+    missing += [f"{name}: not measured: {name} is not installed" for name in ("lnav", "less")]
+    missing += ["ripgrep: not measured: rg is not installed"]
+    assert [line.removesuffix(" COMMAND") for line in figures["missing"]] == missing
+    assert [line.strip().removesuffix(" COMMAND") for line in said] == missing
+
+
+@pytest.mark.timeout(240)
+def test_the_dashboard_is_measured_beside_the_smallest_app(house: Path) -> None:
+    words = [sys.executable, "bench/dashboard.py", "--quick", "--json"]
+    done = subprocess.run(words, cwd=house, capture_output=True, text=True, timeout=230)
+    assert (done.returncode, done.stderr) == (0, "")
+    figures = json.loads(done.stdout)
+    for part in ("start", "rest"):
+        assert set(figures[part]) == {"bare app", "6 artifacts"}
+    assert figures["start"]["6 artifacts"]["first_s"] <= figures["start"]["6 artifacts"]["whole_s"]
+    keys = figures["keys"]
+    assert (len(keys["still_s"]), len(keys["growing_s"])) == (6, 6)
+    assert keys["log_grew_bytes"] > 0
+
+
+@pytest.mark.timeout(120)
+def test_a_pane_that_nobody_sees_is_counted_and_neither_read_nor_painted(house: Path) -> None:
+    figures = bench(house, "bench/logs_hidden.py", "--rate", "20000", "--seconds", "1")
+    alone, hidden, shown = (figures[name] for name in ("counting alone", "pane nobody sees", "pane on the screen"))
+    assert (alone["right"], hidden["right"], shown["right"]) == (True, True, True)
+    assert (hidden["rows"], hidden["loads"]) == (0, 0)
+    assert shown["rows"] > 0 < shown["loads"]
