@@ -44,9 +44,16 @@ class HostWatch:
         self._interval = interval
         self._folders = folders
         self._asked = asyncio.Event()
+        self._added = asyncio.Event()
         self._began = 0.0
         self.looks = 0
         self.without_events = "" if folders is not None else "it is another machine"
+
+    def add(self, name: str, monitor: Monitor[Any]) -> None:
+        """Fold for one more, or for another one under a known name, and look now; its folders are asked for again."""
+        self._poller.add(name, monitor)
+        self._added.set()
+        self.request()
 
     def request(self) -> None:
         """Look now, or right after the look under way."""
@@ -56,7 +63,7 @@ class HostWatch:
         """Look until cancelled."""
         async with asyncio.TaskGroup() as group:
             if self._folders is not None:
-                group.create_task(self._listen(self._folders))
+                group.create_task(self._listen_always(self._folders))
             self._began = time.monotonic()
             await self._poller.run()
 
@@ -73,6 +80,22 @@ class HostWatch:
             pass
         self._asked.clear()
         self._began = time.monotonic()
+
+    async def _listen_always(self, folders: Callable[[], Collection[str]]) -> None:
+        """Listen, and anew whenever something more is watched."""
+        while True:
+            self._added.clear()
+            self.without_events = ""
+            listening = asyncio.create_task(self._listen(folders))
+            added = asyncio.create_task(self._added.wait())
+            try:
+                await asyncio.wait({listening, added}, return_when=asyncio.FIRST_COMPLETED)
+                if listening.done():
+                    listening.result()
+                await added
+            finally:
+                listening.cancel()
+                added.cancel()
 
     async def _listen(self, folders: Callable[[], Collection[str]]) -> None:
         try:

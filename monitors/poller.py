@@ -56,6 +56,10 @@ class HostPoller:
         self._last: dict[str, Snapshot[Any]] = {}
         self._looking = asyncio.Lock()
 
+    def add(self, name: str, monitor: Monitor[Any]) -> None:
+        """Fold for one more from the next look on, or for another one under a name that is known."""
+        self._monitors = {**self._monitors, name: monitor}
+
     async def run(self) -> None:
         """Look for ever, at the interval."""
         while True:
@@ -69,20 +73,22 @@ class HostPoller:
         looked at before anything is published: it would say "unknown" until the next time.
         """
         async with self._looking:
-            want = self._wants()
+            monitors = self._monitors  # one that is added meanwhile was not asked what it wants
+            want = self._wants(monitors)
             for last in (False, True):
                 seen = await self._look(want)
                 if seen is None:
                     return
-                shown = self._fold(seen)
-                asked, want = want.procs, self._wants()
+                # A large run takes seconds: whoever paints on this loop goes on meanwhile.
+                shown = await asyncio.to_thread(self._fold, monitors, seen)
+                asked, want = want.procs, self._wants(monitors)
                 if last or {*want.procs.refs, *want.procs.marks} <= {*asked.refs, *asked.marks}:
                     break
             for name, snapshot in shown.items():
                 self._publish(name, snapshot)
 
-    def _wants(self) -> Wants:
-        return merge(monitor.wants(self._last.get(name)) for name, monitor in self._monitors.items())
+    def _wants(self, monitors: Mapping[str, Monitor[Any]]) -> Wants:
+        return merge(monitor.wants(self._last.get(name)) for name, monitor in monitors.items())
 
     async def _look(self, want: Wants) -> Observation | None:
         """One look at the host; None when it failed, and then everybody has been told."""
@@ -99,10 +105,10 @@ class HostPoller:
         self._cursor = seen.cursor if whole else None
         return seen
 
-    def _fold(self, seen: Observation) -> dict[str, Snapshot[Any]]:
+    def _fold(self, monitors: Mapping[str, Monitor[Any]], seen: Observation) -> dict[str, Snapshot[Any]]:
         now = Now(self._clock())
         shown: dict[str, Snapshot[Any]] = {}
-        for name, monitor in self._monitors.items():
+        for name, monitor in monitors.items():
             try:
                 shown[name] = self._last[name] = monitor.fold(self._last.get(name), seen, now)
             except Exception as error:  # noqa: BLE001 - the others stand, and this one says why it does not

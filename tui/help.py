@@ -1,30 +1,33 @@
-"""The help: the keys of the pane that has the focus, made from the one table."""
+"""The help: the keys that can be pressed where the focus is, made from the one table, and what the signs mean."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from tui import keys
+from tui.app import panes_of, pressable
+from tui.marks import Look
 
 _TWO_COLUMNS = 150
 _KEYS = 18
 
 
 class HelpScreen(ModalScreen[None]):
-    """All keys of some panes.
+    """Keys, and signs.
 
     Args:
-        panes: Whose, in this order.
-        title: What the first one is.
+        actions: What can be pressed, in this order.
+        title: Where.
+        signs: What stands on the screen and wants a word.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,10 +45,19 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen Static { width: 1fr; height: auto; }
     """
 
-    def __init__(self, panes: Sequence[str], title: str = "") -> None:
+    def __init__(self, actions: Sequence[keys.Action], title: str = "", signs: Sequence[Look] = ()) -> None:
         super().__init__()
-        self._panes = tuple(pane for pane in panes if pane)
+        self._actions = tuple(actions)
+        self._signs = tuple(signs)
         self._title = title
+
+    @classmethod
+    def of(cls, screen: Screen[Any]) -> HelpScreen:
+        """The help of what has the focus on this screen."""
+        panes = panes_of(screen)
+        title = next((str(getattr(pane, "HELP_TITLE", "")) for pane in panes), "")
+        signs = [sign for pane in panes for sign in getattr(pane, "HELP_SIGNS", ())]
+        return cls([action for action, _ in pressable(screen)], title, signs)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
@@ -66,12 +78,16 @@ class HelpScreen(ModalScreen[None]):
 
     def _fill(self) -> None:
         text = self.query_one(Static)
-        text.update(help_content(self._panes, text.content_size.width, ascii_only=self._ascii))
+        text.update(help_content(self._actions, text.content_size.width, self._signs, ascii_only=self._ascii))
 
 
-def help_content(panes: Sequence[str], width: int, *, ascii_only: bool = False) -> Content:
+def help_content(
+    actions: Sequence[keys.Action], width: int, signs: Sequence[Look] = (), *, ascii_only: bool = False
+) -> Content:
     """Headings, keys and what they do, in one column, or in two where there is room."""
-    blocks = [block for pane in panes for block in _blocks(pane, ascii_only)]
+    blocks = _blocks(actions, ascii_only)
+    if signs:
+        blocks.insert(-1, ("Signs", [(one.sign(ascii_only), one.word, False) for one in signs]))
     if width < _TWO_COLUMNS:
         return Content("\n").join(_lines(blocks, width))
     half = (width - 3) // 2
@@ -88,8 +104,7 @@ def help_content(panes: Sequence[str], width: int, *, ascii_only: bool = False) 
 _Block = tuple[str, list[tuple[str, str, bool]]]
 
 
-def _blocks(pane: str, ascii_only: bool) -> list[_Block]:
-    chosen = keys.actions(pane)
+def _blocks(actions: Sequence[keys.Action], ascii_only: bool) -> list[_Block]:
     return [
         (
             group,
@@ -98,7 +113,7 @@ def _blocks(pane: str, ascii_only: bool) -> list[_Block]:
                 for one in some
             ],
         )
-        for group, some in groupby(chosen, key=lambda one: one.group)
+        for group, some in groupby(actions, key=lambda one: one.group)
     ]
 
 

@@ -9,7 +9,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import keys
-from tui.app import pane_of, small
+from tui.app import pressable, small
 
 if TYPE_CHECKING:
     from textual.events import Click
@@ -59,13 +59,15 @@ class KeyLine(Widget):
             left = right
 
     async def _press(self, action: keys.Action) -> None:
-        focused = self.screen.focused
-        owner = self.app if action.pane == "app" or focused is None else pane_of(focused)
-        if owner is not None:
-            await self.app.run_action(action.method, owner)
+        owner = next((owner for one, owner in pressable(self.screen) if one.id == action.id), None)
+        await self.app.run_action(action.method, owner or self.app)
+
+    @property
+    def kept(self) -> int:
+        """Cells at the right end that are not for keys."""
+        return 0
 
     def _laid(self) -> tuple[tuple[str, keys.Action], ...]:
-        focused = self.screen.focused
-        pane = pane_of(focused) if focused is not None else None
-        chosen = keys.actions(getattr(pane, "PANE", ""), "app")
-        return keys.key_line(chosen, self.size.width, ascii_only=bool(getattr(self.app, "ascii_only", False)))
+        chosen = [action for action, _ in pressable(self.screen)]
+        room = self.size.width - self.kept
+        return keys.key_line(chosen, room, ascii_only=bool(getattr(self.app, "ascii_only", False)))

@@ -219,7 +219,7 @@ ACTIONS: tuple[Action, ...] = (
         "This run",
         ("next-stage", "right_curly_bracket", "stage", "the next stage; its own log is shown", 0),
         ("previous-stage", "left_curly_bracket", "previous stage", "the stage before", 0),
-        ("back", "escape", "live", "back to what runs now, out of zoom, and then out of the run", 2),
+        ("back", "escape", "back", "out of zoom, back to what runs now, and then out of the run", 2),
         ("next-pane", "tab", "pane", "the next pane", 6),
         ("previous-pane", "shift+tab", "pane", "the pane before", 0),
         ("pane-matrix", "1", "stages", "the stage matrix", 0),
@@ -257,7 +257,7 @@ ACTIONS: tuple[Action, ...] = (
     *_actions(
         "supervision",
         "The log of what runs",
-        ("live", "escape", "live", "from a pinned log back to the log of what runs now", 0),
+        ("live", "escape", "live", "from a pinned log back to the log of what runs now", 2),
     ),
     *_actions(
         "job",

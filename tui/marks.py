@@ -53,6 +53,14 @@ CELLS: Mapping[str, Look] = {
 }
 """By the cells of a stage matrix (`gates.calibration.cells`)."""
 
+MOVES: Mapping[str, Look] = {
+    "tightens": Look("▲", "^", "tightens", "success"),
+    "loosens": Look("▼", "v", "loosens", "warning"),
+    "equal": Look("=", "=", "stays", "muted"),
+    "unknown": Look("?", "?", "unknown", "warning"),
+}
+"""Which way a gate moves when its threshold is written, by `gates.calibration.values.Direction`."""
+
 LOG: Mapping[str, Look] = {
     "follow": Look("▼", "v", "following", "success"),
     "paused": Look("‖", "=", "paused", "warning"),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from monitors.calibration.body import Calibration
+from monitors.calibration.body import Calibration, Supervision
 from monitors.snapshot import Eta
 
 
-def eta(body: Calibration, at: float) -> Eta | None:
-    """When the run should be done, from the mean duration of its own finished repeats, unit by unit."""
+def eta(body: Calibration, at: float, now: Supervision) -> Eta | None:
+    """When the run should be done, from the mean duration of its own finished repeats, unit by unit.
+
+    Args:
+        at: Far clock, seconds since the epoch.
+        now: What runs right now; the time that it has taken already is not waited for again.
+    """
     assert body.audit is not None  # only called on a folded body
     lasted: dict[str, list[float]] = {}
     unit_of = _units(body)
@@ -21,6 +26,8 @@ def eta(body: Calibration, at: float) -> Eta | None:
     overall = sum(means.values()) / len(means)
     left = {(unit_of.get(stage, stage), run) for stage, run in body.audit.incomplete}
     seconds = sum(means.get(unit, overall) for unit, _run in left)
+    if now.how in ("journal", "process") and now.since is not None:
+        seconds -= min(max(0.0, at - now.since), means.get(now.name.rpartition(" run ")[0], overall), seconds)
     unseen = len({unit for unit, _run in left if unit not in means})
     basis = "mean of this run's own repeats" + (f"; {unseen} units not seen yet" if unseen else "")
     return Eta(at + seconds, basis)

@@ -145,7 +145,7 @@ class CalibrationMonitor:
         assert body.audit is not None  # _with_files has just made it
         state, remark = state_of(body, seen.at)
         watched = supervise(self._run_dir, body)
-        verdicts = (body.audit.verdict, liveness(body, state, remark))
+        verdicts = (body.audit.verdict, liveness(body, state, state_of(body, seen.at, lasting=False)[1]))
         cells = [cell for stage in body.audit.stages for cell in stage.cells[: stage.repeats]]
         done = len(cells) - len(body.audit.incomplete)
         return Snapshot(
@@ -153,7 +153,7 @@ class CalibrationMonitor:
             state=state,
             seen=last,
             progress=Progress(done, len(cells) or None),
-            eta=eta(body, seen.at) if state is State.RUNNING else None,
+            eta=eta(body, seen.at, watched) if state is State.RUNNING else None,
             active=active(watched),
             verdicts=verdicts,
             offers=offers(self._run_dir, body, state, seen.host, verdicts[1]),

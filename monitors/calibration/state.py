@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 
 from gates.calibration.layout import FINGERPRINT, JOURNAL, PLAN
 from gates.journal import Journal
@@ -11,12 +12,23 @@ from hosts.local.files import utc_now
 from monitors.calibration.body import APPLY_NONCE, LOCK, Calibration
 from monitors.snapshot import State
 
+Silence = Callable[[float], str]
+"""Tells of a silence by the moment (far clock, s since the epoch) when it began."""
+
 STALLED_AFTER_S = 600.0  # of silence of what lives
 _MOST_EVIDENCE = 20
 
 
-def state_of(body: Calibration, at: float) -> tuple[State, str]:
-    """How the run stands at `at` (far clock, s since the epoch), and one sentence where that needs an explanation."""
+def state_of(body: Calibration, at: float, lasting: bool = True) -> tuple[State, str]:
+    """How the run stands at `at` (far clock, s since the epoch), and one sentence where that needs an explanation.
+
+    Args:
+        lasting: Say how long a silence has lasted; else since when, which stays the same from look to look.
+    """
+
+    def silence(moment: float) -> str:
+        return f"for {_lasting(at - moment)}" if lasting else f"since {utc_now(moment)}"
+
     assert body.audit is not None  # both come from the same fold
     assert body.run is not None
     if body.run.plan is None:
@@ -25,14 +37,14 @@ def state_of(body: Calibration, at: float) -> tuple[State, str]:
         return State.ENDED, "thresholds are being written" if body.runner == "alive" else "an apply was interrupted"
     if body.runner == "alive":
         state = _running_state(body.journal)
-        return _unless_stalled(body, at, "") if state is State.RUNNING and body.pytest_active else (state, "")
+        return _unless_stalled(body, at, silence, "") if state is State.RUNNING and body.pytest_active else (state, "")
     if LOCK in body.unread:
         why = f"whether a runner lives cannot be told, {LOCK}: {body.unread[LOCK]}"
         return (State.RUNNING if body.processes else State.UNKNOWN), why
     if body.pytest_active:
         ours = body.holder is not None
         return _unless_stalled(
-            body, at, "the runner is gone and its pytest still runs; --resume takes it over" if ours else ""
+            body, at, silence, "the runner is gone and its pytest still runs; --resume takes it over" if ours else ""
         )
     if body.runner == "unknown" and body.holder is not None:
         return State.UNKNOWN, f"held by {body.holder}, which cannot be judged from here"
@@ -44,23 +56,23 @@ def state_of(body: Calibration, at: float) -> tuple[State, str]:
     if not body.audit.incomplete or (last is not None and last.kind == "run.ended"):
         return State.ENDED, ""
     if last is None and body.holder is None:
-        return _anothers_state(body, at)
+        return _anothers_state(body, at, silence)
     why = f": {body.words}" if body.words else " and without a word: it was killed, or its disk failed"
     return State.DEAD, f"the runner is gone without a last event{why}"
 
 
-def _unless_stalled(body: Calibration, at: float, remark: str) -> tuple[State, str]:
+def _unless_stalled(body: Calibration, at: float, silence: Silence, remark: str) -> tuple[State, str]:
     """RUNNING, or STALLED where what lives has written nothing for long."""
     since = [body.last_write, *(seen.since for seen in body.pytests or ())]
-    silent = at - max((one for one in since if one is not None), default=at)
-    if silent < STALLED_AFTER_S:
+    newest = max((one for one in since if one is not None), default=at)
+    if at - newest < STALLED_AFTER_S:
         return State.RUNNING, remark
     living = (*(seen.ref for seen in body.pytests or ()), *(process.ref for process in body.processes))
     lives = f"; pid {living[0].pid} still lives" if living else ""
-    return State.STALLED, f"nothing was written for {_lasting(silent)}{lives}" + (f"; {remark}" if remark else "")
+    return State.STALLED, f"nothing was written {silence(newest)}{lives}" + (f"; {remark}" if remark else "")
 
 
-def _anothers_state(body: Calibration, at: float) -> tuple[State, str]:
+def _anothers_state(body: Calibration, at: float, silence: Silence) -> tuple[State, str]:
     """A run that another program writes, or wrote: it has left neither journal nor lock, and is not whole."""
     if body.pytests is None:
         return State.UNKNOWN, "no journal and no lock: whether another program still writes here cannot be told"
@@ -75,13 +87,14 @@ def _anothers_state(body: Calibration, at: float) -> tuple[State, str]:
     newest = body.last_write
     if newest is None:
         return State.UNKNOWN, f"{nobody}, and when it was last written is not known"
-    silent = max(0.0, at - newest)
-    if silent < STALLED_AFTER_S:
-        return State.UNKNOWN, f"{nobody}; it was last written {_lasting(silent)} ago: between two, or at its end"
-    return State.DEAD, f"{nobody}, and nothing was written for {_lasting(silent)}"
+    told = f"{nobody}, and nothing was written {silence(newest)}"
+    if at - newest < STALLED_AFTER_S:
+        return State.UNKNOWN, f"{told}: between two, or at its end"
+    return State.DEAD, told
 
 
 def _lasting(seconds: float) -> str:
+    seconds = max(0.0, seconds)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{int(seconds // size)} {unit}"

@@ -92,3 +92,42 @@ async def test_a_shower_of_requests_is_one_look(run: RunFolder) -> None:
     await asyncio.sleep(1.0)
     assert watch.looks == 2
     task.cancel()
+
+
+async def test_a_run_that_is_added_is_looked_at_and_its_folders_are_listened_to(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    more = RunFolder.make(tmp_path / "more")
+    more.plan()
+    shown = Shown()
+    folders = [str(run.root)]
+    watch = HostWatch(LocalReader(), {"r": CalibrationMonitor(str(run.root))}, shown, 120.0, lambda: folders)
+    task = asyncio.create_task(watch.run())
+    await until(lambda: watch.looks == 1)
+    folders.append(str(more.root))
+    watch.add("more", CalibrationMonitor(str(more.root)))
+    await until(lambda: any(one.watch == str(more.root) for one in shown.snapshots))
+    number = len(shown.snapshots)
+    async with asyncio.timeout(PATIENCE_S):
+        while len(shown.snapshots) == number:  # the watch of the new folder may not have begun at the first change
+            more.write("precheck.json", {"number": time.monotonic()})
+            await asyncio.sleep(0.2)
+    task.cancel()
+
+
+async def test_one_that_is_added_is_listened_to_also_where_there_was_nothing_before(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    shown = Shown()
+    folders: list[str] = []
+    watch = HostWatch(LocalReader(), {}, shown, 120.0, lambda: folders)
+    task = asyncio.create_task(watch.run())
+    await until(lambda: watch.without_events)
+    folders.append(str(run.root))
+    watch.add("r", CalibrationMonitor(str(run.root)))
+    await until(lambda: shown.done == 0)
+    assert watch.without_events == ""
+    async with asyncio.timeout(PATIENCE_S):
+        while shown.done != 1:
+            run.cell("a", 1)
+            await asyncio.sleep(0.2)
+    task.cancel()

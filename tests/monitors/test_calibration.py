@@ -281,7 +281,7 @@ def test_an_old_run_without_journal_and_lock(run: RunFolder, whole: bool, state:
     if not whole:
         assert snapshot.error is not None
         assert re.fullmatch(
-            r"no pytest of this run lives on \S+; it was last written \d+ s ago: between two, or at its end",
+            r"no pytest of this run lives on \S+, and nothing was written for \d+ s: between two, or at its end",
             snapshot.error,
         )
 
@@ -370,6 +370,26 @@ def test_the_eta_counts_units_and_not_stages(run: RunFolder, watch: Watch, start
     assert eta is not None
     assert eta.at == watch.now + 150.0 + 3 * 150.0, "one repeat of u1 is left, and three of u2 by the mean of all"
     assert eta.basis == "mean of this run's own repeats; 1 units not seen yet"
+
+
+@pytest.mark.parametrize(("ran", "left"), [(0.0, 150.0), (60.0, 90.0), (1000.0, 0.0)])
+def test_what_runs_already_is_not_waited_for_again(
+    run: RunFolder, watch: Watch, start: Start, ran: float, left: float
+) -> None:
+    run.plan(("a", "b"), repeats=3, units=[{"key": "u1", "test": "tests/test_a.py", "stages": ["a", "b"]}])
+    run.lock(start(run.run_id)[1])
+    run.note("run.started")
+    for stage in ("a", "b"):
+        run.cell(stage, 1, duration_s=100.0)
+        run.cell(stage, 2, duration_s=200.0)
+    run.note("attempt.started", unit="u1", run=3, log="_pytest/u1/run3.log", stages=["a", "b"])
+    start(run.run_id)
+    since = watch.look().body.supervision.since
+    assert since is not None
+    watch.now = since + ran
+    eta = watch.look().eta
+    assert eta is not None
+    assert eta.at == watch.now + left
 
 
 def test_how_surely_a_folder_is_ours() -> None:

@@ -43,7 +43,7 @@ class Desk:
         self.pytests: tuple[PytestSeen, ...] | None = ()
 
     def seen(self, seen: Observation) -> Observation:
-        return replace(seen, at=AT, procs=ProcsSeen((), (), self.pytests, "gpu-7"))
+        return replace(seen, procs=ProcsSeen((), (), self.pytests, "gpu-7"))
 
 
 @pytest.fixture
@@ -109,6 +109,10 @@ def test_what_nobody_writes_is_dead_with_the_evidence(run: RunFolder, watch: Wat
     assert snapshot.state is State.DEAD
     assert snapshot.error == "no pytest of this run lives on gpu-7, and nothing was written for 14 min"
     assert [offer.action for offer in snapshot.offers] == ["resume"]
+    watch.now += 5 * MINUTE
+    later = watch.look(1)
+    assert later.error == "no pytest of this run lives on gpu-7, and nothing was written for 19 min"
+    assert later.offers == snapshot.offers, "what is offered does not change with the minute"
     desk.pytests = None
     assert watch.look(1).state is State.UNKNOWN, "who runs there was not seen"
 

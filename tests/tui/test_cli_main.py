@@ -56,7 +56,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "a command is missing: calibrate, "),
+        ([], "the dashboard needs a terminal; without one: gatewatch calibrate status"),
         (["calibrate"], "a command is missing: "),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["calibrate", "models", "--bogus"], "unrecognized arguments: --bogus; see gatewatch calibrate models --help"),

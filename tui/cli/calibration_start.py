@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import shlex
 import sys
 import tempfile
@@ -13,17 +12,15 @@ from pathlib import Path
 
 from gates.calibration.audit import audit_lines
 from gates.calibration.layout import RUN_LOG
-from gates.calibration.precheck import FREE_GPUS
 from hosts.errors import InputError, RefusedError
 from hosts.host import HostActor
 from hosts.target import Target, parse_target
-from jobs.calibration.control import Started, check, start, stop
-from jobs.calibration.discover import stale_constants
+from jobs.calibration.control import Started, stop
 from jobs.calibration.example import set_up_example
 from jobs.calibration.locate import Watched, find_run
-from jobs.calibration.precheck import precheck
-from jobs.calibration.request import RunOptions, make_request
+from jobs.calibration.request import RunOptions
 from jobs.calibration.site import Site, find_site
+from jobs.calibration.starting import begin, make_ready
 from jobs.calibration.watch import look, make_monitor
 from jobs.connect import open_actor
 from tui import console
@@ -40,42 +37,22 @@ async def run_calibration(args: argparse.Namespace) -> int:
     options = _options(args, site)
     actor = await asyncio.to_thread(open_actor, site.profile, args.read_only)
     try:
-        request = await make_request(site, options, actor, os.environ)
-        for warning in request.warnings:
+        ready = await make_ready(site, options, actor)
+        request, checked = ready.request, ready.checked
+        for warning in ready.warnings:
             console.warn(warning)
-        checked = await check(actor, request)
-        result = await precheck(
-            actor,
-            request.site,
-            request.config,
-            request.stages,
-            manifest=request.schema,
-            model=request.model,
-            venv=request.venv,
-            run_dir=request.run_dir,
-        )
-        # GPUs that others use are waited for by the gate before each launch, which names the holder too.
-        waited = [item for item in result.faults if item.name == FREE_GPUS]
-        for item in waited:
-            console.warn(f"{item.name}: {item.detail}; the run waits for them")
-        faults = [item for item in result.faults if item not in waited]
-        for item in faults:
+        for item in ready.faults:
             console.error(f"{item.mark} {item.name}: {item.detail}" + (f"; mend: {item.mend}" if item.mend else ""))
-        if faults:
+        if ready.faults:
             return ExitCode.SAYS_NO
-        for moved in await stale_constants(actor, request.venv.path, request.site.repo, request.manifest):
-            console.warn(f"{moved}; refresh stages.yaml with: gatewatch calibrate discover")
-        if checked.dirty:
-            console.warn("the working tree has local changes; tracked ones are kept in workspace.diff")
         console.milestone(
             f"Running {request.model}: {request.asked}, {request.repeats} repeats on commit {checked.git_sha}, "
             f"run-dir {request.run_dir}"
         )
         seen = await size_of(actor, f"{request.run_dir}/{RUN_LOG}")
         watched = Watched(request.run_dir, site.profile, site.local, site.checkout, request.model)
-        kept = {**result.to_json(), "host": site.profile.name if site.profile is not None else None}
         try:
-            started = await start(actor, request, precheck=kept)
+            started = await begin(actor, ready)
             watched = replace(watched, run_dir=started.run_dir)
             if args.detach:
                 _say_started(args, started, watched)

@@ -5,15 +5,17 @@ Only the chosen command is imported, so that `--version` and a cheap command sta
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
 
 from gates.systems import SYSTEMS
-from hosts.errors import GatewatchError
+from hosts.errors import GatewatchError, InputError
 from hosts.version import VERSION
 from tui import console
 from tui.cli.commands import Entry, Parser, add_debug, add_entries
+from tui.cli.watch import BARE, add_screen, need_screen
 from tui.exits import ExitCode, combine
 
 
@@ -79,6 +81,9 @@ def _run(words: list[str]) -> int:
         args = _parser().parse_args(words)
     except SystemExit as end:  # how argparse ends after --help and --version
         return end.code if isinstance(end.code, int) else 0
+    misplaced = [f"--{name.replace('_', '-')}" for name in BARE if getattr(args, f"bare_{name}")]
+    if misplaced and args.run is not _dashboard:
+        raise InputError(f"{misplaced[0]} before a command is for the dashboard; put it behind the command")
     code: int = args.run(args)
     return code
 
@@ -86,12 +91,25 @@ def _run(words: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="gatewatch",
-        description="Watch long ML jobs on GPU hosts, and let nothing through a gate that has not earned it.",
+        description="Watch long ML jobs on GPU hosts, and let nothing through a gate that has not earned it. Without a "
+        "command: the dashboard, on gatewatch.yaml or on what is found below the current folder.",
     )
     parser.add_argument("--version", action="version", version=f"gatewatch {VERSION}", help="show the version and exit")
     add_debug(parser)
+    add_screen(parser, "bare_")
     add_entries(parser, _entries())
+    parser.set_defaults(run=_dashboard)
     return parser
+
+
+def _dashboard(args: argparse.Namespace) -> int:
+    """What is run without a command."""
+    need_screen()
+    from tui.cli.watch_screen import watch_here
+
+    for name in BARE:
+        setattr(args, name, getattr(args, f"bare_{name}"))
+    return watch_here(args)
 
 
 def _entries() -> list[Entry]:
@@ -100,7 +118,9 @@ def _entries() -> list[Entry]:
     for system in SYSTEMS:
         command = importlib.import_module(f"tui.cli.{system}").CLI
         entries.append(Entry(command.name, command.help, f"tui.cli.{system}"))
+    entries.append(Entry("watch", "show runs and follow them", "tui.cli.watch"))
     entries.append(Entry("tail", "show a log and follow it", "tui.cli.tail"))
     entries.append(Entry("hosts", "list the host profiles", "tui.cli.hosts"))
+    entries.append(Entry("init", "write a gatewatch.yaml that says what to watch", "tui.cli.init"))
     entries.append(Entry("demo", "calibrate a small example on this machine", "tui.cli.demo"))
     return entries

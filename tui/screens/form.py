@@ -30,6 +30,8 @@ from tui.sanitise import clean_inline, confirmable, redact
 from tui.screens.form_fields import Choice, Field
 from tui.screens.form_state import Draft, Past, judge
 from tui.screens.form_words import fault_lines, question_lines
+from tui.screens.leaving import leave
+from tui.screens.modal import EVERYWHERE
 from tui.screens.resume_ask import AskScreen
 from tui.screens.subject import RunLook, RunPlace
 
@@ -102,7 +104,7 @@ class FormScreen(ModalScreen[None]):
 
     PANE = "form"
     HELP_TITLE = "new run"
-    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("form")]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("form"), *EVERYWHERE]
     DEFAULT_CSS = """
     FormScreen { align: center middle; background: $background 60%; }
     FormScreen #form-box {
@@ -319,7 +321,7 @@ class FormScreen(ModalScreen[None]):
         if isinstance(message.answer, str):
             self._tell([Content.styled(clean_inline(redact(message.answer)), "$text-error")])
             return
-        _ = self.dismiss()
+        leave(self)
         tell_started(self.app, message.ready, message.answer)
 
     def action_back(self) -> None:
@@ -327,7 +329,7 @@ class FormScreen(ModalScreen[None]):
         if self._busy == "starting":
             self.app.notify("it is being started; wait for the answer", markup=False)
         else:
-            _ = self.dismiss()
+            leave(self)
 
     def action_next(self) -> None:
         """The next field."""

@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
-from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.events import Hide, Show
 from textual.timer import Timer
@@ -206,10 +205,12 @@ class JobPane(JobView):
         else:
             self.follow()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape is its own while somebody looks back; a cell that is looked at is the screen's to leave."""
+        return not self.following and self._at is None if action == "back" else True
+
     def action_back(self) -> None:
-        """Back to the newest; a cell that is looked at is the screen's to leave."""
-        if self.following or self._at is not None:
-            raise SkipAction
+        """Back to the newest."""
         self.follow()
 
     def action_copy(self) -> None:

@@ -11,6 +11,7 @@ from textual.message import Message
 
 from gates.calibration.cells import Mark
 from tui import keys
+from tui.marks import CELLS
 from tui.screens.matrix_view import MatrixView
 
 _BAD = (Mark.BROKEN, Mark.DISCARDED, Mark.PARTIAL, Mark.UNKNOWN)
@@ -21,6 +22,7 @@ class Matrix(MatrixView, can_focus=True):
 
     PANE = "matrix"
     HELP_TITLE = "stage matrix"
+    HELP_SIGNS = (*CELLS.values(),)
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("matrix")]
 
     @dataclass

@@ -22,6 +22,7 @@ from tui.app import GatewatchApp
 from tui.sanitise import clean_inline, redact
 from tui.screens.form import READ_ONLY, start_it
 from tui.screens.form_words import facts, fault_lines, warning_lines, where_of
+from tui.screens.leaving import leave
 from tui.screens.resume_ask import AskScreen, Line
 from tui.screens.subject import RunLook, RunPlace
 
@@ -137,7 +138,7 @@ class ResumeScreen(AskScreen):
         if isinstance(app, GatewatchApp):
             app.say(f"the question is void: the run is {look.snapshot.state.value} now", "warning")
         if self.is_mounted:
-            _ = self.dismiss(False)
+            leave(self, False)
 
     def _say(self) -> None:
         lines = evidence_lines(self._place, self._look, self.app_now())
@@ -190,12 +191,12 @@ class ResumeScreen(AskScreen):
             self.close_yes(self._why)
             self._start(partial(self._begin, ready), "begin")
         else:
-            _ = self.dismiss(False)
+            leave(self, False)
 
     def action_no(self) -> None:
         """Leave it."""
         if not self._starting:
-            _ = self.dismiss(False)
+            leave(self, False)
 
     async def _begin(self, ready: Ready) -> None:
         self.post_message(ResumeBegun(await start_it(ready)))
@@ -210,7 +211,7 @@ class ResumeScreen(AskScreen):
         app = self.app
         if isinstance(app, GatewatchApp):
             app.say(f"resumed: {message.answer.run_dir}")
-        _ = self.dismiss(True)
+        leave(self, True)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Something broke that should not: say so; nothing can be started then."""

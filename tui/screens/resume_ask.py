@@ -21,6 +21,8 @@ from tui import keys
 from tui.cells import breaks
 from tui.keyline import KeyLine
 from tui.sanitise import confirmable, redact
+from tui.screens.leaving import leave
+from tui.screens.modal import EVERYWHERE
 
 _YES, _NO = 1, 0
 _LABEL = 13
@@ -110,7 +112,7 @@ class AskScreen(ModalScreen[bool]):
 
     PANE = "resume"
     HELP_TITLE = "the question"
-    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("resume")]
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("resume"), *EVERYWHERE]
     DEFAULT_CSS = """
     AskScreen { align: center middle; background: $background 60%; }
     AskScreen #ask-box {
@@ -175,11 +177,11 @@ class AskScreen(ModalScreen[bool]):
 
     def action_answer(self) -> None:
         """Take the answer that is pointed at."""
-        _ = self.dismiss(self.answers.chosen == _YES and not self.answers.closed)
+        leave(self, self.answers.chosen == _YES and not self.answers.closed)
 
     def action_no(self) -> None:
         """Leave it."""
-        _ = self.dismiss(False)
+        leave(self, False)
 
     def action_next(self) -> None:
         """To the other answer."""

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widget import Widget
 
 from tui import keys
 from tui.app import pane_of
+from tui.screens.leaving import leave
 from tui.screens.matrix import Matrix
 from tui.screens.matrix_grid import body_of, log_of
 from tui.screens.prompt_state import apply_state
 from tui.screens.run_base import RunBase
+from tui.screens.run_header import SIGNS
 from tui.screens.store import GlanceStore
 from tui.screens.subject import RunLook, RunPlace
 
-if TYPE_CHECKING:
-    from textual.command import Provider
-
 READ_ONLY = "read-only: start with --act"
 _REST_S = 0.12  # the cursor rests so long on a mark before its log is opened
-
-
-def _provider() -> type[Provider]:
-    from tui.screens.run_palette import RunActions  # only an opened palette needs it
-
-    return RunActions
 
 
 class RunScreen(RunBase):
@@ -41,11 +33,8 @@ class RunScreen(RunBase):
 
     PANE = "run"
     HELP_TITLE = "this run"
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_provider}
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *keys.bindings("run"),
-        Binding("question_mark,f1", "help", show=False),
-    ]
+    HELP_SIGNS = SIGNS
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("run")]
 
     def __init__(self, place: RunPlace, store: GlanceStore | None = None) -> None:
         super().__init__(place, store)
@@ -74,6 +63,7 @@ class RunScreen(RunBase):
         else:
             self._supervision.pin(log_of(self._grid, body_of(look.snapshot), row, run))
         self._job.at(row.key, run)
+        self._keys.refresh()  # Escape means something else now
 
     async def on_matrix_opened(self, event: Matrix.Opened) -> None:
         """All of a stage."""
@@ -99,7 +89,7 @@ class RunScreen(RunBase):
         elif not self.matrix.live:
             self._go_live()
         elif len(self.app.screen_stack) > 1:
-            await self.dismiss()
+            leave(self)
 
     def _go_live(self) -> None:
         if self._resting is not None:
@@ -108,6 +98,7 @@ class RunScreen(RunBase):
         self.matrix.go_live()
         self._supervision.pin(None)
         self._job.at(None, None)
+        self._keys.refresh()
 
     # Panes.
 
@@ -167,15 +158,6 @@ class RunScreen(RunBase):
         if action in ("apply", "new", "resume") and self.focused is not None:
             return getattr(pane_of(self.focused), "PANE", "") not in ("log", "detail", "ask")
         return True
-
-    async def action_help(self) -> None:
-        """The keys of the focused pane, of the run, and those that work everywhere."""
-        from tui.help import HelpScreen
-
-        pane = pane_of(self.focused) if self.focused is not None else None
-        first = getattr(pane, "PANE", "")
-        panes = ("run", "app") if first in ("", "run") else (first, "run", "app")
-        await self.app.push_screen(HelpScreen(panes, getattr(pane, "HELP_TITLE", self.HELP_TITLE)))
 
     def action_look(self) -> None:
         """Look now."""

@@ -179,7 +179,7 @@ class RunBase(Screen[None]):
         at, width = self._clock(), max(1, self.size.width)
         marks = Marks(self.our.ascii_only, self._paused, self._asked)
         pace = self._pace_of(look)
-        sentence = said(look, self._grid, pace, at)
+        sentence = said(look, self._grid, pace, at, read_only=self._place.read_only)
         more = "..." if marks.ascii_only else "…"
         room = max(1, width - 2)
         rows: list[Row] = [header(self._place, look, self._grid, pace, at, width, marks)]

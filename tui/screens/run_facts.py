@@ -69,8 +69,12 @@ def plain(text: object, limit: int = _LIMIT) -> str:
     return clean_inline(redact(str(text)), limit=limit)
 
 
-def said(look: RunLook, grid: Grid, pace: Pace | None, at: Clock) -> Said:
-    """The one plain sentence."""
+def said(look: RunLook, grid: Grid, pace: Pace | None, at: Clock, *, read_only: bool = False) -> Said:
+    """The one plain sentence.
+
+    Args:
+        read_only: Nothing may be started from here.
+    """
     snapshot = look.snapshot
     body = body_of(snapshot)
     audit = body.audit
@@ -94,12 +98,16 @@ def said(look: RunLook, grid: Grid, pace: Pace | None, at: Clock) -> Said:
     if state is State.STALLED:
         return Said(f"Stalled: {_stop(error)} {ready}", "warning", evidence)
     if state is State.DEAD:
-        offered = " R resumes it." if any(offer.action == "resume" for offer in snapshot.offers) else ""
-        return Said(f"Dead: {_stop(error)}{offered}", "error", evidence)
+        return Said(f"Dead: {_stop(error)}{_offered(snapshot, read_only)}", "error", evidence)
     if state is State.HALTED:
-        offered = " R resumes it." if any(offer.action == "resume" for offer in snapshot.offers) else ""
-        return Said(f"Halted: {_stop(error)}{offered}", "warning", evidence)
+        return Said(f"Halted: {_stop(error)}{_offered(snapshot, read_only)}", "warning", evidence)
     return Said(f"How it stands cannot be told: {_stop(error)} {ready}", "warning", evidence)
+
+
+def _offered(snapshot: Snapshot[Calibration], read_only: bool) -> str:
+    if not any(offer.action == "resume" for offer in snapshot.offers):
+        return ""
+    return " It can be resumed: start with --act." if read_only else " R resumes it."
 
 
 def _unseen(snapshot: Snapshot[Calibration]) -> Said:

@@ -8,16 +8,22 @@ from gates.calibration.audit import Audit
 from gates.verdict import Decision
 from monitors.snapshot import State
 from tui.cells import painted
-from tui.marks import STATES
+from tui.marks import STATES, Look
 from tui.screens.matrix_grid import Grid, body_of
 from tui.screens.run_facts import Clock, plain
 from tui.screens.run_ink import Row, Span, cut, middle
 from tui.screens.run_ink import width as cells
 from tui.screens.run_pace import Pace
-from tui.screens.run_words import hour, instant, lasting, seen, spread
+from tui.screens.run_words import hour, instant, lasting, machine, seen, spread
 from tui.screens.subject import RunLook, RunPlace
 
 STALE_AFTER_S = 120.0
+SIGNS = (
+    Look("eta", "eta", "when it should be done; its basis stands behind it where there is room"),
+    Look("±", "+-", "one standard deviation of what is left, from how this run's own repeats differ"),
+    Look("⟳", "seen", "how long ago the run was last looked at"),
+)
+"""What the header shows in few characters."""
 _LEAST_WHY = 24
 _GOES_ON = (State.RUNNING, State.WAITING, State.SLOW_START)
 _ENDS = (State.ENDED, State.HALTED, State.DEAD)
@@ -47,10 +53,11 @@ def header(place: RunPlace, look: RunLook, grid: Grid, pace: Pace | None, at: Cl
     done = f"{progress.done}/{progress.total}" if progress.done is not None and progress.total else ""
     when, off, basis = _eta(look, pace, at)
     age = age_of(look, at.now, marks)
+    host = plain(machine(place), 60)
     parts: list[tuple[str, list[Span]]] = [
         ("name", [(name, "strong")]),
         ("repeats", [(repeats, "")]),
-        ("host", [(f"@{plain(place.host, 60)}", "secondary")]),
+        ("host", [(host if host == "this machine" else f"@{host}", "secondary")]),
         ("sha", [(sha, "muted")]),
         ("state", [(f"{shown.sign(marks.ascii_only)} {shown.word}", shown.style)]),
         ("runs", [(runs, "")]),
@@ -161,9 +168,9 @@ def _strict(look: RunLook, audit: Audit) -> Decision:
 
 def _why(audit: Audit) -> str:
     """Of the first gate that is not known, what it says; one that fails is what the sentence tells of."""
-    for verdict in (audit.provenance, audit.environment):
+    for name, verdict in (("provenance", audit.provenance), ("environment", audit.environment)):
         if verdict.decision is Decision.UNKNOWN and verdict.detail:
-            return plain(verdict.detail, 300)
+            return f"{name}: {plain(verdict.detail, 300)}"
     return ""
 
 

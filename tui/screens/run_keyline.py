@@ -5,8 +5,7 @@ from __future__ import annotations
 from rich.segment import Segment
 from textual.strip import Strip
 
-from tui import keys
-from tui.app import pane_of, small
+from tui.app import small
 from tui.cells import painted
 from tui.keyline import KeyLine
 from tui.marks import rule
@@ -57,12 +56,7 @@ class RunKeyLine(KeyLine):
         right = Strip([Segment(f" {bar} ", label), Segment("A", first), Segment(text[1:] + " ", first)])
         return Strip.join([left.crop(0, max(0, width - right.cell_length)), right]).adjust_cell_length(width, base)
 
-    def _laid(self) -> tuple[tuple[str, keys.Action], ...]:
-        focused = self.screen.focused
-        pane = getattr(pane_of(focused), "PANE", "") if focused is not None else ""
-        chosen = keys.actions(pane, "app") if pane in _TYPING else keys.actions(pane, "run", "app")
-        room = self.size.width - (painted(self.apply_text) + 4 if self.apply_text else 0)
-        return keys.key_line(chosen, room, ascii_only=bool(getattr(self.app, "ascii_only", False)))
-
-
-_TYPING = ("log", "detail", "ask")
+    @property
+    def kept(self) -> int:
+        """Room for what stands at the right end."""
+        return painted(self.apply_text) + 4 if self.apply_text else 0

@@ -5,8 +5,17 @@ from __future__ import annotations
 import calendar
 import time
 from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui.screens.subject import RunPlace
 
 _STEPS = (0, 5, 10, 20, 30, 45)
+
+
+def machine(place: RunPlace) -> str:
+    """The host of a run, as it is called in a sentence; not clean."""
+    return "this machine" if place.connect is None and place.host == "here" else place.host
 
 
 def seen(age: float) -> str:

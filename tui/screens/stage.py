@@ -24,6 +24,7 @@ from tui.app import GatewatchApp
 from tui.cells import painted, shorten
 from tui.keyline import KeyLine
 from tui.marks import STATES
+from tui.screens.leaving import leave
 from tui.screens.stage_log import RepeatLogScreen
 from tui.screens.stage_sources import read_stage_sources
 from tui.screens.stage_text import about_repeat, metric_blocks, notes, repeat_heads, repeat_line, row, safe, sentence
@@ -351,7 +352,7 @@ class StageScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Back to where one came from."""
-        _ = self.dismiss()
+        leave(self)
 
     def _scroll(self, rows: int) -> None:
         self.query_one("#stage-scroll").scroll_relative(y=rows, animate=False)

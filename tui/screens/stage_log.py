@@ -20,6 +20,7 @@ from tui.app import GatewatchApp
 from tui.cells import shorten
 from tui.keyline import KeyLine
 from tui.logs.pane import LogPane
+from tui.screens.leaving import leave
 from tui.screens.stage_text import safe
 from tui.screens.subject import RunPlace
 
@@ -37,7 +38,7 @@ class RepeatLog(LogPane):
             if self.view.current is not None:
                 self.view.set_current(None)
             else:
-                _ = self.screen.dismiss()
+                leave(self.screen)
 
 
 class RepeatLogScreen(Screen[None]):
@@ -90,7 +91,7 @@ class RepeatLogScreen(Screen[None]):
             source = await open_source(Target(far, self._path), self._place.connect)
         except GatewatchError as error:
             self.app.notify(str(error), severity="error", markup=False)
-            _ = self.dismiss()
+            leave(self)
             return
         app, pane = self.app, self.log_pane
         assert isinstance(app, GatewatchApp)

@@ -38,7 +38,7 @@ async def read_stage_sources(place: RunPlace, look: RunLook, key: str) -> Source
         facts = await read_sources(place.reader, site.repo, python, paths)
     except GatewatchError as error:
         return Sources(None, str(error), filters, slack)
-    why = "" if facts is not None else f"{' and '.join(paths)}: not in {site.repo} on {place.host}"
+    why = "" if facts is not None else f"{' and '.join(paths)}: not in {site.repo} on {machine(place)}"
     return Sources(facts, why, filters, slack)
 
 

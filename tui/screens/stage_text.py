@@ -13,21 +13,13 @@ from gates.calibration.rows import PlanRow
 from gates.calibration.values import direction_text
 from tui import words
 from tui.cells import painted, shorten
-from tui.marks import CELLS, Look
+from tui.marks import CELLS, MOVES, Look
 from tui.sanitise import clean_inline, redact
 from tui.screens.stage_dots import Dot, as_float, draw_dots, sparkline
 from tui.screens.stage_numbers import lasted, middle, number, one_in, percents, share, unit_of_label
 from tui.screens.stage_view import Repeat, StageView
 
 Span = str | Content | tuple[str, str]
-
-MOVES: dict[str, Look] = {
-    "tightens": Look("▲", "^", "tightens", "success"),
-    "loosens": Look("▼", "v", "loosens", "warning"),
-    "equal": Look("=", "=", "stays", "muted"),
-    "unknown": Look("?", "?", "unknown", "warning"),
-}
-"""Which way a gate moves when its threshold is written."""
 
 _INDENT = 2
 _ENDS = 10

@@ -5,16 +5,18 @@ A screen keeps nothing that a job holds in memory. It is given a look, paints it
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from hosts.host import HostReader
-from jobs.calibration.locate import Watched
-from monitors.calibration.body import Calibration
-from monitors.host import HostBody
-from monitors.logs.opening import Connect
-from monitors.snapshot import Snapshot
+if TYPE_CHECKING:  # a screen that is open before the first run is found needs none of it
+    from collections.abc import Callable
+
+    from hosts.host import HostReader
+    from jobs.calibration.locate import Watched
+    from monitors.calibration.body import Calibration
+    from monitors.host import HostBody
+    from monitors.logs.opening import Connect
+    from monitors.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

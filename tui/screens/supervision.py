@@ -127,10 +127,12 @@ class SupervisionPane(Vertical):
         """What the title row says."""
         return self._title.text
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is something to come back from only while a log is pinned."""
+        return self._pin is not None if action == "live" else True
+
     def action_live(self) -> None:
         """Back to the log of what runs now."""
-        if self._pin is None:
-            raise SkipAction
         self.pin(None)
         raise SkipAction  # the screen has something to take back as well
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textual.actions import SkipAction
 from textual.widgets import Static
 
 from tui.logs.pane import LogPane
@@ -11,12 +10,14 @@ from tui.logs.pane import LogPane
 class RunLog(LogPane):
     """A log pane within a run: Escape, once there is nothing of its own to close, is the run's."""
 
-    def action_back(self) -> None:
-        """One layer back."""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape is its own only while there is something to close."""
+        return self._is_layered if action == "back" else super().check_action(action, parameters)
+
+    @property
+    def _is_layered(self) -> bool:
         layered = self.view.selection is not None or self.detail.is_open or self.view.current is not None
-        if not layered and not self.finding:
-            raise SkipAction
-        super().action_back()
+        return layered or self.finding
 
     @property
     def finding(self) -> bool:

@@ -16,6 +16,7 @@ from hosts.here import LocalReader
 from hosts.host import ProcRef, PytestSeen
 from tests.tui.screens.runs import RunBench
 from tests.tui.screens.two_panes import Panes, panes
+from tui import keys
 from tui.help import HelpScreen
 
 MINUTE = 60.0
@@ -316,7 +317,7 @@ async def test_what_is_covered_costs_nothing(at: Panes, bench: RunBench) -> None
     await shows(at, "first line 60")
     reader = at.supervision.log_pane.reader
     assert reader is not None
-    await at.app.push_screen(HelpScreen(("log",)))
+    await at.app.push_screen(HelpScreen(keys.actions("log")))
     await at.pilot.pause()
     assert reader.shown  # it shines through
     await at.app.push_screen(Screen())

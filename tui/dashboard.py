@@ -1,0 +1,295 @@
+"""The dashboard: watches hosts and runs, and hands every new look to the screens that show them. It only wires."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
+
+from textual.message import Message
+from textual.screen import Screen
+
+from hosts.errors import GatewatchError
+from monitors.snapshot import Snapshot
+from tui.app import GatewatchApp
+from tui.dashboard_hosts import HOST, Station
+from tui.dashboard_runs import HERE, Entry, Locator, Wanted, host_of, host_seen, judge, place_of, seen_of, watch_of
+from tui.dashboard_since import Since
+from tui.screens.home import HomeScreen
+from tui.screens.subject import RunLook, RunPlace
+
+if TYPE_CHECKING:
+    from hosts.host import HostReader
+    from hosts.profiles import HostProfile
+    from jobs.calibration.locate import Watched
+    from monitors.host import HostBody
+
+INTERVAL_S = 5.0
+READ_ONLY = "read-only: start with --act"
+
+
+class Looked(Message):
+    """A host, or something on it, was looked at.
+
+    Attributes:
+        host: The host's name.
+        watch: What it is watched as; "" for the host itself.
+    """
+
+    def __init__(self, host: str, watch: str, snapshot: Snapshot[Any]) -> None:
+        super().__init__()
+        self.host = host
+        self.watch = watch
+        self.snapshot = snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        """A newer look makes the older one of the same thing needless."""
+        return isinstance(message, Looked) and (message.host, message.watch) == (self.host, self.watch)
+
+
+class Faltered(Message):
+    """Watching a host stopped for a moment, for a reason of our own; it goes on by itself."""
+
+    def __init__(self, host: str, error: str) -> None:
+        super().__init__()
+        self.host = host
+        self.error = error
+
+
+class Broken(Message):
+    """A task of the dashboard's own failed: a defect, which ends the app and nothing else."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+class DashboardApp(GatewatchApp):
+    """Shows what is watched until somebody leaves.
+
+    Args:
+        begin: Finds what to watch, once the first paint is done; it uses `add`, `enter` and `home`.
+        read_only: Nothing may be changed from here.
+        interval: Seconds between looks that nothing called for, at most 120 (validated by the watch).
+        since: What was there when somebody looked last.
+
+    Attributes:
+        entries: The runs, by what they are watched as.
+        hosts: What was last seen of each host, by name.
+        home: The screen below all others.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[DashboardApp], Coroutine[Any, Any, None]],
+        *,
+        read_only: bool = True,
+        interval: float = INTERVAL_S,
+        since: Since | None = None,
+        ascii_only: bool = False,
+        now: Callable[[], float] = time.time,
+        zone: tzinfo | None = None,
+    ) -> None:
+        super().__init__(ascii_only=ascii_only, now=now, zone=zone)
+        self.read_only = read_only
+        self.interval = interval
+        self.entries: dict[str, Entry] = {}
+        self.hosts: dict[str, Snapshot[HostBody]] = {}
+        self.home = HomeScreen(self.enter, self._asked)
+        self._begin = begin
+        self._since = since or Since()
+        self._locator = Locator()
+        self._stations: dict[str, Station] = {}
+        self._unjudged: set[str] = set()
+        self._home_due = False
+        self._tasks: set[asyncio.Future[None]] = set()
+
+    def get_default_screen(self) -> Screen[None]:
+        """Home lies below everything."""
+        return self.home
+
+    def on_mount(self) -> None:
+        """Paint first, then look."""
+        self.call_after_refresh(self._start, self._begin(self))
+
+    def open_run(self, run_dir: str, host: str | None = None) -> None:
+        """Watch a run and go into it.
+
+        Args:
+            run_dir: Absolute on its host, or HOST:PATH.
+            host: The name of its host's profile; None for a run of this machine.
+        """
+        self._start(self._open(Wanted(run_dir, host=None if host == HERE else host)))
+
+    async def add(self, wanted: Sequence[Wanted]) -> list[str]:
+        """Watch runs; returns what each is watched as. One that cannot be found is a row that says so."""
+        return await self.add_found(await asyncio.to_thread(self._locate, wanted))
+
+    async def add_found(self, found: Iterable[tuple[Wanted, Watched | GatewatchError]]) -> list[str]:
+        """Watch runs that were found; returns what each is watched as."""
+        watches, fresh = [], []
+        for wanted, watched in found:
+            if isinstance(watched, GatewatchError):
+                watches.append(name := wanted.run_dir or "the newest run")
+                self.entries[name] = Entry(name, wanted.title or name, wanted.host or HERE, problem=str(watched))
+                continue
+            watches.append(watch := watch_of(watched))
+            if watch not in self.entries or self.entries[watch].place is None:
+                station = await self._station(watched)
+                place = place_of(watched, station.reader, self.read_only, station.request, wanted.title)
+                self.entries[watch] = Entry(watch, place.title, place.host, place)
+                fresh.append(place)
+        if fresh:
+            await asyncio.to_thread(self._since.read, fresh)
+            judged = [(place, await judge(place)) for place in fresh]
+            for place, (monitor, problem) in judged:  # all at once: each set of runs costs the host one whole look
+                self._judged(place, problem)
+                self._station_of(place.watched).add(place.watch, monitor, place.run_dir)
+        self._show_home()
+        return watches
+
+    async def add_host(self, profile: HostProfile) -> None:
+        """Watch a host's accelerators, whether or not there is a run."""
+        from jobs.connect import is_local
+
+        local = is_local(profile) and not profile.enter
+        await self._station_named("" if local else profile.name, profile.name, None if local else profile)
+
+    def enter(self, watch: str) -> None:
+        """Go into a run."""
+        from tui.screens.run import RunScreen
+
+        entry = self.entries[watch]
+        if entry.place is None:
+            self.say(entry.problem, "warning")
+            return
+        if any(isinstance(screen, RunScreen) and screen.watch == watch for screen in self.screen_stack):
+            entry.place.request()  # it is open already, under whatever covers it
+            return
+        screen = RunScreen(entry.place)
+        self._start(self.push_screen(screen))
+        if entry.look is not None:
+            screen.show(entry.look)
+
+    def on_looked(self, message: Looked) -> None:
+        """Keep it, and hand it to whoever shows it."""
+        self._home_soon()
+        if message.watch == HOST:
+            self.hosts[message.host] = host_seen(message.host, message.snapshot)
+            return
+        entry = self.entries.get(message.watch)
+        if entry is None or entry.place is None:
+            return
+        look = RunLook(seen_of(message.snapshot), self.hosts.get(message.host))
+        self.entries[message.watch] = replace(entry, look=look)
+        self._since.take(entry.place, look.snapshot, self.now())
+        for screen in self.screen_stack:
+            if getattr(screen, "watch", None) == message.watch and hasattr(screen, "show"):
+                screen.show(look)
+        run = look.snapshot.body.run
+        if message.watch in self._unjudged and run is not None and run.plan is not None:
+            self._unjudged.discard(message.watch)
+            self._start(self._judge_again(entry.place))
+
+    def on_faltered(self, message: Faltered) -> None:
+        """Say it."""
+        self.say(f"{message.host}: {message.error}", "warning")
+
+    def on_broken(self, message: Broken) -> None:
+        """Our own defect is no state to go on in."""
+        raise message.error
+
+    async def on_unmount(self) -> None:
+        """Let go of every host; what runs there goes on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(station.close() for station in self._stations.values()), return_exceptions=True)
+        await asyncio.to_thread(self._since.write)
+
+    async def _open(self, wanted: Wanted) -> None:
+        watch = (await self.add([wanted]))[0]
+        self.enter(watch)
+
+    def _locate(self, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Watched | GatewatchError]]:
+        found: list[tuple[Wanted, Watched | GatewatchError]] = []
+        for one in wanted:
+            try:
+                found.append((one, self._locator.locate(one)))
+            except GatewatchError as error:
+                found.append((one, error))
+        return found
+
+    def _asked(self, what: str) -> None:
+        """What Home was asked for."""
+        if what == "poll":
+            for station in self._stations.values():
+                station.request()
+        elif self.read_only:
+            self.say(READ_ONLY, "warning")
+        else:
+            from tui.screens.form import open_form
+
+            entry = self.entries.get(self.home.chosen)  # what is known of it is filled in
+            open_form(self, entry.place if entry else None, entry.look if entry else None)
+
+    def _home_soon(self) -> None:
+        """Paint Home once for a shower of looks."""
+        if not self._home_due:
+            self._home_due = True
+            self.call_later(self._show_home)
+
+    def _show_home(self) -> None:
+        self._home_due = False
+        self.home.show_all(tuple(self.entries.values()), self.hosts)
+        self.home.say_since(self._since.lines(self.entries, self.now(), self.zone))
+
+    async def _judge_again(self, place: RunPlace) -> None:
+        monitor, problem = await judge(place)
+        self._judged(place, problem)
+        self._station_of(place.watched).add(place.watch, monitor, place.run_dir)
+
+    def _judged(self, place: RunPlace, problem: str) -> None:
+        if problem:
+            self._unjudged.add(place.watch)
+        self.entries[place.watch] = replace(self.entries[place.watch], problem=problem)
+
+    def _station_of(self, watched: Watched) -> Station:
+        return self._stations["" if watched.local else host_of(watched)]
+
+    async def _station(self, watched: Watched) -> Station:
+        profile = None if watched.local else watched.profile
+        return await self._station_named("" if watched.local else host_of(watched), host_of(watched), profile)
+
+    async def _station_named(self, key: str, name: str, profile: HostProfile | None) -> Station:
+        if key not in self._stations:
+            reader = await asyncio.to_thread(_reader, profile)
+            if key not in self._stations:
+                self._stations[key] = Station(name, reader, key == "", self.interval, self._took, self._faltered)
+                self._start(self._stations[key].run())
+        return self._stations[key]
+
+    def _took(self, host: str, watch: str, snapshot: Snapshot[Any]) -> None:
+        self.post_message(Looked(host, watch, snapshot))
+
+    def _faltered(self, host: str, error: str) -> None:
+        self.post_message(Faltered(host, error))
+
+    def _start(self, work: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.post_message(Broken(error))
+
+
+def _reader(profile: HostProfile | None) -> HostReader:
+    from jobs.connect import open_reader
+
+    return open_reader(profile)

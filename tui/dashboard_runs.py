@@ -1,0 +1,165 @@
+"""The runs that a dashboard knows, and how it comes to know one: from words to a place that can be watched."""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hosts.errors import GatewatchError
+from hosts.target import Target
+from monitors.calibration import Calibration, CalibrationMonitor
+from monitors.host import HostBody
+from monitors.snapshot import Snapshot
+from tui.screens.subject import RunLook, RunPlace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gates.calibration.schema import Manifest
+    from hosts.host import HostReader
+    from hosts.profiles import HostProfile
+    from jobs.calibration.locate import Watched
+
+HERE = "here"
+"""What this machine is called where no profile names it."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that somebody asked for, in his words.
+
+    Attributes:
+        run_dir: A path, a name below `.tune-runs/`, or HOST:PATH; None for the newest.
+        root, repo, host, model: As the options of these names.
+        title: What to call it; by default its folder's name.
+    """
+
+    run_dir: str | None
+    root: str | None = None
+    repo: str | None = None
+    host: str | None = None
+    model: str | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of the dashboard.
+
+    Attributes:
+        watch: Names it among all.
+        title: What a person calls it; not clean.
+        where: Its host's name.
+        place: How it is watched; None where it cannot be.
+        look: What was last seen; None before the first look.
+        problem: What is wrong with the watching, "" where nothing is.
+    """
+
+    watch: str
+    title: str
+    where: str
+    place: RunPlace | None = None
+    look: RunLook | None = None
+    problem: str = ""
+
+
+class Locator:
+    """Finds runs; of a checkout that many runs share, each manifest is read once and again when it has changed.
+
+    Its calls block: they belong into a thread.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[Path, tuple[tuple[int, int], Manifest | None]] = {}
+
+    def locate(self, wanted: Wanted) -> Watched:
+        """Find the run that is wanted.
+
+        Raises:
+            InputError: It is not there, or its host is not known.
+        """
+        from jobs.calibration.locate import Watched, find_run
+
+        locator = self
+
+        @dataclass(frozen=True)
+        class Known(Watched):
+            def manifest(self, model: str) -> Manifest | None:
+                return locator.manifest(self, model, super().manifest)
+
+        found = find_run(wanted.run_dir, wanted.root, wanted.repo, wanted.host, wanted.model)
+        return Known(**vars(found))
+
+    def manifest(self, watched: Watched, model: str, read: Callable[[str], Manifest | None]) -> Manifest | None:
+        """What `read` gives, from memory where the file is the same."""
+        if watched.checkout is None:
+            return None
+        path = watched.checkout.manifest_path(model)
+        try:
+            status = path.stat()
+        except OSError:
+            return read(model)
+        stamp = (status.st_mtime_ns, status.st_size)
+        known = self._read.get(path)
+        if known is None or known[0] != stamp:
+            known = self._read[path] = (stamp, read(model))
+        return known[1]
+
+
+def host_of(watched: Watched) -> str:
+    """What the run's host is called."""
+    return watched.profile.name if watched.profile is not None else HERE
+
+
+def watch_of(watched: Watched) -> str:
+    """What the run is watched as."""
+    far = watched.profile.name if watched.profile is not None and not watched.local else None
+    return str(Target(far, watched.run_dir))
+
+
+def place_of(
+    watched: Watched, reader: HostReader, read_only: bool, request: Callable[[], None], title: str = ""
+) -> RunPlace:
+    """All that a screen needs of the run."""
+    return RunPlace(
+        watch=watch_of(watched),
+        title=title or posixpath.basename(watched.run_dir.rstrip("/")) or watched.run_dir,
+        watched=watched,
+        reader=reader,
+        host=host_of(watched),
+        read_only=read_only,
+        connect=None if watched.local else _connect_to(watched.profile),
+        request=request,
+    )
+
+
+def _connect_to(profile: HostProfile | None) -> Callable[[str], Any]:
+    async def connect(_name: str) -> HostReader:
+        from jobs.connect import open_reader
+
+        return await asyncio.to_thread(open_reader, profile)
+
+    return connect
+
+
+async def judge(place: RunPlace) -> tuple[CalibrationMonitor, str]:
+    """A monitor of the run, and what is wrong with what it judges by; it watches whatever is wrong."""
+    from jobs.calibration.watch import make_monitor
+
+    try:
+        return await make_monitor(place.reader, place.watched), ""
+    except GatewatchError as error:
+        return CalibrationMonitor(place.run_dir, None, place.watched.reference()), str(error)
+
+
+def seen_of(snapshot: Snapshot[Any]) -> Snapshot[Calibration]:
+    """The snapshot as a run's; where nothing was ever seen, of an empty one."""
+    return snapshot if isinstance(snapshot.body, Calibration) else replace(snapshot, body=Calibration())
+
+
+def host_seen(name: str, snapshot: Snapshot[Any]) -> Snapshot[HostBody]:
+    """The snapshot as that of the host of this name; where nothing was ever seen, nothing is known of it."""
+    return replace(snapshot, watch=name, body=snapshot.body if isinstance(snapshot.body, HostBody) else HostBody())

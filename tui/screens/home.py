@@ -1,0 +1,368 @@
+"""Home: one glance at everything that is watched, worst first; then the hosts' accelerators as one strip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+from monitors.poller import LONGEST_INTERVAL_S
+from monitors.snapshot import State
+from tui import keys
+from tui.screens.home_detail import detail_rows
+from tui.screens.home_keyline import HomeKeyLine
+from tui.screens.home_lines import Columns, calm_line, columns, head, line
+from tui.screens.home_rows import HomeRow, folded, rows_of, sentence
+from tui.screens.home_strip import strip_rows
+from tui.screens.run_ink import CLASSES, Row, Rows, css, cut, strip
+from tui.screens.run_words import next_seen, seen
+
+if TYPE_CHECKING:
+    from textual.events import Click, MouseScrollDown, MouseScrollUp
+    from textual.timer import Timer
+
+    from monitors.host import HostBody
+    from monitors.snapshot import Snapshot
+    from tui.app import GatewatchApp
+    from tui.dashboard_runs import Entry
+
+_CALM = "\0calm"
+_TALL = 34  # rows of a screen on which more is told of the chosen run
+_AROUND = 8  # rows around the table and that
+_MOST_DETAIL = 32
+_LEAST_TICK_S = 1.0
+
+
+class HomeList(Widget, can_focus=True):
+    """The rows; keeps its place on a run, not on a number, when the order changes."""
+
+    PANE = "home"
+    HELP_TITLE = "home"
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(CLASSES)
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("home")]
+    DEFAULT_CSS = "HomeList { height: 1fr; width: 1fr; }\n" + css("HomeList")
+
+    class Entered(Message):
+        """Somebody wants to go into a run."""
+
+        def __init__(self, watch: str) -> None:
+            super().__init__()
+            self.watch = watch
+
+    class Chosen(Message):
+        """Another row is the chosen one."""
+
+    class Asked(Message):
+        """Something that only the app can do: `poll` or `new`."""
+
+        def __init__(self, what: str) -> None:
+            super().__init__()
+            self.what = what
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: tuple[HomeRow, ...] = ()
+        self._shown: tuple[HomeRow, ...] = ()
+        self._calm: tuple[HomeRow, ...] = ()
+        self._unfolded = False
+        self._at = ""
+        self._moved = False
+        self._top = 0
+        self._painted: tuple[object, ...] = ()
+        self.paints = 0
+
+    @property
+    def chosen(self) -> HomeRow | None:
+        """The run that the keys are about; None on the folded ones, or where there is none."""
+        return next((row for row in self._shown if row.watch == self._at), None)
+
+    def show_rows(self, rows: tuple[HomeRow, ...]) -> None:
+        """Show these from now on; what is the same is not painted again."""
+        self._rows = rows
+        self._lay()
+
+    def render_line(self, y: int) -> Strip:
+        """Titles, then runs."""
+        base, width = self.rich_style, self.size.width
+        plain = bool(getattr(self.app, "ascii_only", False))
+        at = columns(self._rows, width)
+        if y == 0:
+            return strip(self, head(at) if self._rows else (), width, base)
+        place = self._top + y - 1
+        return strip(self, self._line(place, at, width, plain), width, base)
+
+    def action_up(self) -> None:
+        self._move(-1)
+
+    def action_down(self) -> None:
+        self._move(1)
+
+    def action_page_up(self) -> None:
+        self._move(-max(1, self.size.height - 2))
+
+    def action_page_down(self) -> None:
+        self._move(max(1, self.size.height - 2))
+
+    def action_home(self) -> None:
+        self._move(-len(self._names))
+
+    def action_end(self) -> None:
+        self._move(len(self._names))
+
+    def action_open(self) -> None:
+        """Go into the chosen run, or unfold."""
+        if self._at == _CALM:
+            self.action_unfold()
+        elif self.chosen is not None:
+            self.post_message(self.Entered(self._at))
+
+    def action_unfold(self) -> None:
+        """Show the calm ones one by one, or as one again."""
+        self._moved = True
+        self._unfolded = not self._unfolded
+        if not self._unfolded and any(row.watch == self._at and row.calm for row in self._rows):
+            self._at = _CALM
+        elif self._unfolded and self._at == _CALM and self._calm:
+            self._at = self._calm[0].watch
+        self._lay()
+
+    def action_poll(self) -> None:
+        """Look now."""
+        self.post_message(self.Asked("poll"))
+
+    def action_new(self) -> None:
+        """A new run."""
+        self.post_message(self.Asked("new"))
+
+    def on_resize(self) -> None:
+        self._lay()
+
+    def on_click(self, event: Click) -> None:
+        """A click chooses; on the chosen one it goes in."""
+        place = self._top + event.y - 1
+        if event.y == 0 or place >= len(self._names):
+            return
+        if self._names[place] == self._at:
+            self.action_open()
+        else:
+            self._choose(self._names[place])
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self._move(1)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self._move(-1)
+
+    @property
+    def wanted(self) -> int:
+        """Rows that it takes to show everything, titles included."""
+        return 1 + len(self._names)
+
+    @property
+    def _names(self) -> list[str]:
+        return [*(row.watch for row in self._shown), *([_CALM] if self._calm else [])]
+
+    def _move(self, by: int) -> None:
+        names = self._names
+        if names:
+            at = names.index(self._at) if self._at in names else 0
+            self._choose(names[max(0, min(len(names) - 1, at + by))])
+
+    def _choose(self, name: str) -> None:
+        self._moved = True
+        if name != self._at:
+            self._at = name
+            self._lay()
+
+    def _lay(self) -> None:
+        room = max(1, self.size.height - 1)
+        self._shown, self._calm = folded(self._rows, self._unfolded, room)
+        names = self._names
+        if not self._moved and names:
+            self._at = names[0]  # the worst, until somebody has gone elsewhere
+        elif self._at not in names:
+            hidden = any(row.watch == self._at for row in self._calm)
+            self._at = _CALM if hidden else names[0] if names else ""
+        at = names.index(self._at) if names else 0
+        self._top = max(0, min(self._top, at, len(names) - room)) if at < self._top else max(self._top, at - room + 1)
+        self._top = max(0, min(self._top, len(names) - room))
+        painted = (self._shown, self._calm, self._at, self._top, self.size)
+        if painted != self._painted:
+            self._painted = painted
+            self.paints += 1
+            self.refresh()
+            self.post_message(self.Chosen())
+
+    def _line(self, place: int, at: Columns, width: int, plain: bool) -> Row:
+        if place < len(self._shown):
+            row = self._shown[place]
+            return line(row, at, row.watch == self._at, plain)
+        if self._calm and place == len(self._shown):
+            return calm_line(self._calm, width, self._at == _CALM, plain)
+        return ()
+
+
+class HomeScreen(Screen[None]):
+    """Everything that is watched.
+
+    Args:
+        ask: Does what the list asks for: `poll` or `new`.
+        enter: Goes into a run.
+        first: What is said while there is no run, a line each; the first one is the sentence.
+    """
+
+    DEFAULT_CSS = """
+    HomeScreen { layout: vertical; }
+    HomeScreen #first { padding: 1 2; height: 1fr; display: none; }
+    HomeScreen.-empty #first { display: block; }
+    HomeScreen.-empty HomeList { height: 0; }
+    HomeScreen #strip { dock: bottom; margin-bottom: 1; }
+    """
+
+    def __init__(
+        self, enter: Callable[[str], None], ask: Callable[[str], None], first: Sequence[str] = ("Looking …",)
+    ) -> None:
+        super().__init__()
+        self._enter = enter
+        self._ask = ask
+        self._first = tuple(first)
+        self._entries: tuple[Entry, ...] = ()
+        self._hosts: Mapping[str, Snapshot[HostBody]] = {}
+        self._since: tuple[str, ...] = ()
+        self._note = ""
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Rows(id="top")
+        yield Rows(id="first")
+        yield HomeList()
+        yield Rows(id="why")
+        yield Rows(id="strip")
+        yield HomeKeyLine()
+
+    def on_mount(self) -> None:
+        self.query_one(HomeList).focus()
+        self._paint()
+
+    def on_resize(self) -> None:
+        self._paint()
+
+    def on_screen_resume(self) -> None:
+        self._paint()
+
+    @property
+    def chosen(self) -> str:
+        """Which run the cursor is on, "" for none."""
+        row = self.query_one(HomeList).chosen
+        return row.watch if row is not None else ""
+
+    def show_all(self, entries: Sequence[Entry], hosts: Mapping[str, Snapshot[HostBody]]) -> None:
+        """Paint these; while another screen covers it, keep them until it is seen again."""
+        self._entries, self._hosts = tuple(entries), dict(hosts)
+        self._repaint()
+
+    def say_first(self, lines: Sequence[str]) -> None:
+        """What is said while there is no run."""
+        self._first = tuple(lines)
+        self._repaint()
+
+    def say_since(self, lines: Sequence[str]) -> None:
+        """What happened since somebody looked last, worst first."""
+        if tuple(lines) != self._since:
+            self._since = tuple(lines)
+            self._repaint()
+
+    def note(self, text: str) -> None:
+        """Something about the list itself, such as that not everything was searched; "" for nothing."""
+        self._note = text
+        self._repaint()
+
+    def on_home_list_entered(self, message: HomeList.Entered) -> None:
+        self._enter(message.watch)
+
+    def on_home_list_asked(self, message: HomeList.Asked) -> None:
+        self._ask(message.what)
+
+    def on_home_list_chosen(self) -> None:
+        self._paint_why()
+
+    @property
+    def _plain(self) -> bool:
+        return bool(getattr(self.app, "ascii_only", False))
+
+    def _repaint(self) -> None:
+        """Paint, unless another screen covers it: then it is painted when it is seen again."""
+        if self.is_mounted and self.is_current:
+            self._paint()
+
+    def _paint(self) -> None:
+        app: GatewatchApp = self.app  # type: ignore[assignment]  # ours stands on no other
+        now = app.now()
+        rows = rows_of(self._entries, now, app.zone)
+        self.set_class(not rows, "-empty")
+        dark = sum(host.state is State.BLIND for host in self._hosts.values())
+        first = [text.replace("…", "...") if self._plain else text for text in self._first]
+        said, colour = sentence(rows, dark) if rows else (first[0], "")
+        ages = [age for entry in self._entries if (age := _age(entry, now)) is not None]
+        self._paint_top(said, colour, max(ages, default=None), now)
+        self.query_one("#first", Rows).show_rows([((text, "" if text[:1] == " " else "muted"),) for text in first[1:]])
+        self.query_one(HomeList).show_rows(rows)
+        self._paint_why()
+        shown = tuple(self._hosts.values())
+        strips = strip_rows(shown, now, self.size.width, 2 if self.size.height < _TALL else 6, self._plain)
+        self.query_one("#strip", Rows).show_rows(strips)
+        self._tick(max(ages, default=None))
+
+    def _paint_top(self, said: str, colour: str, age: float | None, now: float) -> None:
+        from tui.words import clock
+
+        app: GatewatchApp = self.app  # type: ignore[assignment]  # as above
+        right = "" if age is None else f"{'seen' if self._plain else '⟳'} {seen(age)}"
+        time = clock(now, now, app.zone)[:5]
+        end = f"{time}  {right}" if right else time
+        old = "warning" if age is not None and age >= LONGEST_INTERVAL_S else "muted"
+        room = self.size.width - len(end) - 4
+        left = cut(said, max(0, room))
+        gap = " " * max(2, self.size.width - 2 - len(end) - len(left))
+        since = f" since {self._since[0]}" if self._since else ""
+        second = since or (f" {self._note}" if self._note else "")
+        top: list[Row] = [((" ", ""), (left, colour), (gap, ""), (time, "muted"), (f"  {right}" if right else "", old))]
+        top.append(((cut(second, max(0, self.size.width - 1)), "secondary"),))
+        self.query_one("#top", Rows).show_rows(top)
+
+    def _paint_why(self) -> None:
+        """What is behind the chosen row; on a tall screen all of it, in what the rows leave."""
+        table = self.query_one(HomeList)
+        chosen = table.chosen
+        shown: tuple[Row, ...] = ((),)
+        if chosen is not None:
+            most = max(1, self.size.height - table.wanted - _AROUND) if self.size.height >= _TALL else 1
+            entry = next((one for one in self._entries if one.watch == chosen.watch), None)
+            shown = detail_rows(chosen, entry, self.size.width, min(most, _MOST_DETAIL), self._plain)
+        self.query_one("#why", Rows).show_rows(shown)
+
+    def _tick(self, age: float | None) -> None:
+        """Paint again when an age would read otherwise; an idle screen does nothing in between."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = None
+        if age is not None:
+            self._timer = self.set_timer(max(_LEAST_TICK_S, next_seen(age)), self._ticked)
+
+    def _ticked(self) -> None:
+        if self.is_current:
+            self._paint()
+
+
+def _age(entry: Entry, now: float) -> float | None:
+    received = entry.look.snapshot.seen.received if entry.look is not None else None
+    return None if received is None else max(0.0, now - received)
