@@ -45,6 +45,7 @@ class HostWatch:
         self._folders = folders
         self._asked = asyncio.Event()
         self._added = asyncio.Event()
+        self._unseen = asyncio.Event()
         self._began = 0.0
         self.looks = 0
         self.without_events = "" if folders is not None else "it is another machine"
@@ -53,6 +54,7 @@ class HostWatch:
         """Fold for one more, or for another one under a known name, and look now; its folders are asked for again."""
         self._poller.add(name, monitor)
         self._added.set()
+        self._unseen.set()
         self.request()
 
     def request(self) -> None:
@@ -70,14 +72,10 @@ class HostWatch:
     async def _nap(self, interval: float) -> None:
         self.looks += 1
         took = time.monotonic() - self._began
-        # Changes come in showers; what they ask for is one look.
-        await asyncio.sleep(max(SHORTEST_S, took))
-        longest = min(LONGEST_INTERVAL_S, max(interval, took * _COST))
-        try:
-            async with asyncio.timeout(longest):
-                await self._asked.wait()
-        except TimeoutError:
-            pass
+        # Changes come in showers; what they ask for is one look. What nobody has seen yet does not wait for that.
+        if not await _set_within(self._unseen, max(SHORTEST_S, took)):
+            await _set_within(self._asked, min(LONGEST_INTERVAL_S, max(interval, took * _COST)))
+        self._unseen.clear()
         self._asked.clear()
         self._began = time.monotonic()
 
@@ -103,3 +101,12 @@ class HostWatch:
                 self._asked.set()
         except NoEventsError as error:
             self.without_events = str(error)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
@@ -160,19 +161,24 @@ class DashboardApp(GatewatchApp):
 
     def enter(self, watch: str) -> None:
         """Go into a run."""
-        from tui.screens.run import RunScreen
-
         entry = self.entries[watch]
         if entry.place is None:
             self.say(entry.problem, "warning")
+        else:
+            self._start(self._go_into(entry.place))
+
+    async def _go_into(self, place: RunPlace) -> None:
+        await asyncio.to_thread(importlib.import_module, "tui.screens.run")  # the first time it takes a while
+        from tui.screens.run import RunScreen
+
+        if any(isinstance(screen, RunScreen) and screen.watch == place.watch for screen in self.screen_stack):
+            place.request()  # it is open already, under whatever covers it
             return
-        if any(isinstance(screen, RunScreen) and screen.watch == watch for screen in self.screen_stack):
-            entry.place.request()  # it is open already, under whatever covers it
-            return
-        screen = RunScreen(entry.place)
-        self._start(self.push_screen(screen))
-        if entry.look is not None:
-            screen.show(entry.look)
+        screen = RunScreen(place)
+        opened = self.push_screen(screen)
+        if (look := self.entries[place.watch].look) is not None:
+            screen.show(look)
+        await opened
 
     def on_looked(self, message: Looked) -> None:
         """Keep it, and hand it to whoever shows it."""

@@ -15,4 +15,4 @@ def test_how_long_a_bare_escape_is_waited_for(
 ) -> None:
     monkeypatch.setattr(constants, "ESCAPE_DELAY", 0.1)
     shims.answer_escape_soon(environ)
-    assert constants.ESCAPE_DELAY == seconds
+    assert seconds == constants.ESCAPE_DELAY

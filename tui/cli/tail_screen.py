@@ -12,24 +12,19 @@ import contextlib
 import gc
 import importlib
 import os
-import signal
 import sys
-import termios
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hosts.errors import InputError
 from hosts.target import Target
 from tui.cli.tail_options import filter_of, goal_of
+from tui.cli.terminal import Ending, take_keys_from_the_terminal
 
 if TYPE_CHECKING:
     from tui.cli.tail_first import FirstLook
     from tui.cli.tail_open import EarlyModel
-    from tui.logs.screen import TailApp, Wish
+    from tui.logs.screen import Wish
 
-_KEYS, _SCREEN = 0, 1  # the descriptors that the framework uses
-_PATIENCE_S = 3.0
 _QUICK_S = 0.03  # that opening may take before the framework is imported beside it
 _TURN_S = 0.0005
 
@@ -41,14 +36,10 @@ def run_screen(args: argparse.Namespace, target: Target, look: FirstLook) -> int
         GatewatchError: It cannot be read, or what is asked for cannot be.
     """
     _check(args)
-    ended: list[signal.Signals] = []
-    code = asyncio.run(_show(args, target, look, ended))
-    if ended and ended[0] is signal.SIGINT:
-        raise KeyboardInterrupt
-    if ended:  # the terminal is made as it was before: now the signal may do what it does
-        look.close()
-        signal.signal(ended[0], signal.SIG_DFL)
-        os.kill(os.getpid(), ended[0])
+    ending = Ending()
+    code = asyncio.run(_show(args, target, look, ending))
+    look.close()  # gives back the terminal's own settings, which a signal would leave behind
+    ending.follow()
     return code
 
 
@@ -84,7 +75,7 @@ def _size(target: Target) -> int:
         return 0
 
 
-async def _show(args: argparse.Namespace, target: Target, look: FirstLook, ended: list[signal.Signals]) -> int:
+async def _show(args: argparse.Namespace, target: Target, look: FirstLook, ending: Ending) -> int:
     opening = asyncio.ensure_future(_open(target))
     try:
         await asyncio.wait({opening}, timeout=_QUICK_S)
@@ -93,12 +84,12 @@ async def _show(args: argparse.Namespace, target: Target, look: FirstLook, ended
         gc.freeze()  # what was imported is never garbage: no collection need look at it
         if opening.done() or target.path == "-":
             await opening  # an error is said without a screen for it, and the keys are not standard input
-        _take_keys_from_the_terminal()
+        take_keys_from_the_terminal("--plain prints the log")
         from tui.logs.screen import TailApp
         from tui.shims import keep_screen
 
         app = TailApp(lambda: opening, _wish(args), ascii_only=args.ascii, early=look.shown)
-        _leave_on_signals(app, ended)
+        ending.leave_on_signals(app)
         if look.shown:
             keep_screen(app)
         look.hand_over()
@@ -121,49 +112,6 @@ def _taking_turns() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(interval)
-
-
-def _take_keys_from_the_terminal() -> None:
-    """Standard input may be a pipe, a file, or closed; keys come from the terminal all the same."""
-    try:
-        if os.isatty(_KEYS):
-            return
-        terminal = os.open("/dev/tty", os.O_RDWR)
-    except OSError as error:
-        raise InputError("no terminal to read keys from; --plain prints the log") from error
-    if terminal != _KEYS:
-        os.dup2(terminal, _KEYS)
-        os.close(terminal)
-
-
-def _leave_on_signals(app: TailApp, ended: list[signal.Signals]) -> None:
-    """Give the terminal back before a signal ends us; where that does not work, end all the same."""
-    loop = asyncio.get_running_loop()
-
-    def leave(number: signal.Signals) -> None:
-        ended.append(number)
-        if not _terminal_is_there():
-            _end(number)
-        late = threading.Timer(_PATIENCE_S, _end, (number,))
-        late.daemon = True  # no more than a last resort, for a terminal that takes nothing any more
-        late.start()
-        app.exit()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, leave, number)
-
-
-def _terminal_is_there() -> bool:
-    """Whether somebody still has the other end of it open; the framework would wait for ever to write to it."""
-    try:
-        termios.tcgetattr(_SCREEN)
-    except termios.error:
-        return False
-    return True
-
-
-def _end(number: signal.Signals) -> None:
-    os._exit(128 + number)
 
 
 def _wish(args: argparse.Namespace) -> Wish:

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from monitors.poller import LONGEST_INTERVAL_S
 from monitors.snapshot import State
 from tui import keys
+from tui.screens.covered import is_covered
 from tui.screens.home_detail import detail_rows
 from tui.screens.home_keyline import HomeKeyLine
 from tui.screens.home_lines import Columns, calm_line, columns, head, line
@@ -254,7 +255,7 @@ class HomeScreen(Screen[None]):
         self._paint()
 
     def on_resize(self) -> None:
-        self._paint()
+        self._repaint()
 
     def on_screen_resume(self) -> None:
         self._paint()
@@ -301,7 +302,7 @@ class HomeScreen(Screen[None]):
 
     def _repaint(self) -> None:
         """Paint, unless another screen covers it: then it is painted when it is seen again."""
-        if self.is_mounted and self.is_current:
+        if self.is_mounted and not is_covered(self):
             self._paint()
 
     def _paint(self) -> None:
@@ -359,8 +360,7 @@ class HomeScreen(Screen[None]):
             self._timer = self.set_timer(max(_LEAST_TICK_S, next_seen(age)), self._ticked)
 
     def _ticked(self) -> None:
-        if self.is_current:
-            self._paint()
+        self._repaint()
 
 
 def _age(entry: Entry, now: float) -> float | None:
