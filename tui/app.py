@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
-from textual.keys import key_to_character
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -208,11 +207,15 @@ def pressable(screen: Screen[Any]) -> tuple[tuple[keys.Action, Widget | None], .
     """What can be done now, and who does it: None is the app. In the table's order, the nearest pane first.
 
     Left out is an action whose pane says in `check_action` that it does nothing now, and of each other one the keys
-    that a nearer pane has taken, or that a field takes as text.
+    that a nearer pane has taken, or that a field takes as text. While somebody types, what is around the nearest pane
+    has to wait.
     """
     focused = screen.focused
+    panes = panes_of(screen)
+    if focused is not None and _is_typed(focused, "a"):
+        panes = panes[:1]
     shown: list[tuple[keys.Action, Widget | None]] = []
-    for owner in (*panes_of(screen), None):
+    for owner in (*panes, None):
         taken = {key for one, _ in shown for key in one.keys}
         for one in keys.actions("app" if owner is None else str(getattr(owner, "PANE", ""))):
             left = tuple(key for key in one.keys if key not in taken and not (focused and _is_typed(focused, key)))
@@ -223,7 +226,8 @@ def pressable(screen: Screen[Any]) -> tuple[tuple[keys.Action, Widget | None], .
 
 def _is_typed(focused: Widget, key: str) -> bool:
     """Whether what has the focus takes this key as text."""
-    return focused.check_consume_key(key, key_to_character(key))
+    character = keys.spelled(key)
+    return len(character) == 1 and focused.check_consume_key(key, character)
 
 
 def small(width: int, height: int) -> str:

@@ -28,6 +28,7 @@ class HelpScreen(ModalScreen[None]):
         actions: What can be pressed, in this order.
         title: Where.
         signs: What stands on the screen and wants a word.
+        read_only: What changes something is dim.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,8 +46,11 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen Static { width: 1fr; height: auto; }
     """
 
-    def __init__(self, actions: Sequence[keys.Action], title: str = "", signs: Sequence[Look] = ()) -> None:
+    def __init__(
+        self, actions: Sequence[keys.Action], title: str = "", signs: Sequence[Look] = (), *, read_only: bool = False
+    ) -> None:
         super().__init__()
+        self._read_only = read_only
         self._actions = tuple(actions)
         self._signs = tuple(signs)
         self._title = title
@@ -57,7 +61,8 @@ class HelpScreen(ModalScreen[None]):
         panes = panes_of(screen)
         title = next((str(getattr(pane, "HELP_TITLE", "")) for pane in panes), "")
         signs = [sign for pane in panes for sign in getattr(pane, "HELP_SIGNS", ())]
-        return cls([action for action, _ in pressable(screen)], title, signs)
+        actions = [action for action, _ in pressable(screen)]
+        return cls(actions, title, signs, read_only=bool(getattr(screen.app, "read_only", False)))
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
@@ -78,16 +83,25 @@ class HelpScreen(ModalScreen[None]):
 
     def _fill(self) -> None:
         text = self.query_one(Static)
-        text.update(help_content(self._actions, text.content_size.width, self._signs, ascii_only=self._ascii))
+        width = text.content_size.width
+        shown = help_content(self._actions, width, self._signs, ascii_only=self._ascii, read_only=self._read_only)
+        text.update(shown)
 
 
 def help_content(
-    actions: Sequence[keys.Action], width: int, signs: Sequence[Look] = (), *, ascii_only: bool = False
+    actions: Sequence[keys.Action],
+    width: int,
+    signs: Sequence[Look] = (),
+    *,
+    ascii_only: bool = False,
+    read_only: bool = False,
 ) -> Content:
     """Headings, keys and what they do, in one column, or in two where there is room."""
-    blocks = _blocks(actions, ascii_only)
+    blocks = _blocks(actions, ascii_only, read_only)
     if signs:
-        blocks.insert(-1, ("Signs", [(one.sign(ascii_only), one.word, False) for one in signs]))
+        blocks.insert(
+            -1, ("Signs", [(one.sign(ascii_only), one.word, f"$text-{one.style or 'accent'}") for one in signs])
+        )
     if width < _TWO_COLUMNS:
         return Content("\n").join(_lines(blocks, width))
     half = (width - 3) // 2
@@ -101,20 +115,31 @@ def help_content(
     return Content("\n").join(rows)
 
 
-_Block = tuple[str, list[tuple[str, str, bool]]]
+_Block = tuple[str, list[tuple[str, str, str]]]
+"""A heading; the keys, what they do, and the style of the keys."""
 
 
-def _blocks(actions: Sequence[keys.Action], ascii_only: bool) -> list[_Block]:
+def _blocks(actions: Sequence[keys.Action], ascii_only: bool, read_only: bool) -> list[_Block]:
     return [
         (
             group,
             [
-                ("  ".join(keys.spelled(key, ascii_only=ascii_only) for key in one.keys[:3]), one.help, one.danger)
+                (
+                    "  ".join(keys.spelled(key, ascii_only=ascii_only) for key in one.keys[:3]),
+                    one.help,
+                    _style(one, read_only),
+                )
                 for one in some
             ],
         )
         for group, some in groupby(actions, key=lambda one: one.group)
     ]
+
+
+def _style(action: keys.Action, read_only: bool) -> str:
+    if not action.danger:
+        return "bold $text-accent"
+    return "$text-muted" if read_only else "bold $text-warning"
 
 
 def _lines(blocks: Sequence[_Block], width: int) -> list[Content]:
@@ -124,9 +149,8 @@ def _lines(blocks: Sequence[_Block], width: int) -> list[Content]:
         if lines:
             lines.append(Content(""))
         lines.append(Content.styled(heading, "bold $text-primary"))
-        for pressed, text, danger in rows:
+        for pressed, text, style in rows:
             first, *rest = _wrapped(text, room)
-            style = "bold $text-warning" if danger else "bold $text-accent"
             lines.append(Content.assemble((pressed.ljust(_KEYS - 1)[: _KEYS - 1] + " ", style), first))
             lines.extend(Content(" " * _KEYS + more) for more in rest)
     return lines

@@ -180,7 +180,7 @@ ACTIONS: tuple[Action, ...] = (
         "prompt",
         "Apply",
         ("take", "enter", "take it", "take the answer that is marked; what writes is never marked first", 1),
-        ("down", "down j", "choose", "the next answer; while a change is shown, one row down", 2),
+        ("down", "down j", "move", "the next answer; while a change is shown, one row down", 2),
         ("up", "up k", "up", "the answer before; while a change is shown, one row up", 0),
         ("right", "right l tab", "right", "the answer beside; at a question, the next one that was answered", 0),
         ("left", "left h shift+tab", "left", "the answer beside; at a question, the one before", 0),

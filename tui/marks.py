@@ -80,6 +80,10 @@ LOG: Mapping[str, Look] = {
 """Marks of the log view."""
 
 
+TWINS: Mapping[int, str] = {ord("…"): "~", ord("—"): "-"}
+"""One cell each: of what was shortened and of what is not there, for `str.translate` where only ASCII is shown."""
+
+
 def rule(ascii_only: bool) -> tuple[str, str, str, str]:
     """A line, a thumb of a scroll bar, its track, and the sign for text that was left out."""
     return ("-", "#", "|", "...") if ascii_only else ("─", "┃", "│", "…")

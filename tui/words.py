@@ -53,6 +53,18 @@ def age(seconds: float) -> str:
     return f"{int(seconds // 86400)} days"
 
 
+def took(seconds: float) -> str:
+    """A measured duration: `0.4 s`, `41 s`, `2m 39s`, `1h 05m`."""
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600:,}h {whole % 3600 // 60:02d}m"
+
+
 def next_age(seconds: float) -> float:
     """Seconds from now until `age` would say something else."""
     step = 10.0 if seconds < 60 else 60.0 if seconds < 3600 else 3600.0

@@ -148,7 +148,7 @@ class _Scan:
         except OSError as error:
             if entry is None and isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 return
-            if not os.path.lexists(path):  # it went away between the listing and the look
+            if _is_gone(path):  # since the listing
                 return
             self.found[relative] = _UNREAD
             self.files[relative] = FileSeen(relative, 0, 0, 0, None, why(error))
@@ -216,6 +216,17 @@ def read_whole(path: str, limit: int) -> tuple[bytes | None, os.stat_result, boo
         return (data if len(data) <= limit else None), after, settled
     finally:
         os.close(fd)
+
+
+def _is_gone(path: str) -> bool:
+    """Whether nothing is there. A folder that may not be entered tells nothing of what is in it."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def read_at(fd: int, offset: int, size: int) -> bytes:

@@ -6,6 +6,7 @@ The command line and the screen stand on the same steps; nothing here asks anybo
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from jobs.calibration.site import Site, find_site
 from jobs.calibration.watch import Look, look, missing_manifest
 from monitors.calibration import Calibration
 from monitors.snapshot import Snapshot
+
+CHANGED = "the verdict on the run, or a value in it, changed meanwhile"
 
 Closed = Callable[[Snapshot[Calibration]], str]
 """Says why nothing may be applied from a snapshot, or ""."""
@@ -63,7 +66,7 @@ class Ready:
     """What could be written.
 
     Attributes:
-        digest: Of the verdict that allows it.
+        digest: Of the verdict that allows it, and of the values that it would write, as `basis_of` tells it.
         newest: The id of the newest apply from this run, None where there was none.
         modes: What each mode would do as long as nothing is answered.
     """
@@ -154,7 +157,7 @@ async def get_ready(reader: HostReader, watched: Watched, closed: Closed, say: S
     say("holding the code against the calibration's commit")
     await check_head(reader, prepared)
     modes = await asyncio.to_thread(_modes, prepared.plan)
-    return Ready(prepared, verdict_of(found.snapshot).digest(), newest, modes)
+    return Ready(prepared, basis_of(found.snapshot), newest, modes)
 
 
 async def standing(reader: HostReader, watched: Watched) -> tuple[CutOff | None, str | None]:
@@ -185,8 +188,8 @@ async def check_again(reader: HostReader, ready: Ready, closed: Closed) -> None:
             f"{who if isinstance(who, str) and who else 'somebody else'} applied from this run meanwhile"
         )
     found = await _fresh(reader, watched, closed)
-    if verdict_of(found.snapshot).digest() != ready.digest:
-        raise RefusedError("the verdict on the run changed meanwhile")
+    if basis_of(found.snapshot) != ready.digest:
+        raise RefusedError(CHANGED)
     await check_head(reader, ready.prepared)
 
 
@@ -233,6 +236,20 @@ def verdict_of(snapshot: Snapshot[Calibration]) -> Verdict:
     """What an offer follows from: the run's three gates together."""
     assert snapshot.body.audit is not None  # there is one from the first look on
     return snapshot.body.audit.verdict
+
+
+def basis_of(snapshot: Snapshot[Calibration]) -> str:
+    """sha256 (hex) over all of a run that thresholds follow from: its verdict, and each value of each repeat.
+
+    Two runs that both pass have the same verdict, whatever was measured in them.
+    """
+    assert snapshot.body.audit is not None  # as above
+    basis = hashlib.sha256(verdict_of(snapshot).digest().encode())
+    for stage in snapshot.body.audit.stages:
+        for cell in stage.cells:
+            metrics = sorted(cell.record.metrics.items()) if cell.record is not None else []
+            basis.update(repr((cell.stage, cell.run, metrics)).encode())
+    return basis.hexdigest()
 
 
 async def _fresh(reader: HostReader, watched: Watched, closed: Closed) -> Look:

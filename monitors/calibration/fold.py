@@ -148,11 +148,12 @@ class CalibrationMonitor:
         verdicts = (body.audit.verdict, liveness(body, state, state_of(body, seen.at, lasting=False)[1]))
         cells = [cell for stage in body.audit.stages for cell in stage.cells[: stage.repeats]]
         done = len(cells) - len(body.audit.incomplete)
+        planned = body.run is not None and body.run.plan is not None  # else only what has been recorded is known
         return Snapshot(
             watch=self._run_dir,
             state=state,
             seen=last,
-            progress=Progress(done, len(cells) or None),
+            progress=Progress(done, (len(cells) or None) if planned else None),
             eta=eta(body, seen.at, watched) if state is State.RUNNING else None,
             active=active(watched),
             verdicts=verdicts,

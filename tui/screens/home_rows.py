@@ -107,7 +107,7 @@ def rows_of(entries: Sequence[Entry], now: float, zone: tzinfo | None) -> tuple[
 def sentence(rows: Sequence[HomeRow], dark: int) -> tuple[str, str]:
     """The one plain sentence that answers "is it fine?", and its colour."""
     wanting = sum(row.wanting for row in rows)
-    fine = len(rows) - wanting
+    fine = sum(not row.wanting and row.look.word != State.BLIND.value for row in rows)
     if not wanting and not dark:
         running = [row for row in rows if row.look.word == "running"]
         others = len(rows) - len(running)
@@ -220,8 +220,13 @@ def _state(entry: Entry, snapshot: Snapshot[Calibration]) -> tuple[Look, str]:
         return STATES[state.value], "Resume…" if resume else "read"
     if state in (State.UNKNOWN, State.STALLED):
         return STATES[state.value], "look"
+    if state is State.BLIND:  # a host that is dark is counted once, as a host
+        host = entry.look.host
+        return STATES[state.value], NOTHING if host is not None and host.state is State.BLIND else "look"
     if state is not State.ENDED:
-        return STATES[state.value], NOTHING
+        audit = snapshot.body.audit
+        wrong = audit is not None and Decision.FAIL in (audit.provenance.decision, audit.environment.decision)
+        return STATES[state.value], "look" if wrong else NOTHING
     closed = closed_reason(entry.look)
     if closed in ("", APPLIED):
         return (_APPLIED, NOTHING) if closed else (ASKS, "Apply…")

@@ -128,7 +128,9 @@ class JobPane(JobView):
         journal, run = self._look.snapshot.body.journal, self._look.snapshot.body.run
         events, read = journal.events, self._events_read
         if read > len(events) or (read and events[read - 1].id != self._last_event):
-            self._events, read = [], 0
+            self._events, read, self._events_read = [], 0, 0
+            if not events:
+                self._changed()
         if read == len(events):
             return
         repeats = run.plan.repeats if run is not None and run.plan is not None else None

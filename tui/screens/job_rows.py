@@ -90,20 +90,10 @@ def row_of(milestone: Milestone, now: float, zone: tzinfo | None, *, ascii_only:
         look.word,
         style,
         _safe(milestone.cell),
-        "" if milestone.took is None else took(milestone.took),
+        "" if milestone.took is None else words.took(milestone.took),
         _safe(milestone.rest),
         _safe(milestone.rest.removesuffix(milestone.log)).rstrip(),
     )
-
-
-def took(seconds: float) -> str:
-    """`9.4 s`, `159 s`, `42 min`, `3 h 05 min`."""
-    if seconds < 99.5:
-        return f"{seconds:.1f} s"
-    if seconds < 1800:
-        return f"{seconds:,.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def columns(row: Row, widths: Widths, room: int) -> list[Span]:

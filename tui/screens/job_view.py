@@ -16,7 +16,7 @@ from monitors.calibration.milestones import Milestone
 from tui import marks, words
 from tui.cells import width
 from tui.screens.job_rows import Row, Span, Widths, columns, compact, is_aside, row_of
-from tui.screens.pane_title import PARTS, Title, title_css, title_strip
+from tui.screens.pane_title import PARTS, Title, in_ascii, title_css, title_strip
 
 NAME = "job"
 _COMPACT = 3  # rows, up to which there are no columns
@@ -210,7 +210,8 @@ class JobView(Widget, can_focus=True):
 
     def _strip(self, spans: Sequence[Span], room: int, base: Style) -> Strip:
         segments = [Segment(text, base + self._part(style) if style else base) for text, style in spans if text]
-        return Strip(segments).adjust_cell_length(max(0, room), base)
+        row = Strip(segments).adjust_cell_length(max(0, room), base)
+        return in_ascii(row) if self.ascii_only else row
 
     def _part(self, name: str) -> Style:
         return self.get_component_rich_style(f"job--{name}", partial=True)

@@ -15,4 +15,9 @@ def leave(screen: Screen[_Result], result: _Result | None = None) -> None:
     The framework's own `dismiss` takes away whatever lies on top, whoever is dismissed: a question that dies under
     the open help would stay, and take an answer to what is void.
     """
+    app = screen.app
+    if screen not in app.screen_stack:
+        return
+    while app.screen is not screen:
+        _ = app.pop_screen()
     _ = screen.dismiss(result)

@@ -9,7 +9,8 @@ from tui.screens import run_ink
 from tui.screens.matrix_grid import RUNNING, Grid, Row, cell_of, fill, fill_sign, fill_step, look_of
 from tui.screens.run_facts import plain
 from tui.screens.run_ink import Span
-from tui.screens.run_words import hour, instant, lasting, took
+from tui.screens.run_words import hour, instant, lasting
+from tui.words import took
 
 LEAST_ROWS = 5
 MOST_ROWS = 14

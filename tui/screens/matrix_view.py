@@ -19,11 +19,12 @@ from tui.logs.scrollbar import Span as BarSpan
 from tui.logs.scrollbar import thumb
 from tui.marks import rule
 from tui.screens import run_ink
+from tui.screens.covered import is_covered
 from tui.screens.matrix_columns import Columns, columns, widths
 from tui.screens.matrix_grid import FILLS, RUNNING, Grid, Row, cell_of, fill, fill_sign, fill_step, look_of
 from tui.screens.run_facts import plain
 from tui.screens.run_ink import Span
-from tui.screens.run_words import took
+from tui.words import took
 
 _NAMED = 60  # cells from which on the stage is named beside what the mark means
 
@@ -170,7 +171,7 @@ class MatrixView(Widget):
         if step != self._filled:
             self._filled = step
             self._changed()
-        if step < len(FILLS) - 1 and self.is_attached and self.screen.is_current:
+        if step < len(FILLS) - 1 and self.is_attached and not is_covered(self):
             wait = (step + 1) * usual / len(FILLS) - elapsed
             self.call_later(self._wait, max(0.2, wait))
 
@@ -225,8 +226,11 @@ class MatrixView(Widget):
         self._top = max(0, min(self._top, last))
 
     def on_resize(self, event: Resize) -> None:
-        """Keep the cursor in sight."""
+        """Keep the cursor in sight, and no blank row below the last stage."""
+        top = self._top
         self._reveal()
+        if self._top != top:  # it may have been painted before this was told
+            self.refresh()
 
     def on_focus(self) -> None:
         """The cursor is seen."""

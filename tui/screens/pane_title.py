@@ -17,6 +17,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.cells import shorten, width
+from tui.marks import TWINS
 
 _LEAST = 14  # cells that what is shown keeps before the rest gives way
 
@@ -74,10 +75,13 @@ def title_strip(said: Title, room: int, part: Callable[[str], Style], base: Styl
     chip = f" {said.chip} " if said.chip else ""
     left = room - width(name) - width(chip)
     wish = width(said.main) + 1
-    wordings = [text for kept in (wish, min(wish, _LEAST)) for text in said.right if width(text) + 2 + kept <= left]
+    brief, least = said.note.partition(", ")[0], min(wish, _LEAST)  # an age gives way to a name
+    noted = wish + width(brief) + 2 if brief else wish
+    wordings = [text for kept in (noted, wish, least) for text in said.right if width(text) + 2 + kept <= left]
     right = wordings[0] if wordings else ""
     left -= width(right) + 2 if right else 0
-    note = said.note if said.note and width(said.note) + 2 + min(wish, _LEAST) <= left else ""
+    notes = ((said.note, wish), (brief, wish), (brief, least)) if said.note else ()
+    note = next((text for text, kept in notes if width(text) + 2 + kept <= left), "")
     left -= width(note) + 2 if note else 0
     segments = [Segment(name, base + part("focused" if said.focused else "name"))]
     if said.main and left > 3:
@@ -93,6 +97,11 @@ def title_strip(said: Title, room: int, part: Callable[[str], Style], base: Styl
     end = Strip(tail)
     body = Strip(segments).adjust_cell_length(max(0, room - end.cell_length), base)
     return Strip.join([body, end]).adjust_cell_length(room, base)
+
+
+def in_ascii(strip: Strip) -> Strip:
+    """The same row with ASCII in place of our own marks of what was left out."""
+    return Strip([Segment(one.text.translate(TWINS), one.style, one.control) for one in strip], strip.cell_length)
 
 
 class PaneTitle(Widget):
@@ -126,12 +135,13 @@ class PaneTitle(Widget):
         base = self.rich_style
         if y:
             return Strip.blank(self.size.width, base)
-        return title_strip(
+        shown = title_strip(
             self.said,
             self.size.width,
             lambda part: self.get_component_rich_style(f"title--{part}", partial=True),
             base,
         )
+        return in_ascii(shown) if getattr(self.app, "ascii_only", False) else shown
 
     def on_click(self, event: Click) -> None:
         """The chip, and an offer at the right, are buttons."""

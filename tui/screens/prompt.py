@@ -22,12 +22,13 @@ from textual.worker import Worker, WorkerState
 from gates.calibration.cautions import cautions
 from gates.calibration.modes import REPORT, Answer, Custom
 from hosts.errors import GatewatchError
-from jobs.calibration.offering import Change, CutOff, Ready, check_again, get_ready, make_change, verdict_of
+from jobs.calibration.offering import CHANGED, Change, CutOff, Ready, basis_of, check_again, get_ready, make_change
 from monitors.calibration import Calibration
 from monitors.snapshot import Snapshot, State
 from tui.app import GatewatchApp
 from tui.keyline import KeyLine
 from tui.screens import prompt_pages as pages
+from tui.screens.leaving import leave
 from tui.screens.prompt_box import PromptBox
 from tui.screens.prompt_choices import Choices
 from tui.screens.prompt_flow import Flow, Judged, Step, judge
@@ -35,6 +36,7 @@ from tui.screens.prompt_number import NumberLine
 from tui.screens.prompt_page import Page, safe
 from tui.screens.prompt_state import apply_state, closed_reason, ended_since
 from tui.screens.prompt_writing import UNCHANGED, Ended, mend, refused, write_down
+from tui.screens.run_words import machine
 from tui.screens.subject import RunLook, RunPlace
 
 _VOIDABLE = (Step.MODES, Step.REPORT, Step.QUESTION, Step.CHECKING, Step.CHANGE, Step.CUT_OFF)
@@ -108,7 +110,7 @@ class PromptScreen(ModalScreen[None]):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.box.border_subtitle = Content(f"{safe(self._place.title, 60)} on {safe(self._place.host, 60)}")
+        self.box.border_subtitle = Content(f"{safe(self._place.title, 60)} on {safe(machine(self._place), 60)}")
         self._begin(Step.PREPARING, self._prepare())
 
     def on_resize(self) -> None:
@@ -137,8 +139,8 @@ class PromptScreen(ModalScreen[None]):
         if ready is None or (snapshot.seen.received or 0) < (ready.prepared.found.snapshot.seen.received or 0):
             return ""
         why = closed_reason(RunLook(snapshot))
-        if verdict_of(snapshot).digest() != ready.digest:
-            return f"the verdict on the run changed meanwhile{f' ({why})' if why else ''}"
+        if basis_of(snapshot) != ready.digest:
+            return f"the verdict on the run changed meanwhile ({why})" if why else CHANGED
         return why
 
     # What the box tells.
@@ -225,7 +227,7 @@ class PromptScreen(ModalScreen[None]):
         self.workers.cancel_node(self)
         if self.step is not Step.OVER:
             self.app.notify(f"apply: {UNCHANGED}")
-        _ = self.dismiss(None)
+        leave(self)
 
     # From step to step.
 
@@ -327,13 +329,14 @@ class PromptScreen(ModalScreen[None]):
         """Show the step; with `keep` only what is said of it changes."""
         if self.is_mounted:
             self.box.turn(self._page(), keep=keep)
+            self.query_one(KeyLine).refresh()
 
     @property
     def _ascii(self) -> bool:
         return bool(getattr(self.app, "ascii_only", False))
 
     def _page(self) -> Page:
-        width, host = self.box.room, self._place.host
+        width, host = self.box.room, machine(self._place)
         if self.step is Step.MODES and self._ready is not None:
             return pages.modes(self._ready, width)
         if self.step is Step.REPORT and self._ready is not None:

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui import keys
+from tui.marks import TWINS
 from tui.screens.prompt_choices import Choices
 from tui.screens.prompt_number import NumberLine
 from tui.screens.prompt_page import Page, safe
@@ -26,6 +27,7 @@ class PromptBox(Vertical):
     """One page at a time."""
 
     PANE = "prompt"
+    _page = Page("")  # before the first
     HELP_TITLE = "apply"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings("prompt"))
     DEFAULT_CSS = """
@@ -59,7 +61,6 @@ class PromptBox(Vertical):
 
     def on_mount(self) -> None:
         self.set_class(bool(getattr(self.app, "ascii_only", False)), "-ascii")
-        self._page = Page("")
 
     @property
     def room(self) -> int:
@@ -89,7 +90,7 @@ class PromptBox(Vertical):
         self.border_title = Content(safe(page.title))
         for name, rows in (("text", page.rows), ("ask", page.ask), ("below", page.below)):
             text = self.query_one(f"#prompt-{name}", Static)
-            text.update(Content("\n").join(rows))
+            text.update(self._in_ascii(Content("\n").join(rows)))
             text.display = bool(rows)
         self._fit(page)
         if keep:
@@ -100,6 +101,11 @@ class PromptBox(Vertical):
         self.choices.display = True
         self.number.close()
         self.screen.set_focus(self.choices)
+
+    def _in_ascii(self, content: Content) -> Content:
+        if not self.has_class("-ascii") or content.plain.isascii():
+            return content
+        return Content(content.plain.translate(TWINS), spans=list(content.spans))
 
     def _fit(self, page: Page) -> None:
         """Give what scrolls all the rows that are left, and no more than it has."""
@@ -112,6 +118,18 @@ class PromptBox(Vertical):
     def _over(self) -> bool:
         """Whether the keys that move go through rows: beside a flat choice they do."""
         return self._page.flat or len(self._page.choices) <= 1
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where nothing is to be decided, nothing can be chosen or taken back."""
+        if action in ("take", "no"):
+            return bool(self._page.choices)
+        if action in ("left", "right"):
+            return self._page.flat or (self._page.back and len(self._page.choices) > 1)
+        if action in ("up", "down"):
+            return len(self._page.choices) > 1 or self.scroll.max_scroll_y > 0
+        if action == "yes":
+            return self._page.flat
+        return self._page.back if action == "back" else True
 
     def action_take(self) -> None:
         """Take the answer that is marked."""

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
 
 from tui.cells import breaks, painted
-from tui.marks import Look
+from tui.marks import MOVES
 from tui.sanitise import confirmable, redact
-
-DIRECTIONS: Mapping[str, Look] = {
-    "tightens": Look("▲", "^", "tightens", "success"),
-    "loosens": Look("▼", "v", "loosens", "warning"),
-    "equal": Look("=", "=", "equal", "muted"),
-    "unknown": Look("?", "?", "unknown", "warning"),
-}
-"""What a change does to its gate, by `gates.calibration.values.Direction`."""
 
 _LONGEST = 400
 _NARROWEST = 6  # cells of a column that was cut
@@ -52,6 +44,7 @@ class Page:
         at: The one that is marked first.
         flat: The answers stand beside each other.
         below: Rows below a line in which one types; without them there is no such line.
+        back: There is a step before this one.
     """
 
     title: str
@@ -61,6 +54,7 @@ class Page:
     at: int = 0
     flat: bool = False
     below: tuple[Content, ...] = ()
+    back: bool = False
 
 
 def safe(text: str, limit: int = _LONGEST) -> str:
@@ -79,24 +73,25 @@ def wrapped(text: str, width: int, style: str = "") -> tuple[Content, ...]:
 
 
 def folded(text: str, width: int, style: str = "", indent: int = 0) -> list[Content]:
-    """Text broken at any character, so that nothing of it is lost; further rows begin `indent` cells in."""
-    starts = breaks(text, max(1, width))
-    if len(starts) == 1:
-        return [plain(text, style)]
-    room = max(1, width - indent)
-    cut = starts[1]
-    rest = text[cut:]
-    ends = breaks(rest, room)
-    rows = [plain(text[:cut], style)]
-    for number, start in enumerate(ends):
-        piece = rest[start : ends[number + 1]] if number + 1 < len(ends) else rest[start:]
-        rows.append(plain(" " * indent + piece, style))
-    return rows
+    """Text in rows of which nothing is lost, broken behind a blank where one is near, and else at any character.
+
+    Further rows begin `indent` cells in.
+    """
+    rows: list[Content] = []
+    rest, room, before = text, max(1, width), ""
+    while True:
+        starts = breaks(rest, room)
+        if len(starts) == 1:
+            return [*rows, plain(before + rest, style)]
+        blank = rest.rfind(" ", starts[1] // 2, starts[1])
+        end = blank + 1 if blank > 0 and rest[:blank].strip() else starts[1]
+        rows.append(plain(before + rest[:end], style))
+        rest, room, before = rest[end:], max(1, width - indent), " " * indent
 
 
 def direction(effect: str, ascii_only: bool) -> Content:
     """A glyph and the words: `▼ loosens (+140.0%)`."""
-    look = DIRECTIONS.get(effect.split(" ", 1)[0].rstrip(":"), DIRECTIONS["unknown"])
+    look = MOVES.get(effect.split(" ", 1)[0].rstrip(":"), MOVES["unknown"])
     return plain(f"{look.sign(ascii_only)} {effect}", f"$text-{look.style}")
 
 

@@ -81,7 +81,7 @@ def report(ready: Ready, width: int, ascii_only: bool) -> Page:
         problem = ready.plan.rows[at - 1].problem if at else None
         if problem:
             rows.extend(folded(f"    {safe(problem)}", width, "$text-warning", 4))
-    return Page("the plan", (*head, Content(""), *rows), (Content(""),), (Choice(CLOSE, "close"),))
+    return Page("the plan", (*head, Content(""), *rows), (Content(""),), (Choice(CLOSE, "close"),), back=True)
 
 
 def question(flow: Flow, width: int, height: int, ascii_only: bool, judged: Judged | None = None) -> Page:
@@ -120,7 +120,9 @@ def question(flow: Flow, width: int, height: int, ascii_only: bool, judged: Judg
     given = flow.given
     at = 2 if isinstance(given, Custom) else 1 if given == APPLY else 0
     below = () if judged is None else _said(judged, width, ascii_only)
-    return Page(f"question {flow.at + 1} of {len(flow.questions)}", tuple(head), (), choices, at, below=below)
+    return Page(
+        f"question {flow.at + 1} of {len(flow.questions)}", tuple(head), (), choices, at, below=below, back=True
+    )
 
 
 def change(made: Change, warnings: Sequence[str], repo: str, host: str, width: int, ascii_only: bool) -> Page:
@@ -142,7 +144,7 @@ def change(made: Change, warnings: Sequence[str], repo: str, host: str, width: i
         where = f"{counted(len(warnings), 'warning')} above the change. {where}"
     ask = (Content(""), *wrapped(asked, width, _STRONG), *wrapped(where, width, _MUTED))
     choices = (Choice(NO, "No, change nothing"), Choice(YES, "Yes, write", danger=True))
-    return Page("the exact change", tuple(rows), ask, choices, flat=True)
+    return Page("the exact change", tuple(rows), ask, choices, flat=True, back=True)
 
 
 def waiting(title: str, text: str, width: int) -> Page:

@@ -26,12 +26,13 @@ def apply_state(look: RunLook, read_only: bool) -> str:
 
 def closed_reason(look: RunLook) -> str:
     """The same, whoever asks and whatever they may do."""
-    body, audit = look.snapshot.body, look.snapshot.body.audit
-    if look.snapshot.state is State.BLIND or audit is None or body.run is None:
+    known: Calibration | None = look.snapshot.body  # a host that never answered has left none
+    if known is None or look.snapshot.state is State.BLIND or known.audit is None or known.run is None:
         return "the run cannot be seen"
-    if body.run.plan is None:
+    body, audit, run = known, known.audit, known.run
+    if run.plan is None:
         return f"no usable {PLAN}"
-    if body.run.manifest is None:
+    if run.manifest is None:
         return "no stages.yaml to judge by"
     left = len(audit.stages) - audit.ready_count
     if left:

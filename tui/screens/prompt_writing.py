@@ -13,6 +13,7 @@ from hosts.host import HostActor
 from jobs.calibration.apply import finish
 from jobs.calibration.offering import Change, CutOff, Ready, Written, carry_out, standing
 from jobs.connect import open_actor
+from tui.screens.run_words import machine
 from tui.screens.subject import RunPlace
 from tui.words import counted
 
@@ -91,7 +92,7 @@ async def _how_far(place: RunPlace, ready: Ready, change: Change, error: Gatewat
 
 def _written(result: Written, place: RunPlace, ready: Ready, change: Change) -> Ended:
     number, files = counted(change.literals, "literal"), counted(len(change.files), "file")
-    where = f"{number} in {files} of {ready.repo} on {place.host}"
+    where = f"{number} in {files} of {ready.repo} on {machine(place)}"
     first = f"This very change had been written before: {where}" if result.already else f"Wrote {where}"
     after = [f"The report: {result.report}"] if result.report else [result.problem] if result.problem else []
     see = f"See it with: git -C {shlex.quote(ready.repo)} diff"

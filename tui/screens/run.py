@@ -118,8 +118,9 @@ class RunScreen(RunBase):
             self._zoom(pane)
         inside = [pane, *pane.query("*")]
         for widget in [self._supervision.log_pane.view, *inside] if pane is self._supervision else inside:
-            if widget.focusable and widget in (pane, *pane.query("*")):
-                widget.focus()
+            within = [node for node in widget.ancestors_with_self if node in inside and node is not pane]
+            if widget.focusable and widget in inside and all(node.display for node in within):
+                self.set_focus(widget)  # at once: the next key may have been typed already
                 return
 
     def action_next_pane(self) -> None:

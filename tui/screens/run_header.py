@@ -24,6 +24,7 @@ SIGNS = (
     Look("⟳", "seen", "how long ago the run was last looked at"),
 )
 """What the header shows in few characters."""
+_AFTERWARDS = ("apply.", "cell.discarded", "discard.")  # what is done with a run that is over
 _LEAST_WHY = 24
 _GOES_ON = (State.RUNNING, State.WAITING, State.SLOW_START)
 _ENDS = (State.ENDED, State.HALTED, State.DEAD)
@@ -195,8 +196,9 @@ def elapsed(look: RunLook, at: Clock) -> str:
 def _ended(look: RunLook) -> float | None:
     """When the last thing happened, as it was told; not when files were written, which may have been copied since."""
     body = body_of(look.snapshot)
-    if body.journal.events:
-        return instant(body.journal.events[-1].at)
+    told = [event.at for event in body.journal.events if not event.kind.startswith(_AFTERWARDS)]
+    if told:
+        return instant(told[-1])
     records = (cell.record for stage in body.audit.stages for cell in stage.cells) if body.audit is not None else ()
     return instant(max((record.recorded_at for record in records if record and record.recorded_at), default=None))
 

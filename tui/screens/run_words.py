@@ -56,18 +56,6 @@ def lasting(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
-def took(seconds: float) -> str:
-    """A repeat's duration: `0.4 s`, `41 s`, `2m 39s`, `1h 05m`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02d}s"
-    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
-
-
 def hour(when: float, now: float, zone: tzinfo | None) -> str:
     """A time of the day, with its weekday or date where that is another day's: `15:42`, `Tue 15:42`, `2 Jun 15:42`."""
     moment, today = datetime.fromtimestamp(when, zone), datetime.fromtimestamp(now, zone)

@@ -23,7 +23,7 @@ from tui import keys, words
 from tui.app import GatewatchApp
 from tui.cells import painted, shorten
 from tui.keyline import KeyLine
-from tui.marks import STATES
+from tui.marks import STATES, TWINS
 from tui.screens.leaving import leave
 from tui.screens.stage_log import RepeatLogScreen
 from tui.screens.stage_sources import read_stage_sources
@@ -33,7 +33,6 @@ from tui.screens.subject import RunLook, RunPlace
 
 _WIDE = 150
 _LEFT = 74
-_TWINS = {ord("…"): "~", ord("—"): "-"}  # of what shortens and what is not there, where only ASCII is to be shown
 
 
 class Viewed(Message):
@@ -206,7 +205,7 @@ class StageScreen(Screen[None]):
 
     def _put(self, name: str, content: Content) -> None:
         if self._ascii and not content.plain.isascii():
-            content = Content(content.plain.translate(_TWINS), spans=list(content.spans))
+            content = Content(content.plain.translate(TWINS), spans=list(content.spans))
         self.query_one(f"#{name}", Static).update(content)
 
     def _now(self) -> float:

@@ -28,6 +28,7 @@ from tui.screens.subject import RunPlace
 class RepeatLog(LogPane):
     """A log pane that is left with Escape, once nothing in it is open."""
 
+    TITLED = True
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def action_back(self) -> None:

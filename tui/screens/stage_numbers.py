@@ -8,6 +8,7 @@ from statistics import median
 from gates.calibration.schema import Metric
 from gates.calibration.values import Number, shown
 from tui.screens.stage_dots import as_float
+from tui.words import took
 
 _LONGEST = 14
 _UNIT = re.compile(r"\(([^()]{1,16})\)\s*$")
@@ -43,17 +44,8 @@ def share(part: float, whole: float) -> str:
 
 
 def lasted(seconds: float | None) -> str:
-    """A duration: `12.5 s`, `2 min 05 s`, `1 h 05 min`; "—" where it is not known."""
-    if seconds is None or as_float(seconds) is None or seconds < 0:
-        return "—"
-    if seconds < 99.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 100 * 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400} days"
+    """A duration, "—" where it is not known."""
+    return "—" if seconds is None or as_float(seconds) is None or seconds < 0 else took(seconds)
 
 
 def one_in(promise: float) -> str:

@@ -13,6 +13,7 @@ from jobs.calibration.config import ModelConfig
 from jobs.calibration.offering import site_of
 from jobs.calibration.site import Site
 from jobs.calibration.watch import Look
+from tui.screens.run_words import machine
 from tui.screens.stage_view import Sources
 from tui.screens.subject import RunLook, RunPlace
 

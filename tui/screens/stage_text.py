@@ -183,6 +183,9 @@ def _threshold(view: StageView, planned: PlanRow, width: int, ascii_only: bool) 
     """What stands in the file, and what would."""
     arrow = "->" if ascii_only else "→"
     place = safe(f"{planned.resolved_source} in {planned.file}")
+    if planned.current_text is not None and planned.current_text == planned.write_text:
+        stands = (safe(planned.current_text), "bold")
+        return [_filled(width, [("in the file ", _MUTED), stands, (", which stays  ", _MUTED)], place)]
     if planned.current_text is not None:
         head: list[Span] = [
             ("in the file ", _MUTED), (safe(planned.current_text), "bold"), f"  {arrow}  ",

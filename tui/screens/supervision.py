@@ -296,6 +296,8 @@ class SupervisionPane(Vertical):
             return "no look at the run yet"
         if self._look.snapshot.state in (State.ENDED, State.HALTED, State.DEAD):
             return "No pytest runs, and none has left a log here."
+        if self._look.snapshot.body.logs:
+            return "No pytest runs now. The log of the next one is opened here the moment it starts."
         return "No pytest has started yet. Its log is opened here the moment it does."
 
     def _told(self) -> Title:
@@ -303,15 +305,16 @@ class SupervisionPane(Vertical):
         if self._look is None and self._pin is None:
             return Title(NAME, "waiting for the first look", waiting=True, focused=focused)
         live = self._live
+        over = self._look is not None and self._look.snapshot.state in (State.ENDED, State.HALTED, State.DEAD)
+        none = "no log" if over else "waiting for pytest"
         if self._wanted is None:
-            over = self._look is not None and self._look.snapshot.state in (State.ENDED, State.HALTED, State.DEAD)
-            return Title(NAME, "no log" if over else "waiting for pytest", waiting=True, focused=focused)
+            return Title(NAME, none, waiting=True, focused=focused)
         shown = self._shorter(self._wanted)
         right, tone = self._right()
         if self._pin is not None:
             return Title(NAME, shown, "pinned", right, tone, focused=focused)
         if live.log is None and live.how == "none":
-            return Title(NAME, "waiting for pytest", f"after {shown}", waiting=True, focused=focused)
+            return Title(NAME, none, f"after {shown}", waiting=True, focused=focused)
         if self._next is not None:
             return Title(NAME, shown, "", right, tone, focused=focused)
         age = self._age()

@@ -10,6 +10,8 @@ from tui.logs.pane import LogPane
 class RunLog(LogPane):
     """A log pane within a run: Escape, once there is nothing of its own to close, is the run's."""
 
+    TITLED = True
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Escape is its own only while there is something to close."""
         return self._is_layered if action == "back" else super().check_action(action, parameters)

@@ -82,7 +82,7 @@ def everything(folder: Path) -> list[Entry]:
     blind = entry_of(running(folder, "seedtts"), "seedtts eval", "h20-b", state=State.BLIND, error="h20-b: no answer")
     assert blind.look is not None
     seen = replace(blind.look.snapshot.seen, received=AT - 840)
-    blind = replace(blind, look=RunLook(replace(blind.look.snapshot, seen=seen)))
+    blind = replace(blind, look=RunLook(replace(blind.look.snapshot, seen=seen), hosts()["h20-b"]))
     waiting = bench_of(folder, "whisper")
     waiting.begin(600)
     waiting.note("unit.waiting", 540, unit="mmmu", run=1, why="GPU 0: held by pid 7712")

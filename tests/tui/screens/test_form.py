@@ -287,7 +287,7 @@ def test_how_long_it_takes_is_told_from_the_run_one_came_from(tmp_path: Path) ->
     found = expected(manifest, ("asr_accuracy", "asr_speed"), 3, audit)
     assert (found.seconds, found.unseen, found.tests) == (300.0, 0, 1), "one pytest feeds both"
     judged = judge(Draft("/r", "asr", repeats="3"), manifest, Past("asr", "the last one", audit))
-    assert judged.repeats_said == "3 pytest runs, about 5 min 00 s as in the last one"
+    assert judged.repeats_said == "3 pytest runs, about 5m 00s as in the last one"
     other = judge(Draft("/r", "asr", repeats="3"), manifest, Past("tts", "another", audit))
     assert "not known yet" in other.repeats_said
 

@@ -68,7 +68,7 @@ def test_of_an_older_run_nothing_is_wanted_whatever_it_was(tmp_path: Path) -> No
 
 
 def test_the_one_sentence(tmp_path: Path) -> None:
-    assert sentence(rows(everything(tmp_path)), 1) == ("4 things want you, 1 host is dark. 6 runs are fine.", "warning")
+    assert sentence(rows(everything(tmp_path)), 1) == ("4 things want you, 1 host is dark. 5 runs are fine.", "warning")
     eta = Eta(AT + 5400, "")
     fine = [entry_of(running(tmp_path, "r"), "r", "here", eta=eta), entry_of(applied(tmp_path, "s"), "s", "here")]
     assert sentence(rows(fine), 0) == (
@@ -87,6 +87,15 @@ def test_a_run_that_ended_and_is_not_whole_wants_to_be_read(tmp_path: Path) -> N
     bench.observed("mmmu", 3)
     bench.leave()
     assert words([entry_of(bench, "m", "here")]) == [("m", "not ready", "read")]
+
+
+def test_a_run_that_cannot_be_seen_and_one_of_the_wrong_commit_are_not_fine(tmp_path: Path) -> None:
+    blind = entry_of(running(tmp_path, "b"), "b", "here", state=State.BLIND, error="Permission denied")
+    wrong = running(tmp_path, "w")
+    wrong.observed("mmmu", 1, git_sha="e" * 40)
+    entries = [blind, entry_of(wrong, "w", "here")]
+    assert words(entries) == [("b", "blind", "look"), ("w", "running", "look")]
+    assert sentence(rows(entries), 0) == ("2 things want you.", "warning")
 
 
 def test_a_run_that_was_not_seen_yet(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,3 +122,11 @@ async def test_what_is_not_seen_is_not_applied(lab: Lab) -> None:
     seen = (await lab.look()).snapshot
     assert apply_state(RunLook(replace(seen, state=State.BLIND)), False) == "the run cannot be seen"
     assert apply_state(RunLook(replace(seen, body=replace(seen.body, audit=None))), False) == "the run cannot be seen"
+
+
+async def test_a_host_that_never_answered_keeps_it_closed(lab: Lab) -> None:
+    look = await lab.look()
+    nothing: Any = None
+    assert (
+        apply_state(RunLook(replace(look.snapshot, state=State.BLIND, body=nothing)), True) == "the run cannot be seen"
+    )

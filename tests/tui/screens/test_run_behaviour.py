@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import Key
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
@@ -391,3 +392,11 @@ async def test_it_can_be_told_before_it_is_there(bench: RunBench) -> None:
         await at.until(lambda: "b 2/3" in at.rows[0])
         assert at.app.query(Static)
         await asyncio.sleep(0)
+
+
+async def test_what_is_typed_ahead_of_a_pane_goes_into_it(bench: RunBench) -> None:
+    async with run_desk(bench, bench.look()) as at:
+        for key in "3z":
+            at.app.post_message(Key(key, key))
+        await at.until(lambda: at.screen.has_class("-zoom"))
+        assert shown(at) == {"job"}

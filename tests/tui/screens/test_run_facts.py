@@ -173,6 +173,9 @@ def test_evidence_is_named_where_it_is_not_fine(bench: RunBench) -> None:
     dead(bench)
     assert told(bench).evidence == ("last write 02:35 (8 min ago); lock: pid 4001 on h20-a, dead; no pytest lives")
     assert "R resumes it." in told(bench).sentence
+    look = bench.look()
+    asked = said(look, grid(None, look.snapshot), None, clock(look.snapshot, bench.now, UTC), read_only=True)
+    assert asked.sentence.endswith("It can be resumed: start with --act.")
 
 
 def test_a_slow_start_shows_what_is_suspected(bench: RunBench) -> None:
@@ -251,6 +254,9 @@ def test_the_gates_and_how_long_it_took(bench: RunBench) -> None:
     bench.now += 7_200
     over = bench.look()
     assert elapsed(over, clock(over.snapshot, bench.now, UTC)) == "took 33 min"
+    bench.note("apply.done")
+    over = bench.look()
+    assert elapsed(over, clock(over.snapshot, bench.now, UTC)) == "took 33 min", "what was done with it came later"
     (bench.root / "events.jsonl").unlink()
     bench.folder.write("plan.json", {**plan_of(bench), "timestamp": "2026-05-25T02:00:00Z"})
     bench.folder.cell("a_acc", 1, recorded_at="2026-05-25T02:21:00Z")

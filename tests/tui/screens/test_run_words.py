@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.screens.run_ink import cut, fold, middle, width
-from tui.screens.run_words import hour, instant, lasting, next_seen, seen, spread, took
+from tui.screens.run_words import hour, instant, lasting, next_seen, seen, spread
+from tui.words import took
 
 AGES = st.floats(0, 400 * 86400)
 TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Mn", "Me", "Cf"]), max_size=60)

@@ -93,7 +93,7 @@ async def test_the_marks_and_reasons_of_what_does_not_count(tmp_path: Path) -> N
         await at.press("down", "down", "down", "down")
         assert screen.view is not None
         assert "repeat 5  ✗ failed" in at.screen
-        assert "attempt 1  infra  12.5 s  killed by SIGKILL" in at.screen
+        assert "attempt 1  infra  12 s  killed by SIGKILL" in at.screen
         assert "attempt 3  infra" in at.screen
         assert "GPU 0,1" in at.screen
 

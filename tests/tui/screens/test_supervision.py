@@ -14,6 +14,7 @@ from textual.screen import ModalScreen, Screen
 from hosts.errors import UnreachableError
 from hosts.here import LocalReader
 from hosts.host import ProcRef, PytestSeen
+from monitors.snapshot import State
 from tests.tui.screens.runs import RunBench
 from tests.tui.screens.two_panes import Panes, panes
 from tui import keys
@@ -425,3 +426,13 @@ async def _held(at: Panes) -> tuple[int, int, int, int]:
     await shows(at, "log 6")
     await at.settled()
     return _now_held()
+
+
+async def test_a_run_that_is_over_waits_for_nothing(at: Panes, bench: RunBench) -> None:
+    name = bench.start("mmmu", 1, data=b"first\n")
+    at.show()
+    await shows(at, "first")
+    (bench.root / name).unlink()
+    bench.leave()
+    at.show(replace(look := bench.look(), snapshot=replace(look.snapshot, state=State.ENDED)))
+    assert "no log  after _pytest/mmmu/run1.log" in at.supervision.title
