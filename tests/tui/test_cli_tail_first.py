@@ -106,7 +106,7 @@ def test_the_end_is_there_before_the_framework_and_keys_wait_for_it(house: Path,
         screen.until("line 0299")
         screen.press(b"g")
         at_gate(log)
-        assert b"?2004h" not in screen.output  # the framework asks for this
+        assert b"?1000h" not in screen.output  # the framework asks for this
         assert "line 0000" not in screen.text
         (log.parent / "gate").touch()
         screen.until("line 0000")
@@ -127,6 +127,16 @@ def test_a_key_means_the_line_that_was_seen_when_it_was_pressed(house: Path, log
         screen.until("the whole line: ")
 
 
+def test_what_is_pasted_meanwhile_goes_where_it_is_meant(house: Path, log: Path) -> None:
+    with held(house, log) as screen:
+        screen.until("line 0299")
+        screen.press(b"/")
+        screen.press(b"\x1b[200~pasted\x1b]0;owned\x07q\x1b[201~")
+        at_gate(log)
+        (log.parent / "gate").touch()
+        screen.until("pasted]0;ownedq")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_meanwhile_ends_it_and_the_terminal_is_clean(number: signal.Signals, house: Path, log: Path) -> None:
     with held(house, log) as screen:
@@ -143,7 +153,7 @@ def test_ctrl_c_meanwhile(house: Path, log: Path) -> None:
         (log.parent / "gate").touch()
         assert screen.wait() == 130
         clean_afterwards(screen)
-        assert b"?2004h" not in screen.output
+        assert b"?1000h" not in screen.output
 
 
 @pytest.mark.parametrize(

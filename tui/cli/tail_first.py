@@ -30,7 +30,8 @@ _KEYS, _SCREEN = 0, 2  # the descriptors that the framework takes keys from and 
 _PATIENCE_S = 0.05  # that the file system may take
 _TAIL = 64 << 10  # bytes of the log that are looked at
 _BELOW, _LEFT, _RIGHT = 2, 1, 1  # rows and columns around the log that are not its text
-_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[2J", "\x1b[?1049l\x1b[?25h"
+# What is pasted is marked as such from the beginning on, so that none of it is taken for keys.
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[2J", "\x1b[?2004l\x1b[?1049l\x1b[?25h"
 
 
 class FirstLook:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from textual.app import ComposeResult
-from textual.events import Event, InputEvent
+from textual.events import Event, InputEvent, Paste
 from textual.screen import Screen
 
 from monitors.logs.model import LogModel
@@ -74,7 +74,7 @@ class TailApp(GatewatchApp):
         super().__init__(ascii_only=ascii_only)
         self._make = make
         self._wish = wish or Wish()
-        self._waiting: list[InputEvent] | None = [] if early else None
+        self._waiting: list[InputEvent | Paste] | None = [] if early else None
         self.log_pane = LogPane(now=self.now, zone=self.zone, id="log")
 
     def get_default_screen(self) -> Screen[None]:
@@ -95,7 +95,7 @@ class TailApp(GatewatchApp):
 
     async def on_event(self, event: Event) -> None:
         """Keep what is pressed before there are rows."""
-        if self._waiting is not None and isinstance(event, InputEvent) and not event.is_forwarded:
+        if self._waiting is not None and isinstance(event, (InputEvent, Paste)) and not event.is_forwarded:
             self._waiting.append(event)
         else:
             await super().on_event(event)
