@@ -26,6 +26,8 @@ from hosts.local.blocks import Matcher
 from hosts.local.lines import ENCODINGS
 from hosts.local.ripgrep import MOST, Grep, find_ripgrep
 from hosts.local.scan import Job
+from hosts.local.wc import INTERVAL as WC_INTERVAL
+from hosts.local.wc import WORTH, LineCount, find_wc
 
 INTERVAL = 0.05
 """Seconds between two messages with results."""
@@ -67,6 +69,7 @@ class _Task:
         self.stalled = False
         self.told = -1
         self.grep: Grep | None = None
+        self.total: LineCount | None = None
         self._tried = False
         self._steps = self._hits = 0
         self._seconds = 0.0
@@ -94,8 +97,9 @@ class _Task:
 
     def close(self) -> None:
         """Let go of what runs for it."""
-        if self.grep is not None:
-            self.grep.close()
+        for helper in (self.grep, self.total):
+            if helper is not None:
+                helper.close()
 
 
 class Worker:
@@ -141,8 +145,15 @@ class Worker:
     def _wait(self, timeout: float | None) -> None:
         """Take orders, and what ripgrep has found, as long as there are any; without a timeout, wait for some."""
         greps = [task.grep for task in self._tasks.values() if task.grep is not None and task.grep.running]
-        waiting: list[int | Grep] = [self._line, *greps]
-        ready, _, _ = select.select(waiting, [], [], timeout)
+        totals = [(number, task.total) for number, task in self._tasks.items() if task.total is not None]
+        waiting: list[int | Grep | LineCount] = [self._line, *greps, *(total for _, total in totals)]
+        ready, _, _ = select.select(waiting, [], [], WC_INTERVAL if totals and timeout is None else timeout)
+        for number, total in totals:
+            total.poll(total in ready)
+            if not total.running:
+                self._tasks[number].total = None
+                if total.total is not None:
+                    self._send(scanwire.news("total", number, *total.total))
         for grep in greps:
             if grep in ready:
                 grep.poll()
@@ -183,7 +194,10 @@ class Worker:
         for low, high in order["skip"]:
             job.skip(low, high)
         job.toward(order["at"], order["forward"])
-        self._tasks[number] = _Task(job, file, order["rank"], matcher is not None and matcher.has_regex)
+        task = self._tasks[number] = _Task(job, file, order["rank"], matcher is not None and matcher.has_regex)
+        descriptor = self._files[file]
+        if matcher is None and encoding.unit == 1 and not order["skip"] and descriptor is not None:
+            task.total = _total(descriptor, order["first"], order["size"])
 
     def _do_grow(self, number: int, first: int, size: int) -> None:
         if (task := self._tasks.get(number)) is not None:
@@ -215,8 +229,8 @@ class Worker:
         """The job whose turn it is; who has just finished is told about."""
         ready: list[tuple[int, int]] = []
         for number, task in tuple(self._tasks.items()):
-            if task.stalled:
-                continue
+            if task.stalled or task.total is not None:
+                continue  # to count beside wc would only take its time
             if task.job.pending() is not None:
                 ready.append((task.rank, number))
             elif task.told != task.job.size:
@@ -341,6 +355,15 @@ class Worker:
         for task in self._tasks.values():
             task.close()
         os._exit(0)
+
+
+def _total(descriptor: int, first: int, size: int) -> LineCount | None:
+    """Have all lines of a file counted, where that is worth a process."""
+    program = find_wc() if first == 0 and size >= WORTH else None
+    if program is not None:
+        with contextlib.suppress(OSError):  # without it, then
+            return LineCount(program, descriptor)
+    return None
 
 
 def main(line: int, descriptors: int, ripgrep: bool) -> None:

@@ -23,6 +23,7 @@ class Index:
         newlines: How many newlines they hold.
         caught_up: Whether the generation's end was reached once.
         open: Whether a line stands unfinished before `counted`.
+        foreseen: An offset and the lines before it, the last of them finished or not, where somebody has counted ahead.
     """
 
     def __init__(self, origin: int = 0) -> None:
@@ -31,6 +32,7 @@ class Index:
         self.newlines = 0
         self.caught_up = False
         self.open = False
+        self.foreseen: tuple[int, int] | None = None
         self._low = origin // lines.BLOCK
         self._before = array("q", [0])
         self._early: dict[int, int] = {}
@@ -46,6 +48,17 @@ class Index:
     def next_block(self) -> int:
         """The first block that is not counted to its end."""
         return self._low + len(self._before) - 1
+
+    def lines(self, size: int, *, empty: bool = False) -> int | None:
+        """The lines of a generation of this size, an unfinished last one counted; None while that is not known.
+
+        Once its end was reached, what was counted since then will do; in an empty one there is nothing to count.
+        """
+        if self.caught_up or empty:
+            return self.newlines + self.open
+        if self.foreseen is not None and self.foreseen[0] == size and self.origin == 0:
+            return self.foreseen[1]
+        return None
 
     def add(self, block: int, upto: int, newlines: int) -> None:
         """Note that a block's bytes before offset `upto` (from `origin` on) hold so many newlines."""

@@ -152,8 +152,8 @@ class LogModel:
             known = self._known.get(generation.number)
             index = known.index if known is not None else Index(generation.first)
             counted += max(0, min(index.counted, generation.size) - max(index.origin, generation.first))
-            done = index.caught_up or generation.size == generation.first
-            count = count + index.newlines + index.open if count is not None and done else None
+            lines = index.lines(generation.size, empty=generation.size == generation.first)
+            count = count + lines if count is not None and lines is not None else None
         live = self._known.get(generations[-1].number) if generations else None
         total = sum(generation.size - generation.first for generation in generations)
         passing = self._chosen.progress if self._chosen is not None else None

@@ -67,6 +67,7 @@ class Scanner:
         found: Found,
         changed: Callable[[], None],
         lost: Callable[[int], None] = lambda _: None,
+        total: Callable[[int, int, int], None] = lambda *_: None,
         *,
         encoding: Callable[[int], Encoding] = lambda _: lines.UTF8,
         at: Place | None = None,
@@ -81,11 +82,13 @@ class Scanner:
                 again when more of it is known.
             changed: Called on the loop after progress, about 20 times a second at most.
             lost: Called with a generation that is looked at anew: what was found in it is not true.
+            total: Called with a generation, an offset and the lines before that, an unfinished last one counted, where
+                somebody quicker has counted them; only without a matcher, and before most blocks are looked at.
             encoding: Says how a generation is written.
             at: Where to begin; the oldest byte by default.
             forward: To which side first.
         """
-        scan = Scan(self, source, matcher, found, changed, lost, encoding, at or Place(0, 0), forward)
+        scan = Scan(self, source, matcher, found, changed, lost, total, encoding, at or Place(0, 0), forward)
         self._scans.append(scan)
         return scan
 
@@ -155,6 +158,8 @@ class Scanner:
         elif (held := self._jobs.get(number)) is not None:
             if name == "idle":
                 held[0].idle(held[1], *rest)
+            elif name == "total":
+                held[0].foresee(held[1], *rest)
             elif name == "problem":
                 held[0].fail(*rest)
 
@@ -200,6 +205,7 @@ class Scan:
         found: Found,
         changed: Callable[[], None],
         lost: Callable[[int], None],
+        total: Callable[[int, int, int], None],
         encoding: Callable[[int], Encoding],
         at: Place,
         forward: bool,
@@ -210,6 +216,7 @@ class Scan:
         self._found = found
         self._changed = changed
         self._lost = lost
+        self._total = total
         self._encoding = encoding
         self._focus, self._forward = at, forward
         self._pieces: dict[int, Piece] = {}
@@ -300,6 +307,12 @@ class Scan:
         """All of a piece was looked at, up to this size."""
         if not self._closed:
             piece.idle = size
+            self._changed()
+
+    def foresee(self, piece: Piece, upto: int, lines: int) -> None:
+        """There are so many lines in a piece up to an offset."""
+        if not self._closed and self._pieces.get(piece.generation) is piece:
+            self._total(piece.generation, upto, lines)
             self._changed()
 
     def fail(self, problem: str) -> None:

@@ -62,7 +62,9 @@ class Tally:
         self._scan.close()
 
     def _begin(self) -> Scan:
-        return self._scanner.scan(self._source, None, self._found, self._counted, self._lost, encoding=self._encoding)
+        return self._scanner.scan(
+            self._source, None, self._found, self._counted, self._lost, self._foreseen, encoding=self._encoding
+        )
 
     def _found(self, generation: int, blocks: list[BlockHits]) -> None:
         known = self._known.get(generation)
@@ -72,6 +74,10 @@ class Tally:
             known.index.add(block.block, block.upto, block.newlines)
         sizes = (one.size for one in self._source.shape.generations if one.number == generation)
         known.index.caught_up = known.index.caught_up or known.index.counted >= next(sizes, 0)
+
+    def _foreseen(self, generation: int, upto: int, lines: int) -> None:
+        if (known := self._known.get(generation)) is not None:
+            known.index.foreseen = upto, lines
 
     def _lost(self, generation: int) -> None:
         if (known := self._known.get(generation)) is not None:

@@ -1,82 +1,95 @@
-"""`wc -l` as a quick answer: right where it is given, and none where it would hold up or fail."""
-
 from __future__ import annotations
 
 import os
+import select
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from hosts.local import wc
 from hosts.local.wc import LineCount, Total, find_wc
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="files are opened anew by /proc")
-PATIENCE = 10.0
+pytestmark = [
+    pytest.mark.travels,
+    pytest.mark.skipif(find_wc() is None, reason="NOT TESTED: there is no wc"),
+]
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[int]:
+    path = tmp_path / "log"
+    path.write_bytes(b"")
+    descriptor = os.open(path, os.O_RDWR)
+    yield descriptor
+    os.close(descriptor)
 
 
-def ended(count: LineCount) -> Total | None:
-    """What it says in the end."""
-    until = time.monotonic() + PATIENCE
-    while count.running and time.monotonic() < until:
-        ready = bool(os.waitid(os.P_PID, count.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG))
-        count.poll(ready)
-    assert not count.running
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def done(count: LineCount, seconds: float = 30) -> Total | None:
+    ready, _, _ = select.select([count], [], [], seconds)
+    assert ready, "wc did not end"
+    count.poll(ready=True)
     return count.total
 
 
-def script(path: Path, words: str) -> str:
-    path.write_text(f"#!/bin/sh\n{words}\n")
-    path.chmod(0o755)
-    return str(path)
+@pytest.mark.parametrize(
+    ("data", "total"),
+    [
+        (b"a\nb\n", Total(4, 2)),
+        (b"a\nb", Total(3, 2)),
+        (b"\n" * 100_000, Total(100_000, 100_000)),
+        (b"\0\xff\r\n\x85", Total(5, 2)),
+        (b"", None),
+    ],
+)
+def test_lines_as_we_count_them(data: bytes, total: Total | None, file: int) -> None:
+    os.write(file, data)
+    before, place = descriptors(), os.lseek(file, 1, os.SEEK_SET)
+    count = LineCount(find_wc() or "", file)
+    assert done(count) == total
+    assert not count.running
+    assert descriptors() == before
+    assert os.lseek(file, 0, os.SEEK_CUR) == place, "the place of whoever else reads it stands"
 
 
-@pytest.mark.parametrize(("data", "lines"), [(b"a\nb\n", 2), (b"a\nb", 2), (b"\n\n\n", 3), (b"x", 1)])
-def test_lines_are_counted_an_unfinished_one_too(tmp_path: Path, data: bytes, lines: int) -> None:
-    log = tmp_path / "log"
-    log.write_bytes(data)
-    program = find_wc()
-    assert program is not None
-    with opened(log) as descriptor:
-        os.lseek(descriptor, 1, os.SEEK_SET)  # its own place is nobody else's
-        assert ended(LineCount(program, descriptor, rate=0)) == Total(len(data), lines)
-        assert os.lseek(descriptor, 0, os.SEEK_CUR) == 1
+def test_what_is_too_slow_is_given_up(file: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.write(file, b"a\n")
+    before = descriptors()
+    monkeypatch.setattr(wc, "INTERVAL", 0.0)
+    count = LineCount("/bin/cat", file, rate=1e18)  # takes "wc" and "-l" for its own
+    count.poll(ready=False)
+    assert (count.running, count.total, descriptors()) == (False, None, before)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(count.pid, 0)
 
 
-@pytest.mark.parametrize("words", ["cat >/dev/null; echo 7; exit 1", "cat >/dev/null", "cat >/dev/null; echo lines: 7"])
-def test_what_fails_or_says_no_number_is_not_believed(tmp_path: Path, words: str) -> None:
-    log = tmp_path / "log"
-    log.write_bytes(b"a\n")
-    with opened(log) as descriptor:
-        assert ended(LineCount(script(tmp_path / "wc", words), descriptor, rate=0)) is None
+def test_a_program_that_fails_counts_nothing(file: int) -> None:
+    os.write(file, b"a\n")
+    assert done(LineCount("/bin/false", file)) is None
+    assert done(LineCount("/bin/true", file)) is None
+    before = descriptors()
+    with pytest.raises(OSError, match="No such file"):
+        LineCount("/nowhere/wc", file)
+    assert descriptors() == before
 
 
-def test_one_that_is_slow_is_stopped(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_bytes(b"a\n" * 100)
-    with opened(log) as descriptor:
-        count = LineCount(script(tmp_path / "wc", "exec sleep 1000"), descriptor)
-        assert ended(count) is None
-        with pytest.raises(ProcessLookupError):
-            os.kill(count.pid, 0)
+def test_it_is_stopped(file: int) -> None:
+    os.ftruncate(file, 64 << 30)  # of holes
+    count = LineCount(find_wc() or "", file)
+    count.close()
+    assert (count.running, count.total) == (False, None)
+    count.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(count.pid, 0)
 
 
-def test_one_that_cannot_be_started_leaves_nothing_open(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.write_bytes(b"a\n")
-    with opened(log) as descriptor:
-        before = os.listdir("/proc/self/fd")
-        with pytest.raises(OSError, match="none"):
-            LineCount(str(tmp_path / "none"), descriptor)
-        assert len(os.listdir("/proc/self/fd")) == len(before)
+def test_where_it_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"relative:{tmp_path}")
+    assert find_wc() is None
+    (tmp_path / "wc").symlink_to(sys.executable)
+    assert find_wc() == str(tmp_path / "wc")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hosts.local.wc import WORTH
 from tests.peers.quick import until
 from tests.peers.terminal import CTRL_C
 from tests.tui.logs.corpus import bombs, unsafe
@@ -116,6 +117,21 @@ def test_the_end_is_there_before_the_framework_and_keys_wait_for_it(house: Path,
         assert strangers(screen.output) == []
         assert screen.output.count(b"\x1b[?1049h") == 1  # a second time would clear it
         assert b"g" not in screen.output.split(b"line 0299")[1][:40]  # nor is a key shown
+
+
+def test_how_many_lines_a_large_log_has_is_said_before_the_framework(house: Path, log: Path) -> None:
+    with open(log, "r+b") as file:
+        file.seek(WORTH)  # a hole is quickly counted
+        file.write(b"\nline 0300\n")
+    with held(house, log) as screen:
+        at_gate(log)
+        screen.until("302 lines, ")
+        assert b"?2004h" not in screen.output
+        (log.parent / "gate").touch()
+        screen.until("Following.")
+        screen.press(b"q")
+        assert screen.wait() == 0
+        clean_afterwards(screen)
 
 
 def test_a_key_means_the_line_that_was_seen_when_it_was_pressed(house: Path, log: Path) -> None:

@@ -24,6 +24,7 @@ from monitors.logs.spans import LOOKAHEAD
 from monitors.logs.types import LogLine, Place
 
 if TYPE_CHECKING:
+    from monitors.logs.types import LogState
     from tui.logs.rows import DisplayRow
 
 _KEYS, _SCREEN = 0, 2  # the descriptors that the framework takes keys from and paints on
@@ -31,6 +32,7 @@ _PATIENCE_S = 0.05  # that the file system may take
 _TAIL = 64 << 10  # bytes of the log that are looked at
 _BELOW, _LEFT, _RIGHT = 2, 1, 1  # rows and columns around the log that are not its text
 # What is pasted is marked as such from the beginning on, so that none of it is taken for keys.
+_MARK = 2  # cells of the sign before the status line's words
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[2J", "\x1b[?2004l\x1b[?1049l\x1b[?25h"
 
 
@@ -59,6 +61,17 @@ class FirstLook:
             _write(_ENTER + placed)
         except (termios.error, OSError):
             self.close()
+
+    def tell(self, state: LogState) -> None:
+        """Say below the log how much there is, in the words and in the place of the framework's status line."""
+        if not self.shown or self._handed_over:
+            return
+        from tui.logs.status import Facts, sentence
+
+        with contextlib.suppress(OSError):
+            columns, lines = os.get_terminal_size(_SCREEN)
+            said = sentence(state, Facts(), columns - _MARK)
+            _write(f"\x1b[{lines - _BELOW + 1};{_MARK + 1}H{said.name}: {said.text}\x1b[K")
 
     def hand_over(self) -> None:
         """The framework has the terminal from here on, and gives the screen back itself."""

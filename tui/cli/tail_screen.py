@@ -13,7 +13,7 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from hosts.target import Target
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _QUICK_S = 0.03  # that opening may take before the framework is imported beside it
 _TURN_S = 0.0005
+_GARBAGE = (2_000, 5, 50)  # what a paint leaves is thrown away little by little: all of it at once holds a key up
 
 
 def run_screen(args: argparse.Namespace, target: Target, look: FirstLook) -> int:
@@ -79,9 +80,10 @@ async def _show(args: argparse.Namespace, target: Target, look: FirstLook, endin
     opening = asyncio.ensure_future(_open(target))
     try:
         await asyncio.wait({opening}, timeout=_QUICK_S)
-        with _taking_turns():
+        with _taking_turns(), _telling(opening, look):
             await asyncio.to_thread(importlib.import_module, "tui.logs.screen")
         gc.freeze()  # what was imported is never garbage: no collection need look at it
+        gc.set_threshold(*_GARBAGE)
         if opening.done() or target.path == "-":
             await opening  # an error is said without a screen for it, and the keys are not standard input
         take_keys_from_the_terminal("--plain prints the log")
@@ -101,6 +103,35 @@ async def _show(args: argparse.Namespace, target: Target, look: FirstLook, endin
         opening.cancel()
         if opening.done() and not opening.cancelled() and opening.exception() is None:
             await opening.result().close()
+
+
+@contextlib.contextmanager
+def _telling(opening: asyncio.Future[EarlyModel], look: FirstLook) -> Iterator[None]:
+    """Say how many lines a large log has as soon as that is known; of a small one the framework says it as soon."""
+    from hosts.local.wc import WORTH
+
+    ends: list[Callable[[], None]] = []
+
+    def opened(done: asyncio.Future[EarlyModel]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        model = done.result()
+
+        def told() -> None:
+            state = model.state
+            if ends and state.lines is not None and state.bytes >= WORTH:
+                ends.pop()()
+                look.tell(state)
+
+        ends.append(model.listen(told))
+
+    opening.add_done_callback(opened)
+    try:
+        yield
+    finally:
+        opening.remove_done_callback(opened)
+        for end in ends:
+            end()
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.timer import Timer
 
 from hosts.errors import GatewatchError
@@ -36,6 +38,10 @@ _AGING = (Status.WAITING, Status.STALE, Status.DENIED, Status.FAILED)
 _SIDE_EVERY = 0.1  # seconds between two paints of what stands around the log
 
 
+class _Body(Horizontal):
+    virtual_size = Reactive(Size(0, 0), repaint=False)  # nothing scrolls here: a new size needs no second layout
+
+
 class PaneBase(Vertical):
     """What every part of a log pane stands on.
 
@@ -49,6 +55,7 @@ class PaneBase(Vertical):
     """
 
     PANE = "log"
+    TITLED = False
     HELP_TITLE = "log"
     DEFAULT_CSS = """
     PaneBase { width: 1fr; height: 1fr; }
@@ -76,12 +83,13 @@ class PaneBase(Vertical):
         self._unlisten: Callable[[], None] | None = None
         self._doing = ""
         self._problem = ""
+        self._counted = False  # it was said how many lines there are, or had to be
         self._side: Timer | None = None
         self._aging: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield self.chips
-        with Horizontal(id="log-body"):
+        with _Body(id="log-body"):
             yield self.view
             yield self.bar
         yield self.status
@@ -164,6 +172,10 @@ class PaneBase(Vertical):
             reader.news()
             if not reader.shown:
                 return
+        counted = self.model is not None and self.model.state.lines is not None
+        if counted and not self._counted:
+            self.say_status()
+        self._counted = counted
         self._soon()
 
     def on_log_view_changed(self) -> None:
@@ -204,6 +216,7 @@ class PaneBase(Vertical):
             task=self._doing,
             now=self.now(),
             zone=self.zone,
+            titled=self.TITLED,
         )
 
     def chip(self) -> str:

@@ -21,6 +21,7 @@ from tui.logs.viewport import Anchor, Lay, Row, Viewport
 FPS = 16.0
 """Paints of a growing log in a second: more costs a core and shows no more."""
 
+_YIELDS = 3  # intervals that news wait at most for what keys lead to
 _PATIENCE = 0.25  # seconds that a read may take before a newer wish takes its place
 _THIRD = 3  # a line that was asked for is shown a third down the screen
 
@@ -84,7 +85,7 @@ class Reader:
         self._now = now
         self._clock = clock
         self._interval = 1 / fps
-        self._painted = float("-inf")
+        self._painted = self._keyed = float("-inf")
         self._woken = asyncio.Event()
         self._hurry = asyncio.Event()
         self._shown = True
@@ -171,6 +172,10 @@ class Reader:
         self._target = (place, above)
         self._wake(hurry=True)
 
+    def keyed(self) -> None:
+        """A key was pressed: what it leads to is painted before news are."""
+        self._keyed = self._clock()
+
     def freeze(self) -> None:
         """Stop painting news, or go on."""
         self.frozen = None if self.frozen is not None else self._now()
@@ -206,15 +211,21 @@ class Reader:
         """Read when something is wanted; ends when it is cancelled."""
         while True:
             await self._woken.wait()
-            delay = self._painted + self._interval - self._clock()
-            if delay > 0 and not self._hurry.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), delay)
+            await self._turn()
             self._woken.clear()
             self._hurry.clear()
             if self.view.height > 0 and self._shown:
                 self._painted = self._clock()
                 await self._patiently()
+
+    async def _turn(self) -> None:
+        """Wait until news may be painted, or somebody is in a hurry."""
+        keyed: float | None = None
+        while keyed != self._keyed and not self._hurry.is_set():
+            keyed = self._keyed
+            due = max(self._painted, min(keyed, self._painted + (_YIELDS - 1) * self._interval)) + self._interval
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), max(0.0, due - self._clock()))
 
     async def _patiently(self) -> None:
         """Load; a load that takes long makes room for a newer wish."""

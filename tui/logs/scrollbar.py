@@ -9,7 +9,9 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual.events import MouseDown, MouseMove, MouseUp
+from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -47,6 +49,7 @@ class ByteBar(Widget):
     ByteBar .bar--tick { color: $text-accent; }
     """
     ALLOW_SELECT = False
+    virtual_size = Reactive(Size(0, 0), repaint=False)  # a new size needs no second layout
 
     @dataclass
     class Dragged(Message):
@@ -62,6 +65,7 @@ class ByteBar(Widget):
         self._span = Span()
         self._ticks: tuple[float, ...] = ()
         self._drawn: tuple[object, ...] = ()
+        self._cells: dict[str, Strip] = {}
 
     def show(self, span: Span, ticks: Sequence[float] = ()) -> None:
         """Show this; nothing is painted where no cell changes."""
@@ -76,11 +80,21 @@ class ByteBar(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One cell."""
-        _, heavy, light, _ = marks.rule(bool(getattr(self.app, "ascii_only", False)))
         first, last = thumb(self._span, self.size.height)
-        name, sign = ("thumb", heavy) if first <= y < last else ("track", light)
-        if y in self._ticked():
-            name, sign = "tick", marks.LOG["bookmark"].sign(bool(getattr(self.app, "ascii_only", False)))
+        name = "tick" if y in self._ticked() else "thumb" if first <= y < last else "track"
+        if name not in self._cells:
+            self._cells[name] = self._cell(name)
+        return self._cells[name]
+
+    def notify_style_update(self) -> None:
+        """The theme changed: cells look different."""
+        super().notify_style_update()
+        self._cells.clear()
+
+    def _cell(self, name: str) -> Strip:
+        plain = bool(getattr(self.app, "ascii_only", False))
+        _, heavy, light, _ = marks.rule(plain)
+        sign = {"thumb": heavy, "track": light, "tick": marks.LOG["bookmark"].sign(plain)}[name]
         return Strip([Segment(sign, self.rich_style + self.get_component_rich_style(f"bar--{name}", partial=True))], 1)
 
     def on_mouse_down(self, event: MouseDown) -> None:

@@ -41,6 +41,7 @@ class Facts:
         task: What takes a while just now ("saving 48 %"), or "".
         now: Our clock.
         zone: Of times that are shown; None for the machine's own.
+        titled: The log's whole path stands above it.
     """
 
     following: bool = True
@@ -53,6 +54,7 @@ class Facts:
     task: str = ""
     now: float = 0.0
     zone: tzinfo | None = None
+    titled: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def _wordings(state: LogState, facts: Facts, room: int) -> Iterator[Sentence]:
     full = clean_inline(redact(state.shape.name or "no log yet"))
     name = full if full != "-" else "standard input"
     base = name.rstrip("/").rpartition("/")[2] or name
+    name = base if facts.titled else name
     mark = _mark(state, facts)
     trouble, brief = _trouble(state, facts)
     amount, small = _amount(state, facts), _lines(state) or words.size(state.bytes)

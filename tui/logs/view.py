@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.events import Click, Hide, MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp, Resize, Show
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -83,6 +84,7 @@ class LogView(Widget, can_focus=True):
     LogView .log--gap { color: $text-warning; text-style: bold; }
     """
     ALLOW_SELECT = False
+    virtual_size = Reactive(Size(0, 0), repaint=False)  # nothing scrolls here: a new size needs no second layout
 
     @dataclass
     class Changed(Message):
@@ -341,6 +343,10 @@ class LogView(Widget, can_focus=True):
                 self.reader.lay_with(self._lay)
             self.reader.resize(event.size.height)
         self.draw()
+
+    def on_key(self) -> None:
+        if self.reader is not None:
+            self.reader.keyed()
 
     def on_show(self, event: Show) -> None:
         self.seen(True)

@@ -178,3 +178,13 @@ def test_a_mark_of_the_source_is_enough() -> None:
     )
     marks.update(shape, 7.0)
     assert marks.between(None, None) == (lost, cut)
+
+
+def test_lines_that_were_counted_ahead_hold_for_that_very_size() -> None:
+    index = Index()
+    index.foreseen = 100, 7
+    assert index.lines(100) == 7
+    assert index.lines(101) is None
+    index.add(0, 101, 8)
+    index.caught_up = True
+    assert index.lines(101) == 8
