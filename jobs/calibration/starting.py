@@ -49,6 +49,7 @@ class Wanted:
         if options.stages:
             words += ["--stages", ",".join(options.stages)]
         words += ["--repeats", str(options.repeats)] if options.repeats is not None else []
+        words += ["--venv-python", options.venv_python] if options.venv_python is not None else []
         words += ["--resume"] if options.resume else []
         words += ["--output-dir", options.output_dir] if options.output_dir is not None else []
         return (*words, "--detach")

@@ -130,7 +130,11 @@ class FormScreen(ModalScreen[None]):
         plan = look.snapshot.body.run.plan if look is not None and look.snapshot.body.run is not None else None
         audit = look.snapshot.body.audit if look is not None else None
         title = place.title if place is not None else ""
-        self._past = Past(plan.model, title, audit) if plan is not None and audit is not None else None
+        self._past: Past | None = None
+        if plan is not None and audit is not None:
+            profile = place.watched.profile if place is not None else None
+            named = plan.venv_python if plan.venv_source == "flag" else None
+            self._past = Past(plan.model, title, audit, profile.name if profile is not None else None, named)
         self._checkout: Checkout | None = None
         self._places: Places | None = None
         self._manifests: dict[str, Manifest | str] = {}

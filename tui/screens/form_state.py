@@ -37,11 +37,15 @@ class Past:
 
     Attributes:
         name: Whose repeats they were, for the sentence; not clean.
+        host: The profile of its host, None where there was none.
+        python: The interpreter that somebody named for it, None where none was named: another run there gets it too.
     """
 
     model: str
     name: str
     audit: Audit
+    host: str | None = None
+    python: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ def judge(draft: Draft, manifest: Manifest | str | None, past: Past | None) -> J
     known = past if past is not None and past.model == draft.model else None
     expects = expected(manifest, stages, repeats, known.audit if known is not None else None)
     takes = f"{words.counted(expects.tests * repeats, 'pytest run')}, {_takes(expects, known)}{usual}"
-    options = RunOptions(model=draft.model, stages=names, repeats=repeats)
+    python = known.python if known is not None and known.host == draft.host else None
+    options = RunOptions(model=draft.model, stages=names, repeats=repeats, venv_python=python)
     return Judged(stages, said, repeats, takes, Wanted(draft.root, draft.host, options), expects)
 
 

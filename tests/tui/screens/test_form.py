@@ -292,6 +292,22 @@ def test_how_long_it_takes_is_told_from_the_run_one_came_from(tmp_path: Path) ->
     assert "not known yet" in other.repeats_said
 
 
+def test_the_interpreter_that_was_named_for_the_last_run_is_named_again(tmp_path: Path) -> None:
+    bench = StageBench.make(tmp_path)
+    audit = bench.look().snapshot.body.audit
+    assert audit is not None
+    manifest = parse_manifest(json.loads((bench.bench.root / "stages.yaml").read_text()))
+    past = Past("asr", "the last one", audit, None, "/venv/bin/python")
+
+    def line(draft: Draft) -> str:
+        wanted = judge(draft, manifest, past).wanted
+        assert wanted is not None
+        return wanted.line()
+
+    assert "--venv-python /venv/bin/python" in line(Draft("/r", "asr"))
+    assert "--venv-python" not in line(Draft("/r", "asr", host="h20-a")), "that is another machine"
+
+
 def test_a_stage_without_a_place_for_its_value_is_refused_where_it_is_typed() -> None:
     stage = stage_of()
     stage["metrics"]["tokens"]["status"] = "NEEDS_CONFIG"
