@@ -337,7 +337,8 @@ class LogModel:
             self._tell()
 
     def _search(self, wanted: Query | Filter) -> Search:
-        assert self._scanner is not None, "start comes first"
+        if self._scanner is None:  # asked for before the start: it finds what there is once there is something
+            self._scanner = Scanner()
         at = self._reader
         search = Search(self._source, self._scanner, wanted, encoding=self._encoding, at=at, forward=at is not None)
         search.listen(self._tell)
