@@ -11,10 +11,7 @@ import pytest
 from hosts.local import wc
 from hosts.local.wc import LineCount, Total, find_wc
 
-pytestmark = [
-    pytest.mark.travels,
-    pytest.mark.skipif(find_wc() is None, reason="NOT TESTED: there is no wc"),
-]
+pytestmark = [pytest.mark.travels, pytest.mark.skipif(find_wc() is None, reason="NOT TESTED: there is no wc")]
 
 
 @pytest.fixture
