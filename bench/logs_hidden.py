@@ -130,7 +130,7 @@ async def _hidden(path: Path) -> AsyncIterator[_Log]:
     async with _shown(path) as log:
         assert log._app is not None
         log._app.log_pane.display = False
-        while log._app.log_pane.view.reader is None or log._app.log_pane.view.reader.shown:  # noqa: ASYNC110
+        while log._app.log_pane.view.reader is None or log._app.log_pane.view.reader.shown:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
         yield log
 

@@ -12,7 +12,7 @@ from hosts.local.levels import LEVELS, NO_LEVEL, Level, Levels, level_of
 
 pytestmark = pytest.mark.travels
 
-D, I, W, E, C = LEVELS  # noqa: E741
+D, I, W, E, C = LEVELS  # noqa: E741 - the levels' own letters
 LINES: list[tuple[Level | None, str]] = [
     # Loggers
     (E, "2025-11-20 12:00:00,123 - sglang.srt - ERROR - no memory"),
