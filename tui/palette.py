@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from tui import keys, themes
@@ -23,6 +23,11 @@ class Palette(CommandPalette):
     """The framework's palette, in which ctrl-c means what it means everywhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.interrupt", show=False)]
+
+    def _action_command_list(self, action: str) -> None:
+        # The framework's list cannot be paged before it has been laid out, nor on a terminal that is too small for it.
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
 
 
 class Actions(Provider):

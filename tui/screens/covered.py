@@ -6,8 +6,12 @@ from textual.widget import Widget
 
 
 def is_covered(widget: Widget) -> bool:
-    """Whether a screen that lets nothing through lies over the widget's own; what is modal lets it shine through."""
+    """Whether a screen that lets nothing through lies over the widget's own; what is modal lets it shine through.
+
+    A widget that is on no screen any more counts as covered.
+    """
     stack = widget.app.screen_stack
-    if widget.screen not in stack:
+    # While the app ends, widgets are taken out of screens that still get what was sent to them before.
+    if not widget.is_attached or widget.screen not in stack:
         return True
     return any(not screen.is_modal for screen in stack[stack.index(widget.screen) + 1 :])

@@ -76,6 +76,17 @@ async def test_the_palette_begins_with_what_has_a_name(bench: RunBench) -> None:
         assert at.shown.index("run: zoom  (z)") < at.shown.index("matrix: up")
 
 
+@pytest.mark.parametrize("key", ["pagedown", "pageup", "home", "end", "down"])
+async def test_the_palette_takes_keys_where_there_is_no_room_for_it(key: str, bench: RunBench) -> None:
+    async with run_desk(bench, bench.look(), (120, 40)) as at:
+        await at.press("colon")
+        await at.until(lambda: "matrix: why" in at.shown)
+        await at.pilot.resize_terminal(1, 1)
+        await at.press(key)
+        await at.pilot.resize_terminal(120, 40)
+        await at.until(lambda: "matrix: why" in at.shown)
+
+
 async def test_a_click_on_a_key_of_the_run_presses_it_from_any_pane(bench: RunBench) -> None:
     async with run_desk(bench, bench.look(), (120, 40)) as at:
         await at.press("3")
