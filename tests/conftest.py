@@ -53,6 +53,8 @@ def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     """Keep every test, and what it starts, away from the settings and state of the person who runs it."""
     for name in [name for name in os.environ if name.startswith("GATEWATCH_")]:
         monkeypatch.delenv(name)
+    # A pytest that a test starts needs none of the plugins that the tests themselves use; they double its start.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     base = tmp_path_factory.getbasetemp() / "own"
     monkeypatch.setenv("GATEWATCH_LEASES", str(base / "leases"))
     for name in ("CONFIG", "STATE", "CACHE", "DATA"):
