@@ -75,8 +75,9 @@ class Chosen:
         news = asyncio.Event()
         unlisten = self._search.listen(news.set)
         try:
-            await asyncio.wait_for(news.wait(), _SOON)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(_SOON):
+                await news.wait()
+        except TimeoutError:
             return False
         finally:
             unlisten()

@@ -134,8 +134,9 @@ class LocalSource:
         self._requests.append(request)
         self._ring()
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(request.answer), self._silence)
-        except asyncio.TimeoutError:
+            async with asyncio.timeout(self._silence):
+                return await asyncio.wrap_future(request.answer)
+        except TimeoutError:
             raise UnreachableError("no answer from the file system") from None
         except OSError as error:
             raise UnreachableError("the file cannot be read: " + why(error).lower()) from None
@@ -160,8 +161,9 @@ class LocalSource:
             self._watch.cancel()
         self._ring()
         if self._thread.is_alive():
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(asyncio.wrap_future(self._ended), _CLOSING)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING):
+                    await asyncio.wrap_future(self._ended)
         if self._rope >= 0 and self._ended.done():
             os.close(self._rope)
             self._rope = -1

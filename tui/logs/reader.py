@@ -225,7 +225,8 @@ class Reader:
             keyed = self._keyed
             due = max(self._painted, min(keyed, self._painted + (_YIELDS - 1) * self._interval)) + self._interval
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), max(0.0, due - self._clock()))
+                async with asyncio.timeout(max(0.0, due - self._clock())):
+                    await self._hurry.wait()
 
     async def _patiently(self) -> None:
         """Load; a load that takes long makes room for a newer wish."""
