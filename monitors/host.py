@@ -1,16 +1,42 @@
-"""Folds what a host tells of itself: accelerators, load, and a short history of each."""
+"""Folds what a host tells of itself: accelerators, load, disks, clock, and a short history of what changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from hosts.host import Accelerators, Load, Observation, Wants
+from hosts.host import Accelerators, DiskSeen, GpuDevice, Load, Observation, Wants
+from monitors.owners import KnownRun, Whose, owners
 from monitors.snapshot import Now, Progress, Seen, Snapshot, State
 
 HISTORY = 60
 """Looks that are kept for a sparkline."""
+
+GHOST_MIB = 1024
+"""Memory without an owner is called a ghost from here on; less may be the driver's own (it reserves 614 of an H200)."""
+
+_DRIFT = 1e-4  # seconds by which two clocks may part in a second
+_WORTH_S = 0.05  # a skew that rounds to nothing is no news for people; whoever merges logs uses it all the same
+_Shares = Mapping[int, "tuple[float | None, ...]"]
+
+
+def _empty() -> _Shares:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Skew:
+    """How many seconds the host's clock is ahead of ours, how far off that may be, and when that was known (ours)."""
+
+    seconds: float
+    uncertainty: float
+    at: float
+
+    @property
+    def told(self) -> bool:
+        """Whether the clocks surely differ."""
+        return abs(self.seconds) > self.uncertainty
 
 
 @dataclass(frozen=True)
@@ -22,12 +48,26 @@ class HostBody:
         load: Likewise.
         memory: Share of memory used by GPU index, 0 to 1, oldest first; None where it was not known.
         busy: One-minute load average by core, oldest first.
+        utilisation: Share of time that a GPU was busy by its index, as `memory`.
+        disks: Those that were asked for, at the last look.
+        skew: The host's clock against ours; None before the first look.
+        boot_id: The last that was told, or "".
+        rebooted: When it was started anew while we watched, by our clock, seconds since the epoch; else None.
+        owners: The run and the stage of each process on an accelerator, by its pid, where they are known.
+        ghosts: MiB in use that nobody owns, by GPU index, where two looks in a row found them.
     """
 
     accelerators: Accelerators | None = None
     load: Load | None = None
-    memory: Mapping[int, tuple[float | None, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    memory: Mapping[int, tuple[float | None, ...]] = field(default_factory=_empty)
     busy: tuple[float | None, ...] = ()
+    utilisation: Mapping[int, tuple[float | None, ...]] = field(default_factory=_empty)
+    disks: tuple[DiskSeen, ...] = ()
+    skew: Skew | None = None
+    boot_id: str = ""
+    rebooted: float | None = None
+    owners: Mapping[int, Whose] = field(default_factory=lambda: MappingProxyType({}))
+    ghosts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class HostMonitor:
@@ -35,30 +75,44 @@ class HostMonitor:
 
     Args:
         name: What the host is called.
+        disks: Paths whose file systems matter: where logs and caches lie.
+        runs: The runs that are watched there, asked at every fold, in whatever thread that runs.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, disks: tuple[str, ...] = (), runs: Callable[[], Sequence[KnownRun]] = lambda: ()
+    ) -> None:
         self._name = name
+        self._disks = disks
+        self._runs = runs
 
     def sniff(self, names: frozenset[str]) -> int:
         """A host is no folder."""
         return 0
 
     def wants(self, previous: Snapshot[HostBody] | None) -> Wants:
-        """Accelerators and load."""
-        return Wants(accelerators=True, load=True)
+        """Accelerators, load and disks."""
+        return Wants(accelerators=True, load=True, disks=self._disks)
 
     def fold(self, previous: Snapshot[HostBody] | None, seen: Observation, now: Now) -> Snapshot[HostBody]:
         """The snapshot after one more look; a part that could not be read keeps its last value and is named."""
         before = previous.body if previous is not None else HostBody()
         errors = [f"{part}: {seen.errors[part]}" for part in ("accelerators", "load") if part in seen.errors]
         devices = seen.accelerators
-        body = replace(
-            before,
-            accelerators=devices if devices is not None else before.accelerators,
+        known = devices if devices is not None else before.accelerators
+        boot_id = (seen.load.boot_id if seen.load is not None else None) or before.boot_id
+        body = HostBody(
+            accelerators=known,
             load=seen.load if seen.load is not None else before.load,
-            memory=_with_memory(before.memory, devices),
+            memory=_longer(before.memory, devices, _memory_share),
             busy=(*before.busy, _busy(seen.load))[-HISTORY:],
+            utilisation=_longer(before.utilisation, devices, _busy_share),
+            disks=_of_wanted(self._disks, seen.disks) or before.disks,
+            skew=_narrowed(before.skew, _skew(seen)),
+            boot_id=boot_id,
+            rebooted=_started(seen) if before.boot_id not in ("", boot_id) else before.rebooted,
+            owners=owners(known, self._runs()),
+            ghosts=before.ghosts if devices is None else _ghosts(before.accelerators, devices),
         )
         blind = devices is None and seen.load is None
         last = previous.seen if blind and previous is not None else Seen(seen.at, seen.received)
@@ -67,21 +121,80 @@ class HostMonitor:
         return Snapshot(self._name, state, last, Progress(None, None), None, (), (), (), error, body)
 
 
-def _with_memory(
-    before: Mapping[int, tuple[float | None, ...]], seen: Accelerators | None
-) -> Mapping[int, tuple[float | None, ...]]:
+def notes(body: HostBody, clock: Callable[[float], str]) -> tuple[str, ...]:
+    """What of a host deserves a word, the most surprising first.
+
+    Args:
+        body: The host.
+        clock: Writes a moment (seconds since the epoch) as people read it, such as "03:12".
+    """
+    found = []
+    if body.rebooted is not None:
+        found.append(f"rebooted {clock(body.rebooted)}")
+    if body.skew is not None and body.skew.told and abs(body.skew.seconds) >= _WORTH_S:
+        off = abs(body.skew.seconds)
+        amount = f"{off:.0f}" if off >= 10 else f"{off:.1f}"
+        found.append(f"clock {amount} s {'ahead' if body.skew.seconds > 0 else 'behind'}")
+    found += [f"GPU {index}: {mib / 1024:.1f} GiB ghost memory, no owner" for index, mib in body.ghosts.items()]
+    return tuple(found)
+
+
+def _longer(before: _Shares, seen: Accelerators | None, share: Callable[[GpuDevice], float | None]) -> _Shares:
     if seen is None:
         return before
-    shares = {
-        device.index: None
-        if device.memory_used is None or not device.memory_total
-        else min(1.0, device.memory_used / device.memory_total)
-        for device in seen.devices
-    }
-    return MappingProxyType({index: (*before.get(index, ()), share)[-HISTORY:] for index, share in shares.items()})
+    shares = {device.index: share(device) for device in seen.devices}
+    return MappingProxyType({index: (*before.get(index, ()), value)[-HISTORY:] for index, value in shares.items()})
+
+
+def _memory_share(device: GpuDevice) -> float | None:
+    if device.memory_used is None or not device.memory_total:
+        return None
+    return min(1.0, device.memory_used / device.memory_total)
+
+
+def _busy_share(device: GpuDevice) -> float | None:
+    return None if device.utilisation is None else device.utilisation / 100
 
 
 def _busy(load: Load | None) -> float | None:
     if load is None or load.averages is None or not load.cores:
         return None
     return load.averages[0] / load.cores
+
+
+def _of_wanted(wanted: tuple[str, ...], seen: tuple[DiskSeen, ...]) -> tuple[DiskSeen, ...]:
+    """Our own disks; a look may have been at those of other monitors too."""
+    return tuple(disk for disk in seen if disk.path in wanted)
+
+
+def _started(seen: Observation) -> float:
+    """When the host was started, by our clock; when we saw it, where it does not tell."""
+    uptime = seen.load.uptime if seen.load is not None else None
+    return seen.received - (uptime or 0.0)
+
+
+def _skew(seen: Observation) -> Skew:
+    return Skew(seen.at - (seen.received - seen.rtt / 2), seen.rtt / 2, seen.received)
+
+
+def _narrowed(before: Skew | None, now: Skew) -> Skew:
+    """What two looks say together.
+
+    Where they contradict each other a clock was set, or our own machine slept during the call: the next look decides,
+    and until then nothing is told.
+    """
+    if before is None:
+        return now
+    apart = before.uncertainty + _DRIFT * max(0.0, now.at - before.at)
+    low = max(now.seconds - now.uncertainty, before.seconds - apart)
+    high = min(now.seconds + now.uncertainty, before.seconds + apart)
+    if low > high:
+        return Skew(now.seconds, abs(now.seconds) + abs(now.seconds - before.seconds) + now.uncertainty + apart, now.at)
+    return Skew((low + high) / 2, (high - low) / 2, now.at)
+
+
+def _ghosts(before: Accelerators | None, seen: Accelerators) -> Mapping[int, int]:
+    """Once is not enough: a process may end between the question for the memory and that for the processes."""
+    earlier = {device.index: device.ghost or 0 for device in before.devices} if before is not None else {}
+    found = {device.index: min(device.ghost or 0, earlier.get(device.index, 0)) for device in seen.devices}
+    return MappingProxyType({index: mib for index, mib in found.items() if mib > GHOST_MIB})

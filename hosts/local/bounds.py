@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from hosts.host import GpuProcess
+
 NAME_LIMIT = 128
 _MAX_PID = 1 << 22  # the kernel's own upper limit
 _MAX_MIB = 1 << 26  # 64 TiB
@@ -37,6 +39,18 @@ def pid(value: float | None) -> int | None:
 def index(value: float | None) -> int | None:
     """A device's number, or None."""
     return _whole(value, 0, 4095)
+
+
+def unowned(used: int | None, processes: tuple[GpuProcess, ...] | None) -> int | None:
+    """MiB of `used` that none of the processes holds, or None where not every figure is known."""
+    if used is None or processes is None:
+        return None
+    held = 0
+    for process in processes:
+        if process.memory is None:
+            return None
+        held += process.memory
+    return max(0, used - held)
 
 
 def _whole(value: float | None, least: int, most: int) -> int | None:

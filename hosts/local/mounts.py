@@ -8,6 +8,8 @@ import re
 _REMOTE = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "beegfs", "gpfs", "ceph", "glusterfs", "9p", "afs", "pvfs2"}
 )
+# File systems in user space whose files are here all the same
+_HERE = frozenset({"fuse.lxcfs", "fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.bindfs", "fuse.gocryptfs", "fuse.encfs"})
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -30,7 +32,9 @@ def file_system(path: str, mountinfo: str | None = None) -> str | None:
         fields, kinds = left.split(" "), right.split(" ")
         if not separator or len(fields) < 5:
             continue
-        point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), fields[4])
+        point = fields[4]
+        if "\\" in point:
+            point = _OCTAL.sub(lambda found: chr(int(found[1], 8)), point)
         # A later mount on the same place covers an earlier one.
         if len(point) >= len(best) and (path == point or path.startswith(point.rstrip("/") + "/")):
             best, kind = point, kinds[0]
@@ -40,3 +44,8 @@ def file_system(path: str, mountinfo: str | None = None) -> str | None:
 def has_events(kind: str | None) -> bool:
     """Whether changes on a file system of this type are reported, whoever makes them."""
     return kind is not None and kind not in _REMOTE and not kind.startswith("fuse")
+
+
+def is_network(kind: str | None) -> bool:
+    """Whether a file system of this type is served by another machine, as far as a type tells."""
+    return kind is not None and (kind in _REMOTE or (kind.startswith("fuse.") and kind not in _HERE))

@@ -17,6 +17,7 @@ from hosts.host import (
     Accelerators,
     Chunk,
     Cursor,
+    DiskSeen,
     Load,
     Observation,
     ProcSeen,
@@ -30,6 +31,7 @@ from hosts.host import (
 )
 from hosts.local import procs, trees
 from hosts.local.accelerators import AcceleratorReader
+from hosts.local.facts import look_at_disk, read_load
 from hosts.local.pytests import running_pytests
 from hosts.local.reasons import why
 from hosts.local.trees import Budget, Signatures, read_at
@@ -79,6 +81,7 @@ class Observer:
         looks = {tree: self._start(("tree", tree), _scan, tree, before.get(tree), budget) for tree in want.trees}
         tails = self._start("tails", _tails, want.tails) if want.tails else None
         processes = self._start("procs", _procs, want.procs) if want.procs != ProcsWant() else None
+        disks = {path: self._start(("disk", path), look_at_disk, path) for path in want.disks}
         devices = None
         if want.accelerators:
             devices = self._start("accelerators", self._accelerators, max(0.5, min(10.0, deadline * _SHARE - 1.0)))
@@ -101,10 +104,9 @@ class Observer:
                 errors[name] = section.error
         load: Load | None = None
         if want.load:
-            try:
-                load = read_load()
-            except (OSError, ValueError) as error:
-                errors["load"] = why(error)
+            load, fault = read_load()
+            if fault:
+                errors["load"] = fault
         accelerators: Accelerators | None = results["accelerators"]
         return Observation(
             host=host,
@@ -118,6 +120,7 @@ class Observer:
             accelerators=accelerators,
             load=load,
             errors=errors,
+            disks=tuple(_disk(path, look, until) for path, look in disks.items()),
         )
 
     def _known(self, since: Cursor | None) -> Mapping[TreeWant, Signatures]:
@@ -217,23 +220,6 @@ def read_range(path: str, offset: int, size: int) -> Chunk:
         os.close(fd)
 
 
-def read_load() -> Load:
-    """Load averages, cores and memory (MiB) of this host; None for what /proc does not tell.
-
-    Raises:
-        OSError, ValueError: /proc is not there or not as it should be.
-    """
-    with open("/proc/loadavg", encoding="ascii") as file:
-        one, five, fifteen = (float(word) for word in file.read().split()[:3])
-    memory: dict[str, int] = {}
-    with open("/proc/meminfo", encoding="ascii") as file:
-        for line in file:
-            name, _, rest = line.partition(":")
-            if name in ("MemTotal", "MemAvailable"):
-                memory[name] = int(rest.split()[0]) // 1024
-    return Load((one, five, fifteen), os.cpu_count(), memory.get("MemTotal"), memory.get("MemAvailable"))
-
-
 def _open(path: str) -> int:
     try:
         fd = os.open(os.path.expanduser(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -245,6 +231,11 @@ def _open(path: str) -> int:
         os.close(fd)
         raise InputError(f"cannot read {path}: not a regular file")
     return fd
+
+
+def _disk(path: str, look: _Look, until: float) -> DiskSeen:
+    found: DiskSeen | None = look.result(until)
+    return DiskSeen(path, None, None, error=look.error) if found is None else found
 
 
 def _scan(tree: TreeWant, known: Signatures | None, budget: Budget) -> tuple[TreeSeen, Signatures]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hosts.local.mounts import file_system, has_events
+from hosts.local.mounts import file_system, has_events, is_network
 
 pytestmark = pytest.mark.travels
 
@@ -51,3 +51,19 @@ def test_this_machine_knows_its_own() -> None:
 )
 def test_which_report_changes(kind: str | None, expected: bool) -> None:
     assert has_events(kind) is expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("nfs4", True),
+        ("lustre", True),
+        ("fuse.sshfs", True),
+        ("fuse.lxcfs", False),
+        ("fuseblk", False),
+        ("overlay", False),
+        (None, False),
+    ],
+)
+def test_which_are_served_by_another_machine(kind: str | None, expected: bool) -> None:
+    assert is_network(kind) is expected

@@ -9,10 +9,12 @@ from hosts.host import (
     Accelerators,
     Chunk,
     Cursor,
+    DiskSeen,
     FileSeen,
     GpuDevice,
     GpuProcess,
     Load,
+    MigDevice,
     Observation,
     ProcRef,
     ProcSeen,
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.travels
 
 REF = ProcRef("h", "boot", 12, 345, 6, 7)
 TREE = TreeWant("/runs", ("*.json", "a/b"), 99)
-WANTS = Wants((TREE,), (TailWant("/log", 5),), ProcsWant((REF,), ("A=b",)), True, True)
+WANTS = Wants((TREE,), (TailWant("/log", 5),), ProcsWant((REF,), ("A=b",)), True, True, ("~", "/data"))
 OBSERVATION = Observation(
     host="h",
     at=1.5,
@@ -43,9 +45,28 @@ OBSERVATION = Observation(
     tails=(TailSeen("/log", 10, 5, b"hello", 1, 2),),
     procs=ProcsSeen((ProcSeen(REF, ("python", "-c", ""), "S", ("A=b",)),), (REF,)),
     accelerators=Accelerators(
-        (GpuDevice(0, None, None, 1, 2, None, power=1.5, processes=(GpuProcess(1, None),)),), "nvml"
+        (
+            GpuDevice(0, None, None, 1, 2, None, power=1.5, processes=(GpuProcess(1, None),)),
+            GpuDevice(
+                1,
+                "H200",
+                "GPU-1",
+                3,
+                4,
+                5,
+                processes=(
+                    GpuProcess(9, 8, "ann", "python", 1.5, 7, ("A=b", "\udcff"), "/run"),
+                    GpuProcess(10, 1, marks=()),
+                ),
+                power_limit=700.0,
+                mig=(MigDevice(0, "MIG-1", "1g.18gb", 1, 2), MigDevice(1, None, None)),
+                ghost=0,
+            ),
+        ),
+        "nvml",
     ),
-    load=Load((0.1, 0.2, 0.3), 2, None, 5),
+    load=Load((0.1, 0.2, 0.3), 2, None, 5, "boot", 12.5, "h", "6.1"),
+    disks=(DiskSeen("~", 1 << 60, 1 << 62, "nfs4", True), DiskSeen("/x", None, None, error="not there")),
     errors={"procs": "no"},
 )
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from hosts.host import Accelerators, GpuDevice, Load, Observation
-from monitors.host import HISTORY, HostBody, HostMonitor
+from hosts.host import Accelerators, DiskSeen, GpuDevice, GpuProcess, Load, Observation, Wants
+from monitors.host import HISTORY, HostBody, HostMonitor, Skew, notes
+from monitors.owners import KnownRun, Whose
 from monitors.snapshot import Now, Seen, Snapshot, State
 
 LOAD = Load((4.0, 2.0, 1.0), 8, 64000, 32000)
@@ -56,3 +59,98 @@ def test_what_a_tool_does_not_give_is_unknown() -> None:
     found = fold(look(1, gpu(0, 5, None), load=Load(None, None, None, None)))
     assert found.body.memory[0] == (None,)
     assert found.body.busy == (None,)
+
+
+def test_a_history_of_how_busy_each_device_is() -> None:
+    idle, full = replace(gpu(0, 0), utilisation=0), replace(gpu(0, 0), utilisation=100)
+    found = fold(look(1, idle), look(2, full, gpu(1, 0)), look(3, replace(gpu(0, 0), utilisation=None)))
+    assert dict(found.body.utilisation) == {0: (0.0, 1.0, None)}
+    assert len(fold(*(look(at, gpu(0, 0)) for at in range(2 * HISTORY))).body.utilisation[0]) == HISTORY
+
+
+def at_clock(at: float, received: float, rtt: float) -> Observation:
+    return Observation("h", at, received, rtt, load=LOAD)
+
+
+@pytest.mark.parametrize(
+    ("looks", "skew", "told"),
+    [
+        ([(103.0, 101.0, 2.0)], Skew(3.0, 1.0, 101.0), True),
+        ([(100.5, 101.0, 2.0)], Skew(0.5, 1.0, 101.0), False),
+        ([(97.0, 101.0, 2.0)], Skew(-3.0, 1.0, 101.0), True),
+        # A slow look tells less than the sharp one before it, and takes nothing back.
+        ([(100.3, 100.0, 0.2), (105.5, 110.0, 10.0)], Skew(0.4, 0.101, 110.0), True),
+    ],
+)
+def test_the_clock_against_ours(looks: list[tuple[float, float, float]], skew: Skew, told: bool) -> None:
+    found = fold(*(at_clock(*one) for one in looks)).body.skew
+    assert found is not None
+    assert (found.seconds, found.uncertainty) == pytest.approx((skew.seconds, skew.uncertainty))
+    assert (found.at, found.told) == (skew.at, told)
+
+
+def test_a_clock_that_was_set_is_told_by_the_second_look() -> None:
+    first, jump, again = at_clock(100, 100.05, 0.1), at_clock(7300, 200.05, 0.1), at_clock(7310, 210.05, 0.1)
+    assert not fold(first).body.skew.told  # type: ignore[union-attr]
+    assert not fold(first, jump).body.skew.told, "our own machine may have slept"  # type: ignore[union-attr]
+    found = fold(first, jump, again).body
+    assert found.skew is not None
+    assert found.skew.told
+    assert found.skew.seconds == pytest.approx(7100)
+    assert notes(found, str) == ("clock 7100 s ahead",)
+    woken = fold(first, jump, at_clock(220, 220.05, 0.1), at_clock(230, 230.05, 0.1)).body
+    assert notes(woken, str) == ()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "note"),
+    [
+        (0.04, ()),
+        (-0.06, ("clock 0.1 s behind",)),
+        (4.24, ("clock 4.2 s ahead",)),
+        (-75.6, ("clock 76 s behind",)),
+    ],
+)
+def test_what_people_are_told_of_the_clock(seconds: float, note: tuple[str, ...]) -> None:
+    assert notes(HostBody(skew=Skew(seconds, 0.001, 5.0)), str) == note
+    assert notes(HostBody(skew=Skew(seconds, 100.0, 5.0)), str) == ()
+
+
+def test_a_host_that_was_started_anew() -> None:
+    boots = [replace(LOAD, boot_id=boot, uptime=30.0) for boot in ("a", None, "a", "b", "b")]
+    looks = [look(at * 100.0, load=load) for at, load in enumerate(boots, 1)]
+    assert [fold(*looks[:count]).body.rebooted for count in (1, 2, 3)] == [None, None, None]
+    body = fold(*looks).body
+    assert (body.rebooted, body.boot_id) == (401 - 30.0, "b")
+    assert notes(body, lambda at: f"<{at:.0f}>") == ("rebooted <371>", "clock 0.9 s behind")
+
+
+def test_disks_that_were_asked_for() -> None:
+    monitor = HostMonitor("h", disks=("/data",))
+    assert monitor.wants(None) == Wants(accelerators=True, load=True, disks=("/data",))
+    mine, other = DiskSeen("/data", 5, 10, "nfs4", True), DiskSeen("/other", 1, 2)
+    first = monitor.fold(None, replace(look(1), disks=(other, mine)), Now(1))
+    assert first.body.disks == (mine,)
+    assert monitor.fold(first, look(2), Now(2)).body.disks == (mine,)
+
+
+def test_memory_without_an_owner_is_named_when_two_looks_found_it() -> None:
+    def left(mib: int | None) -> GpuDevice:
+        return replace(gpu(3, 70000), ghost=mib)
+
+    assert dict(fold(look(1, left(70000))).body.ghosts) == {}
+    found = fold(look(1, left(70000)), look(2, left(69632)))
+    assert dict(found.body.ghosts) == {3: 69632}
+    assert "GPU 3: 68.0 GiB ghost memory, no owner" in notes(found.body, str)
+    assert dict(fold(look(1, left(70000)), look(2, left(None))).body.ghosts) == {}
+    assert dict(fold(look(1, left(700)), look(2, left(700))).body.ghosts) == {}, "the driver's own"
+    kept = fold(look(1, left(70000)), look(2, left(70000)), look(3, accelerators="the driver hangs"))
+    assert dict(kept.body.ghosts) == {3: 70000}
+
+
+def test_whose_processes_they_are() -> None:
+    marked = GpuProcess(7, 5, marks=("GATEWATCH_RUN=r",))
+    runs = [KnownRun("run-1", run_id="r")]
+    seen = look(1, replace(gpu(0, 5), processes=(marked, GpuProcess(8, 5))))
+    found = HostMonitor("h", runs=lambda: runs).fold(None, seen, Now(1))
+    assert dict(found.body.owners) == {7: Whose("run-1", None)}

@@ -2,8 +2,10 @@
  * A stand-in for libnvidia-ml.so.1: as much of NVML as we call, told by a text file what to answer.
  *
  * The file is named by FAKE_NVML and read anew at every call, so that a test can change it meanwhile. Each line
- * is "WHO FIELD VALUE" where WHO is "driver" or a GPU's index. A VALUE of "!15" makes the call return error 15,
- * "~" makes it hang, and a field that is not there is not supported. Without the file no driver is loaded.
+ * is "WHO FIELD VALUE" where WHO is "driver", a GPU's index, or "0.1" for MIG instance 1 of GPU 0. A VALUE of "!15"
+ * makes the call return error 15, "~" makes it hang until the file says something else, and a field that is not there
+ * is not supported. Without the file no driver is loaded. Built with -DOLD_DRIVER it is one that lacks the newest form
+ * of some functions.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +18,15 @@ enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, TOO_SMALL = 7,
 #define MIB (1ull << 20)
 
 typedef unsigned long long wide;
-typedef struct { int index; } device;
+typedef struct { int index, part; } device;
 
-static device devices[MOST];
+enum { WHOLE = -1, NOT_FOUND = 6, PARTS = 8 };
+
+static device devices[MOST], parts[MOST][PARTS];
 static int opened;
 
 /* Finds the nth line of WHO and FIELD. */
-static int find(const char *who, const char *field, int nth, char *value, size_t size)
+static int seek(const char *who, const char *field, int nth, char *value, size_t size)
 {
     const char *path = getenv("FAKE_NVML");
     FILE *file = path ? fopen(path, "r") : NULL;
@@ -40,8 +44,16 @@ static int find(const char *who, const char *field, int nth, char *value, size_t
         break;
     }
     fclose(file);
-    while (result == OK && !strcmp(value, "~"))
-        pause();
+    return result;
+}
+
+/* Likewise, and hangs for as long as the file says so. */
+static int find(const char *who, const char *field, int nth, char *value, size_t size)
+{
+    int result;
+
+    while ((result = seek(who, field, nth, value, size)) == OK && !strcmp(value, "~"))
+        usleep(5000);
     return result;
 }
 
@@ -60,32 +72,44 @@ static int number(const char *who, const char *field, wide *out)
     return result;
 }
 
+static const char *name_of(const void *handle, char *who, size_t size)
+{
+    const device *one = handle;
+
+    if (one->part == WHOLE)
+        snprintf(who, size, "%d", one->index);
+    else
+        snprintf(who, size, "%d.%d", one->index, one->part);
+    return who;
+}
+
 static int of_device(const void *handle, const char *field, wide *out)
 {
-    char who[16];
+    char who[32];
 
-    snprintf(who, sizeof who, "%d", ((const device *)handle)->index);
-    return number(who, field, out);
+    return number(name_of(handle, who, sizeof who), field, out);
 }
 
 static int word_of_device(const void *handle, const char *field, char *out, unsigned size)
 {
-    char who[16];
+    char who[32];
 
-    snprintf(who, sizeof who, "%d", ((const device *)handle)->index);
-    return text(who, field, out, size);
+    return text(name_of(handle, who, sizeof who), field, out, size);
 }
 
 int nvmlInitWithFlags(unsigned flags)
 {
     char value[512];
-    int i, result = find("driver", "init", 0, value, sizeof value);
+    int i, part, result = find("driver", "init", 0, value, sizeof value);
 
     (void)flags;
     if (result != OK && result != NOT_SUPPORTED)
         return result;
-    for (i = 0; i < MOST; i++)
-        devices[i].index = i;
+    for (i = 0; i < MOST; i++) {
+        devices[i] = (device){ i, WHOLE };
+        for (part = 0; part < PARTS; part++)
+            parts[i][part] = (device){ i, part };
+    }
     opened++;
     return OK;
 }
@@ -108,6 +132,7 @@ const char *nvmlErrorString(int code)
     switch (code) {
     case OK: return "Success";
     case NOT_SUPPORTED: return "Not Supported";
+    case NOT_FOUND: return "Not Found";
     case NOT_LOADED: return "Driver Not Loaded";
     case 15: return "GPU is lost";
     case 18: return "RM has detected an NVML/RM version mismatch.";
@@ -195,6 +220,7 @@ int nvmlDeviceGetMemoryInfo(void *handle, struct memory *out)
     return result;
 }
 
+#ifndef OLD_DRIVER
 int nvmlDeviceGetMemoryInfo_v2(void *handle, struct memory_v2 *out)
 {
     wide ignored;
@@ -206,6 +232,7 @@ int nvmlDeviceGetMemoryInfo_v2(void *handle, struct memory_v2 *out)
         return BAD_VERSION;
     return memory(handle, out);
 }
+#endif
 
 struct rates { unsigned gpu, memory; };
 
@@ -237,20 +264,60 @@ int nvmlDeviceGetPowerUsage(void *handle, unsigned *out)
     return result;
 }
 
+int nvmlDeviceGetEnforcedPowerLimit(void *handle, unsigned *out)
+{
+    wide value = 0;
+    int result = of_device(handle, "limit", &value);
+
+    *out = (unsigned)value;
+    return result;
+}
+
+int nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending)
+{
+    wide value = 0;
+    int result = of_device(handle, "mig", &value);
+
+    *current = *pending = (unsigned)value;
+    return result;
+}
+
+int nvmlDeviceGetMaxMigDeviceCount(void *handle, unsigned *out)
+{
+    (void)handle;
+    *out = PARTS - 1;
+    return opened ? OK : UNINITIALIZED;
+}
+
+/* An instance is there when it has a name. */
+int nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **out)
+{
+    device *part;
+    char ignored[512];
+    int result;
+
+    if (index >= PARTS)
+        return INVALID;
+    part = &parts[((device *)handle)->index][index];
+    result = word_of_device(part, "name", ignored, sizeof ignored);
+    *out = part;
+    return result == NOT_SUPPORTED ? NOT_FOUND : result;
+}
+
 struct process { unsigned pid; wide memory; unsigned gpu_instance, compute_instance; };
 
-/* A "processes" line says that the call is supported, or its error; each "process" line is one: PID MIB or PID -. */
-int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *out)
+/* A line in the plural says that the call is supported, or its error; each in the singular is one: PID MIB or PID -. */
+static int listed(void *handle, const char *many, const char *one, unsigned *count, struct process *out)
 {
-    char who[16], value[512], memory[64];
+    char who[32], value[512], memory[64];
     unsigned room = *count, found = 0;
     wide ignored;
-    int result = of_device(handle, "processes", &ignored);
+    int result = of_device(handle, many, &ignored);
 
     if (result != OK)
         return result;
-    snprintf(who, sizeof who, "%d", ((device *)handle)->index);
-    for (; find(who, "process", (int)found, value, sizeof value) == OK; found++) {
+    name_of(handle, who, sizeof who);
+    for (; find(who, one, (int)found, value, sizeof value) == OK; found++) {
         if (!out || found >= room)
             continue;
         if (sscanf(value, "%u %63s", &out[found].pid, memory) != 2)
@@ -261,3 +328,26 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struc
     *count = found;
     return found > room || (found && !out) ? TOO_SMALL : OK;
 }
+
+#ifdef OLD_DRIVER
+#define NEWEST(name) name##_v2
+#else
+#define NEWEST(name) name##_v3
+#endif
+
+int NEWEST(nvmlDeviceGetComputeRunningProcesses)(void *handle, unsigned *count, struct process *out)
+{
+    return listed(handle, "processes", "process", count, out);
+}
+
+int NEWEST(nvmlDeviceGetGraphicsRunningProcesses)(void *handle, unsigned *count, struct process *out)
+{
+    return listed(handle, "drawers", "drawer", count, out);
+}
+
+#ifndef OLD_DRIVER
+int nvmlDeviceGetMPSComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *out)
+{
+    return listed(handle, "sharers", "sharer", count, out);
+}
+#endif

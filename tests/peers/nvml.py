@@ -40,16 +40,20 @@ def gpu(index: int, *, used: int = 1000, total: int = 81559, utilisation: int = 
         f"{index} utilisation {utilisation}",
         f"{index} temperature 41",
         f"{index} milliwatts 123456",
+        f"{index} limit 700000",
+        f"{index} mig 0",
         f"{index} processes yes",
+        f"{index} drawers yes",
+        f"{index} sharers yes",
     )
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, *flags: str) -> Path:
     """Compile the library into `folder`."""
     assert COMPILER is not None, "there is no C compiler"
     library = folder / "libnvidia-ml.so.1"
     argv = [COMPILER, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-Wl,-soname,{library.name}", "-o", str(library)]
-    subprocess.run([*argv, str(SOURCE)], check=True)
+    subprocess.run([*argv, *flags, str(SOURCE)], check=True)
     return library
 
 
