@@ -11,9 +11,10 @@ from tui.cli.commands import Entry, Group, add_json
 
 CLI = Group(
     "hosts",
-    "list the host profiles, and check a host",
+    "list the host profiles, show their accelerators, and check a host",
     (
         Entry("list", "list the host profiles", "tui.cli.hosts", "LIST"),
+        Entry("gpus", "show the accelerators of hosts, and who holds them", "tui.cli.hosts_gpus", "GPUS"),
         Entry("check", "say whether a host has what runs need", "tui.cli.calibration_precheck", "CHECK"),
     ),
 )

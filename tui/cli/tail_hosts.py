@@ -9,6 +9,7 @@ from pathlib import Path
 from hosts.errors import InputError
 from hosts.host import HostReader
 from hosts.profiles import HostProfile, Ssh, profile_paths, read_profile, select_profile
+from hosts.target import parse_target
 from jobs.calibration.checkout import find_checkout
 from jobs.connect import open_reader
 
@@ -23,19 +24,32 @@ async def connect(name: str) -> HostReader:
     Raises:
         InputError: The profile cannot be read, or says no way to get there.
     """
-    return await asyncio.to_thread(_open, name)
+    return await asyncio.to_thread(open_host, name)
 
 
-def _open(name: str) -> HostReader:
-    user, _, host = name.rpartition("@")
+def open_host(name: str, root: str | None = None) -> HostReader:
+    """As `connect`, from a thread; `root` is where the checkout is, None to find it from here."""
+    user, host = _named(name)
     folder = None
     with contextlib.suppress(InputError):  # without a checkout there are no profiles
-        folder = find_checkout(None).hosts_folder
+        folder = find_checkout(root).hosts_folder
     if not user and folder is not None and _knows(folder, host):
         selected = select_profile(folder, host, {})
         if selected is not None:
             return open_reader(selected.file.profile)
-    return open_reader(HostProfile(name=name, launcher="ssh", ssh=Ssh(host=host, user=user or None)))
+    return open_reader(HostProfile(name=name, launcher="ssh", ssh=Ssh(host=host, user=user)))
+
+
+def _named(name: str) -> tuple[str | None, str]:
+    """The login name, where one was typed, and the host."""
+    user, at, host = name.rpartition("@")
+    try:
+        place = parse_target(f"{user}{at}[{host}]:." if host.count(":") > 1 else f"{name}:.")
+    except InputError:
+        place = None
+    if place is None or place.host is None or place.path != ".":
+        raise InputError(f"{name!r} is not a host: expected a profile's name or [user@]host")
+    return place.user, place.host
 
 
 def _knows(folder: Path, host: str) -> bool:
