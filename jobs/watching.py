@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hosts.events import NoEventsError, changes
@@ -13,14 +14,41 @@ from monitors.poller import LONGEST_INTERVAL_S, HostPoller
 from monitors.snapshot import Monitor, Snapshot
 
 SHORTEST_S = 0.4
-_COST = 100.0  # a look may take a hundredth of the time
+"""Seconds between a look and the next one that a person asks for."""
+SHOWER_S = 0.8
+"""Seconds between a look and the next one that a change calls for: both are painted, which costs more than a look."""
+_COST = 100.0  # a look that nothing calls for may take a hundredth of the time
+_SHOWER_COST = 10.0  # one that a change calls for a tenth: a large run changes all the time while it is written
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """Seconds from a look to the next one: that is asked for, that a change calls for, and that nothing calls for."""
+
+    asked: float
+    changed: float
+    longest: float
+
+
+def pauses(interval: float, took: float, spent: float) -> Pauses:
+    """How long to wait after a look.
+
+    Args:
+        interval: Seconds between looks that nothing calls for.
+        took: Seconds that the look lasted.
+        spent: Seconds of processor time of this process in it, which on a busy machine are fewer.
+    """
+    longest = min(LONGEST_INTERVAL_S, max(interval, took * _COST))
+    asked = min(longest, max(SHORTEST_S, took))
+    return Pauses(asked, min(longest, max(asked, SHOWER_S, spent * _SHOWER_COST)), longest)
 
 
 class HostWatch:
     """Looks at one host for several monitors.
 
-    A look comes when it is asked for, when a local folder changes, and after an interval; a look that is dear
-    makes the interval longer, so that watching takes about a hundredth of a core, but never longer than 120 s.
+    A look comes when it is asked for, when a local folder changes, and after an interval. A look that is dear makes
+    the interval longer, so that watching takes about a hundredth of a core and less than a tenth of one under a shower
+    of changes, but never longer than 120 s. A change after a quiet while is looked at at once.
 
     Args:
         host: What to look at.
@@ -44,9 +72,10 @@ class HostWatch:
         self._interval = interval
         self._folders = folders
         self._asked = asyncio.Event()
+        self._changed = asyncio.Event()  # or asked
         self._added = asyncio.Event()
         self._unseen = asyncio.Event()
-        self._began = 0.0
+        self._began = self._spent = 0.0
         self.looks = 0
         self.without_events = "" if folders is not None else "it is another machine"
 
@@ -60,24 +89,32 @@ class HostWatch:
     def request(self) -> None:
         """Look now, or right after the look under way."""
         self._asked.set()
+        self._changed.set()
 
     async def run(self) -> None:
         """Look until cancelled."""
         async with asyncio.TaskGroup() as group:
             if self._folders is not None:
                 group.create_task(self._listen_always(self._folders))
-            self._began = time.monotonic()
+            self._start()
             await self._poller.run()
+
+    def _start(self) -> None:
+        self._began, self._spent = time.monotonic(), time.process_time()
 
     async def _nap(self, interval: float) -> None:
         self.looks += 1
         took = time.monotonic() - self._began
         # Changes come in showers; what they ask for is one look. What nobody has seen yet does not wait for that.
-        if not await _set_within(self._unseen, max(SHORTEST_S, took)):
-            await _set_within(self._asked, min(LONGEST_INTERVAL_S, max(interval, took * _COST)))
-        self._unseen.clear()
-        self._asked.clear()
-        self._began = time.monotonic()
+        pause = pauses(interval, took, min(took, time.process_time() - self._spent))
+        _ = (
+            await _set_within(self._unseen, pause.asked)
+            or await _set_within(self._asked, pause.changed - pause.asked)
+            or await _set_within(self._changed, pause.longest - pause.changed)
+        )
+        for event in (self._unseen, self._asked, self._changed):
+            event.clear()
+        self._start()
 
     async def _listen_always(self, folders: Callable[[], Collection[str]]) -> None:
         """Listen, and anew whenever something more is watched."""
@@ -98,12 +135,14 @@ class HostWatch:
     async def _listen(self, folders: Callable[[], Collection[str]]) -> None:
         try:
             async for _ in changes(folders):
-                self._asked.set()
+                self._changed.set()
         except NoEventsError as error:
             self.without_events = str(error)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    if event.is_set() or seconds <= 0:
+        return event.is_set()
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

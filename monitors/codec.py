@@ -17,13 +17,13 @@ from gates.calibration.schema import Locator, Manifest, SchemaError, Stage, pars
 from gates.documents import Broken, Document, Json
 from gates.journal import decode_journal
 from gates.verdict import Decision, Evidence, Offer, Verdict
-from hosts.host import ProcSeen, PytestSeen
+from hosts.host import ProcRef, ProcSeen, PytestSeen
 from hosts.local.locks import Holder
 from hosts.local.wire import WireError, from_wire, to_wire
 from monitors.calibration.body import Calibration, LogSeen, Supervision
 from monitors.snapshot import Active, Eta, Progress, Seen, Snapshot, State
 
-VERSION = 2
+VERSION = 3
 
 _Value = Union[str, int, float, None]
 
@@ -84,7 +84,8 @@ def _body_json(body: Calibration) -> Json:
         "processes": [to_wire(process) for process in body.processes],
         "words": body.words,
         "unread": dict(body.unread),
-        "touched": body.touched,
+        "times": dict(body.times),
+        "stopped": [to_wire(ref) for ref in body.stopped],
         "logs": {path: to_wire(log) for path, log in body.logs.items()},
         "pytests": None if body.pytests is None else [to_wire(seen) for seen in body.pytests],
         "supervision": to_wire(body.supervision),
@@ -116,7 +117,8 @@ def _body(parts: Mapping[str, Json]) -> Calibration:
         processes=tuple(from_wire(ProcSeen, item, "processes") for item in _list(parts, "processes")),
         words=_text(parts, "words"),
         unread=_texts(parts, "unread"),
-        touched=_number(parts, "touched"),
+        times=_numbers(parts, "times"),
+        stopped=tuple(from_wire(ProcRef, item, "stopped") for item in _list(parts, "stopped")),
         logs=MappingProxyType(
             {path: from_wire(LogSeen, item, "logs") for path, item in _object(parts.get("logs"), "logs").items()}
         ),
@@ -255,11 +257,13 @@ def _text_or_none(parts: Mapping[str, Json], key: str) -> str | None:
     return None if parts.get(key) is None else _text(parts, key)
 
 
-def _number(parts: Mapping[str, Json], key: str) -> float | None:
-    value = parts.get(key)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        raise WireError(f"{key}: expected a number")
-    return value
+def _numbers(parts: Mapping[str, Json], key: str) -> Mapping[str, float]:
+    found: dict[str, float] = {}
+    for name, value in _object(parts.get(key), key).items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise WireError(f"{key}: expected numbers")
+        found[name] = value
+    return MappingProxyType(found)
 
 
 def _plain_text(value: Json, key: str) -> str:

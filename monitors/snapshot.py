@@ -44,6 +44,10 @@ class Seen:
         """Seconds since the last good look, or None when there was none."""
         return None if self.received is None else max(0.0, now.wall - self.received)
 
+    def ours(self, far: float) -> float:
+        """A moment of the far clock (s since the epoch) by ours; off by the time that the look took at most."""
+        return far if self.at is None or self.received is None else far + self.received - self.at
+
 
 @dataclass(frozen=True)
 class Progress:

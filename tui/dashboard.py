@@ -32,6 +32,11 @@ INTERVAL_S = 5.0
 READ_ONLY = "read-only: start with --act"
 
 
+_LOOKING = ("tui.screens.stage",)
+_ACTING = ("tui.screens.prompt", "tui.screens.resume", "tui.screens.form")
+"""What a key in a run opens: imported while nobody waits, for an import holds the event loop."""
+
+
 class Looked(Message):
     """A host, or something on it, was looked at.
 
@@ -161,6 +166,8 @@ class DashboardApp(GatewatchApp):
 
     def enter(self, watch: str) -> None:
         """Go into a run."""
+        if not self.is_running:
+            return
         entry = self.entries[watch]
         if entry.place is None:
             self.say(entry.problem, "warning")
@@ -171,7 +178,9 @@ class DashboardApp(GatewatchApp):
         await asyncio.to_thread(importlib.import_module, "tui.screens.run")  # the first time it takes a while
         from tui.screens.run import RunScreen
 
-        if any(isinstance(screen, RunScreen) and screen.watch == place.watch for screen in self.screen_stack):
+        if not self.is_running:  # it was left meanwhile
+            return
+        if any(isinstance(screen, RunScreen) and screen.watched == place.watch for screen in self.screen_stack):
             place.request()  # it is open already, under whatever covers it
             return
         screen = RunScreen(place)
@@ -179,9 +188,13 @@ class DashboardApp(GatewatchApp):
         if (look := self.entries[place.watch].look) is not None:
             screen.show(look)
         await opened
+        for name in _LOOKING if self.read_only else (*_LOOKING, *_ACTING):
+            await asyncio.to_thread(importlib.import_module, name)
 
     def on_looked(self, message: Looked) -> None:
         """Keep it, and hand it to whoever shows it."""
+        if not self.is_running:  # it is being left: its screens are taken apart while this comes
+            return
         self._home_soon()
         if message.watch == HOST:
             self.hosts[message.host] = host_seen(message.host, message.snapshot)
@@ -193,7 +206,7 @@ class DashboardApp(GatewatchApp):
         self.entries[message.watch] = replace(entry, look=look)
         self._since.take(entry.place, look.snapshot, self.now())
         for screen in self.screen_stack:
-            if getattr(screen, "watch", None) == message.watch and hasattr(screen, "show"):
+            if getattr(screen, "watched", None) == message.watch and hasattr(screen, "show"):
                 screen.show(look)
         run = look.snapshot.body.run
         if message.watch in self._unjudged and run is not None and run.plan is not None:
@@ -250,6 +263,8 @@ class DashboardApp(GatewatchApp):
 
     def _show_home(self) -> None:
         self._home_due = False
+        if not self.is_running:
+            return
         self.home.show_all(tuple(self.entries.values()), self.hosts)
         self.home.say_since(self._since.lines(self.entries, self.now(), self.zone))
 

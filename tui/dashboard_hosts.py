@@ -51,7 +51,7 @@ class Station:
             {HOST: HostMonitor(name)},
             lambda watch, snapshot: publish(name, watch, snapshot),
             interval,
-            self._listened if local else None,
+            self.listened if local else None,
         )
 
     @property
@@ -82,10 +82,11 @@ class Station:
         """Give back what the way there holds."""
         await self.reader.close()
 
-    def _listened(self) -> list[str]:
+    def listened(self) -> list[str]:
         """The folders in which something tells of progress; those whose file system reports nothing are polled."""
         found = [folder for run in list(self._folders.values()) for folder in run_folders(run)]
-        return [folder for folder in found if has_events(file_system(folder))][:_MOST_FOLDERS]
+        heard: dict[int, bool] = {}  # asked after every change: the list of mounts is read once per device
+        return [folder for folder in found if _is_heard(folder, heard)][:_MOST_FOLDERS]
 
 
 def run_folders(run_dir: str) -> list[str]:
@@ -96,6 +97,16 @@ def run_folders(run_dir: str) -> list[str]:
     except OSError:
         return []
     return [run_dir, *(path for path in inside if os.path.basename(path) == PYTEST or not _hidden(path))]
+
+
+def _is_heard(folder: str, known: dict[int, bool]) -> bool:
+    try:
+        device = os.stat(folder).st_dev
+    except OSError:  # it went; another one may take its place
+        return False
+    if device not in known:
+        known[device] = has_events(file_system(folder))
+    return known[device]
 
 
 def _hidden(path: str) -> bool:

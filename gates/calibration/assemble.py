@@ -206,7 +206,8 @@ def _read(
         return None
     document = documents[name]
     if isinstance(document, Broken):
-        findings.append(one_line(f"{name}: {document.reason}"))
+        said = document.reason if document.reason.startswith(name) else f"{name}: {document.reason}"
+        findings.append(one_line(said))
         return None
     try:
         return parse(document)

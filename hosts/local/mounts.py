@@ -7,6 +7,7 @@ import re
 
 _REMOTE = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "beegfs", "gpfs", "ceph", "glusterfs", "9p", "afs", "pvfs2"}
+    | {"ocfs2", "gfs2", "panfs", "wekafs", "virtiofs", "vboxsf", "vmhgfs"}
 )
 # File systems in user space whose files are here all the same
 _HERE = frozenset({"fuse.lxcfs", "fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.bindfs", "fuse.gocryptfs", "fuse.encfs"})

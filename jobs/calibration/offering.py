@@ -160,6 +160,15 @@ async def get_ready(reader: HostReader, watched: Watched, closed: Closed, say: S
     return Ready(prepared, basis_of(found.snapshot), newest, modes)
 
 
+def held(prepared: Prepared, newest: Mapping[str, Json]) -> Ready:
+    """What a change is made from, for `check_again` once somebody has answered.
+
+    Args:
+        newest: What `status` said of the newest apply before it was prepared.
+    """
+    return Ready(prepared, basis_of(prepared.found.snapshot), _id(newest), MappingProxyType({}))
+
+
 async def standing(reader: HostReader, watched: Watched) -> tuple[CutOff | None, str | None]:
     """The newest apply of a run: what was cut off, None where it came to its end; and its id, None without any.
 

@@ -11,7 +11,7 @@ from gates.calibration.audit import Audit
 from gates.calibration.schema import Manifest
 from gates.documents import Document, Json
 from gates.journal import Journal
-from hosts.host import ProcSeen, PytestSeen
+from hosts.host import ProcRef, ProcSeen, PytestSeen
 from hosts.local.locks import Holder
 
 LOCK = ".gatewatch/lock"
@@ -64,8 +64,9 @@ class Calibration:
         holder: Who holds the run's lock, or held it last.
         runner: alive | dead | none | unknown.
         processes: Live processes that carry the run's mark: runner, shim, pytest and their children.
+        stopped: The runner and pytests of this run that a signal has stopped (state T).
         words: What the runner left as the reason of its end, or "".
-        touched: When the newest record was written, far clock, seconds since the epoch.
+        times: When each file that is there was last written, far clock, seconds since the epoch, by path.
         unread: Why the lock, the journal or the last words could not be read, by path; then the last good one stands.
         logs: The run's pytest logs by path relative to the run directory.
         pytests: The pytests that write below this run, whoever started them; None where that was not seen.
@@ -82,8 +83,9 @@ class Calibration:
     holder: Holder | None = None
     runner: str = "unknown"
     processes: tuple[ProcSeen, ...] = ()
+    stopped: tuple[ProcRef, ...] = ()
     words: str = ""
-    touched: float | None = field(default=None, compare=False)  # what was seen of files that went counts too
+    times: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     unread: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     logs: Mapping[str, LogSeen] = field(default_factory=lambda: MappingProxyType({}))
     pytests: tuple[PytestSeen, ...] | None = None
@@ -110,5 +112,6 @@ class Calibration:
     @property
     def last_write(self) -> float | None:
         """When the newest of the run's logs and records was written, far clock, seconds since the epoch."""
-        times = [log.written for log in self.logs.values()]
-        return max([*times, self.touched] if self.touched is not None else times, default=None)
+        logs = max((log.written for log in self.logs.values()), default=None)
+        records = max(self.times.values(), default=None)
+        return max((one for one in (logs, records) if one is not None), default=None)

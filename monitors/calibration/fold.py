@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -13,8 +13,19 @@ from gates.calibration.layout import GLOBS, JOURNAL, PLAN, parse_cell_path
 from gates.calibration.schema import Manifest
 from gates.documents import Document, Json
 from gates.journal import Journal, decode_journal
-from hosts.host import Observation, ProcsSeen, ProcsWant, TreeSeen, TreeWant, Wants
-from hosts.local.locks import parse_holder
+from hosts.host import (
+    Observation,
+    ProcRef,
+    ProcSeen,
+    ProcsSeen,
+    ProcsWant,
+    PytestSeen,
+    TreeSeen,
+    TreeWant,
+    Wants,
+)
+from hosts.local.locks import Holder, parse_holder
+from hosts.local.pytests import is_pytest
 from monitors.calibration.body import LAST_WORDS, LOCK, RUN_MARK, Calibration, LogSeen
 from monitors.calibration.eta import eta
 from monitors.calibration.state import liveness, offers, state_of
@@ -50,7 +61,10 @@ class CalibrationMonitor:
     def wants(self, previous: Snapshot[Calibration] | None) -> Wants:
         """The run's records, and the processes that the last look has named."""
         body = previous.body if previous is not None else Calibration()
-        refs = (body.holder.ref,) if body.holder is not None else ()
+        # Of a pytest that others started, what is seen does not tell whether it is stopped.
+        refs = tuple(seen.ref for seen in body.pytests or ())
+        if body.holder is not None:
+            refs = (body.holder.ref, *refs)
         marks = (f"{RUN_MARK}={body.run_id}",) if body.run_id else ()
         # What our own runner does, its journal and its mark tell; of another program's run only the processes can.
         pytests = body.runner != "alive"
@@ -76,10 +90,11 @@ class CalibrationMonitor:
         sums = {} if tree.full else dict(before.sums)
         known = before if not tree.full else Calibration()
         journal, written, holder, words = known.journal, known.written, known.holder, known.words
-        unread = dict(known.unread)
+        unread, times = dict(known.unread), dict(known.times)
         for path in tree.gone:
             documents.pop(path, None)
             sums.pop(path, None)
+            times.pop(path, None)
             unread.pop(path, None)
             if path == LOCK:
                 holder = None
@@ -88,6 +103,9 @@ class CalibrationMonitor:
             elif path == LAST_WORDS:
                 words = ""
         for path, file in tree.files.items():
+            times.pop(path, None)
+            if file.mtime_ns:  # of what may not be looked at nothing is known
+                times[path] = file.mtime_ns / 1e9
             if path not in (JOURNAL, LOCK, LAST_WORDS):
                 documents[path] = document(file)
                 sums.pop(path, None)
@@ -105,7 +123,6 @@ class CalibrationMonitor:
                 holder = parse_holder(file.data)
                 if holder is None:
                     unread[path] = "it is not a lock"
-        touched = max((file.mtime_ns / 1e9 for file in tree.files.values()), default=None)
         changed = set(tree.files) | set(tree.gone)
         if tree.full:
             changed |= set(before.documents)
@@ -125,7 +142,7 @@ class CalibrationMonitor:
             written=written,
             holder=holder,
             words=words,
-            touched=before.touched if touched is None else max(touched, before.touched or touched),
+            times=MappingProxyType(times),
             unread=MappingProxyType(unread),
             manifest=self._manifest,
             reference=self._reference,
@@ -191,4 +208,16 @@ def _with_processes(run_dir: str, body: Calibration, seen: ProcsSeen | None) -> 
         runner = "unknown"
     pytests = None if seen is None or seen.pytests is None else pytests_of(run_dir, seen.pytests)
     node = seen.node if seen is not None else body.node
-    return replace(body, runner=runner, processes=marked, pytests=pytests, node=node)
+    stopped = _stopped(holder, marked, pytests or (), seen.live if seen is not None else ())
+    return replace(body, runner=runner, processes=marked, stopped=stopped, pytests=pytests, node=node)
+
+
+def _stopped(
+    holder: Holder | None, marked: Iterable[ProcSeen], pytests: Iterable[PytestSeen], live: Iterable[ProcSeen]
+) -> tuple[ProcRef, ...]:
+    """Of what has to work for the run to go on, that which a signal has stopped; a debugger's look at it is "t"."""
+    needed = {process.ref for process in marked if is_pytest(process.argv)} | {seen.ref for seen in pytests}
+    if holder is not None:
+        needed.add(holder.ref)
+    found = {process.ref for process in (*marked, *live) if process.state == "T"}
+    return tuple(sorted(needed & found, key=lambda ref: (ref.start_ticks, ref.pid)))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from gates.calibration.assemble import Run
 from gates.calibration.layout import FINGERPRINT, JOURNAL, PLAN
 from gates.journal import Journal
 from gates.verdict import Decision, Evidence, Offer, Verdict
+from hosts.host import ProcRef
 from hosts.local.files import utc_now
+from hosts.local.pytests import is_pytest
 from monitors.calibration.body import APPLY_NONCE, LOCK, Calibration
 from monitors.snapshot import State
 
+_Living = tuple[ProcRef, tuple[str, ...]]
 Silence = Callable[[float], str]
 """Tells of a silence by the moment (far clock, s since the epoch) when it began."""
 
@@ -32,20 +36,18 @@ def state_of(body: Calibration, at: float, lasting: bool = True) -> tuple[State,
     assert body.audit is not None  # both come from the same fold
     assert body.run is not None
     if body.run.plan is None:
-        return State.UNKNOWN, f"there is no usable {PLAN}"
+        return State.UNKNOWN, _without_plan(body.run)
     if body.holder is not None and body.holder.nonce.startswith(APPLY_NONCE) and body.runner != "unknown":
         return State.ENDED, "thresholds are being written" if body.runner == "alive" else "an apply was interrupted"
     if body.runner == "alive":
         state = _running_state(body.journal)
-        return _unless_stalled(body, at, silence, "") if state is State.RUNNING and body.pytest_active else (state, "")
+        watched = body.stopped or (state is State.RUNNING and body.pytest_active)
+        return _unless_stalled(body, at, silence, "") if watched else (state, "")
     if LOCK in body.unread:
         why = f"whether a runner lives cannot be told, {LOCK}: {body.unread[LOCK]}"
         return (State.RUNNING if body.processes else State.UNKNOWN), why
     if body.pytest_active:
-        ours = body.holder is not None
-        return _unless_stalled(
-            body, at, silence, "the runner is gone and its pytest still runs; --resume takes it over" if ours else ""
-        )
+        return _unless_stalled(body, at, silence, _without_runner(body))
     if body.runner == "unknown" and body.holder is not None:
         return State.UNKNOWN, f"held by {body.holder}, which cannot be judged from here"
     if JOURNAL in body.unread and body.audit.incomplete:
@@ -61,8 +63,39 @@ def state_of(body: Calibration, at: float, lasting: bool = True) -> tuple[State,
     return State.DEAD, f"the runner is gone without a last event{why}"
 
 
+def _without_plan(run: Run) -> str:
+    """Why there is no plan: the file that is there and cannot be used, with the key that is wrong."""
+    why = next((finding for finding in run.findings if finding.startswith(PLAN)), "")
+    return f"{PLAN} cannot be used: {why.removeprefix(f'{PLAN}: ')}" if why else f"there is no {PLAN}"
+
+
+def orphaned(body: Calibration) -> bool:
+    """Whether the run's runner is gone and what it started lives on, so that a resume takes it over.
+
+    Only what carries the run's mark is found by a resume; a pytest that somebody else started is not.
+    """
+    runner = None if body.holder is None else body.holder.ref
+    if body.runner not in ("dead", "none") or not any(process.ref != runner for process in body.processes):
+        return False
+    last = body.journal.last("run.started", "run.resumed", "run.ended", "run.halted")
+    return runner is not None if last is None else last.kind in ("run.started", "run.resumed")
+
+
+def _without_runner(body: Calibration) -> str:
+    if orphaned(body):
+        taken = "; --resume takes it over" if body.audit is not None and body.audit.incomplete else ""
+        return f"the runner is gone and its pytest still runs{taken}"
+    if body.runner == "unknown" and body.holder is not None:
+        return f"held by {body.holder}, which cannot be judged from here"
+    return ""
+
+
 def _unless_stalled(body: Calibration, at: float, silence: Silence, remark: str) -> tuple[State, str]:
-    """RUNNING, or STALLED where what lives has written nothing for long."""
+    """RUNNING, or STALLED where what lives is stopped or has written nothing for long."""
+    if body.stopped:
+        wrote = "" if body.last_write is None else f" and nothing was written {silence(body.last_write)}"
+        told = f"{_named(body, body.stopped[0])} is stopped (state T){wrote}"
+        return State.STALLED, told + (f"; {remark}" if remark else "")
     since = [body.last_write, *(seen.since for seen in body.pytests or ())]
     newest = max((one for one in since if one is not None), default=at)
     if at - newest < STALLED_AFTER_S:
@@ -70,6 +103,10 @@ def _unless_stalled(body: Calibration, at: float, silence: Silence, remark: str)
     living = (*(seen.ref for seen in body.pytests or ()), *(process.ref for process in body.processes))
     lives = f"; pid {living[0].pid} still lives" if living else ""
     return State.STALLED, f"nothing was written {silence(newest)}{lives}" + (f"; {remark}" if remark else "")
+
+
+def _named(body: Calibration, ref: ProcRef) -> str:
+    return f"{'the runner' if body.holder is not None and ref == body.holder.ref else 'its pytest'}, pid {ref.pid},"
 
 
 def _anothers_state(body: Calibration, at: float, silence: Silence) -> tuple[State, str]:
@@ -121,21 +158,34 @@ def liveness(body: Calibration, state: State, remark: str) -> Verdict:
         evidence.append(Evidence("lock holder", LOCK, value=str(body.holder)))
     living = [(process.ref, process.argv) for process in body.processes]
     living += [(seen.ref, seen.argv) for seen in body.pytests or () if seen.ref not in dict(living)]
+    if orphaned(body):
+        living = [_oldest(living)]
     evidence.extend(
         Evidence("process", value=f"pid {ref.pid} {' '.join(argv[:3])}"[:200]) for ref, argv in living[:_MOST_EVIDENCE]
+    )
+    evidence.extend(
+        Evidence("stopped", value=f"pid {ref.pid}, state T: a signal stopped it, SIGCONT lets it go on")
+        for ref in body.stopped
     )
     if body.last_write is not None and state in (State.DEAD, State.STALLED):
         evidence.append(Evidence("last write", value=utc_now(body.last_write)))
     return Verdict("calibration.liveness", decision, state.value, detail=remark, evidence=tuple(evidence))
 
 
+def _oldest(living: Sequence[_Living]) -> _Living:
+    """The pytest itself: its children come and go, and an offer that named them would be another one each time."""
+    pytests = [one for one in living if is_pytest(one[1])]
+    return min(pytests or living, key=lambda one: (one[0].start_ticks, one[0].pid))
+
+
 def offers(run_dir: str, body: Calibration, state: State, host: str, liveness: Verdict) -> tuple[Offer, ...]:
-    """A run that died short of strict-complete offers its resume; a HALT needs a person first."""
+    """A run that lost its runner short of strict-complete offers its resume; a HALT needs a person first."""
     if body.audit is None or not body.audit.incomplete or body.run is None or body.run.plan is None:
         return ()
     last = body.journal.last("run.halted")
     stopped = state is State.HALTED and last is not None and last.data.get("why") in ("stopped", "exhausted")
-    if not (state is State.DEAD or stopped):
+    left_alone = state in (State.RUNNING, State.STALLED) and orphaned(body)
+    if not (state is State.DEAD or stopped or left_alone):
         return ()
     known = body.run.plan.raw
     words = [

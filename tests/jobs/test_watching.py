@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hosts.here import LocalReader
-from jobs.watching import HostWatch
+from jobs.watching import SHORTEST_S, SHOWER_S, HostWatch, Pauses, pauses
 from monitors.calibration import CalibrationMonitor
 from monitors.snapshot import Snapshot
 from tests.monitors.runs import RunFolder
@@ -92,6 +92,36 @@ async def test_a_shower_of_requests_is_one_look(run: RunFolder) -> None:
     await asyncio.sleep(1.0)
     assert watch.looks == 2
     task.cancel()
+
+
+async def test_a_shower_of_changes_is_few_looks(run: RunFolder) -> None:
+    watch = watch_of(run, Shown(), local=True)
+    task = asyncio.create_task(watch.run())
+    await until(lambda: watch.looks == 1)
+    began, number = time.monotonic(), 0
+    while watch.looks < 4:
+        number += 1
+        run.write("precheck.json", {"number": number})
+        await asyncio.sleep(0.05)
+    assert watch.looks - 1 <= (time.monotonic() - began) / SHOWER_S + 1
+    task.cancel()
+
+
+@pytest.mark.parametrize(
+    ("took", "spent", "expected"),
+    [
+        (0.01, 0.01, Pauses(SHORTEST_S, SHOWER_S, 5.0)),
+        (0.2, 0.15, Pauses(SHORTEST_S, 1.5, 20.0)),
+        (0.2, 0.01, Pauses(SHORTEST_S, SHOWER_S, 20.0)),
+        (3.0, 0.01, Pauses(3.0, 3.0, 120.0)),
+        (15.0, 15.0, Pauses(15.0, 120.0, 120.0)),
+        (500.0, 1.0, Pauses(120.0, 120.0, 120.0)),
+    ],
+)
+def test_a_dear_look_makes_longer_pauses(took: float, spent: float, expected: Pauses) -> None:
+    found = pauses(5.0, took, spent)
+    assert found == expected
+    assert spent == 0 or found.changed >= min(120.0, 10 * spent), "a tenth of a core at most"
 
 
 async def test_a_run_that_is_added_is_looked_at_and_its_folders_are_listened_to(run: RunFolder, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from hosts.local.procs import self_ref
 from monitors.calibration import LAST_WORDS, LOCK, RUN_MARK, Calibration, CalibrationMonitor
 from monitors.snapshot import Now, Progress, Snapshot, State
 from tests.monitors.conftest import Start
-from tests.monitors.runs import RunFolder, Watch, stage_data
+from tests.monitors.runs import AT, RunFolder, Watch, stage_data
 
 pytestmark = pytest.mark.travels
 
@@ -286,13 +287,25 @@ def test_an_old_run_without_journal_and_lock(run: RunFolder, whole: bool, state:
         )
 
 
-@pytest.mark.parametrize("plan", [None, b"{", b"[]", b'{"model": "m"}'])
-def test_without_a_usable_plan(run: RunFolder, watch: Watch, plan: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("plan", "why"),
+    [
+        (None, "there is no plan.json"),
+        (b"{", "plan.json cannot be used: plan.json:1:2: expecting property name enclosed in double quotes"),
+        (b"[]", "plan.json cannot be used: expected a JSON object, got a list"),
+        (b'{"model": "m"}', "plan.json cannot be used: stages: expected a list of stage names"),
+        (
+            b'{"model": "m", "stages": ["a"], "repeats": 0}',
+            "plan.json cannot be used: repeats: expected 1 to 1000, got 0",
+        ),
+    ],
+)
+def test_without_a_usable_plan(run: RunFolder, watch: Watch, plan: bytes | None, why: str) -> None:
     run.cell("a", 1)
     if plan is not None:
         run.write("plan.json", plan)
     snapshot = watch.look()
-    assert (snapshot.state, snapshot.error) == (State.UNKNOWN, "there is no usable plan.json")
+    assert (snapshot.state, snapshot.error) == (State.UNKNOWN, why)
     assert snapshot.verdicts[0].decision is not Decision.PASS
 
 
@@ -432,6 +445,11 @@ def _cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
 
+def _aged(path: Path, ago: int) -> None:
+    if path.is_file():
+        os.utime(path, (AT - ago, AT - ago))
+
+
 def _note(run: RunFolder, kind: str, data: dict[str, Any]) -> None:
     if not (run.root / JOURNAL).is_symlink():
         run.note(kind, **data)
@@ -468,6 +486,12 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
         ),
         STAGES,
         RUNS,
+    ),
+    st.builds(
+        lambda stage, repeat, ago: lambda run: _aged(run.root / stage / f"run{repeat}.json", ago),
+        STAGES,
+        RUNS,
+        st.sampled_from([-5, 60, 599, 601, 9000]),
     ),
     st.builds(lambda size: lambda run: _cut(run.root / JOURNAL, size), st.integers(0, 600)),
     st.sampled_from(
@@ -515,6 +539,22 @@ def test_look_by_look_equals_one_look(steps: list[list[Change]]) -> None:
             assert step == fresh
             assert step.body.audit == fresh.body.audit
             assert [verdict.digest() for verdict in step.verdicts] == [verdict.digest() for verdict in fresh.verdicts]
+
+
+def test_a_file_that_went_takes_its_time_with_it(run: RunFolder, watch: Watch) -> None:
+    """Whoever looks for the first time and whoever has looked all along say the same, and offer the same."""
+    run.plan()
+    run.lock(replace(self_ref(), boot_id="before"))
+    for path in run.root.rglob("*"):
+        os.utime(path, (AT - 9000, AT - 9000))
+    run.cell("a", 1)
+    os.utime(run.root / "a" / "run1.json", (AT - 5, AT - 5))
+    assert watch.look().body.last_write == AT - 5
+    (run.root / "a" / "run1.json").unlink()
+    step, fresh = watch.look(), Watch.of(run).look()
+    assert step.body.last_write == fresh.body.last_write == AT - 9000
+    assert step == fresh
+    assert step.offers == fresh.offers != ()
 
 
 def test_nothing_of_the_old_look_survives_a_full_one(run: RunFolder, watch: Watch) -> None:

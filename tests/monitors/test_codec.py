@@ -277,8 +277,8 @@ def _set(*path: str | int, to: Any) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (_set("v", to=1), "snapshot: expected a calibration's of version 2"),
-        (_set("system", to="nightly"), "snapshot: expected a calibration's of version 2"),
+        (_set("v", to=1), "snapshot: expected a calibration's of version 3"),
+        (_set("system", to="nightly"), "snapshot: expected a calibration's of version 3"),
         (_set("state", to="fine"), "state: not a state"),
         (_set("state", to=None), "state: not a state"),
         (_set("state", to=[]), "state: not a state"),
@@ -302,6 +302,9 @@ def _set(*path: str | int, to: Any) -> Callable[[Any], None]:
         (_set("body", "manifest", to={"a": {}}), "manifest: "),
         (_set("body", "manifest", to=[]), "manifest: "),
         (_set("body", "processes", to=[1]), "processes: expected an object"),
+        (_set("body", "stopped", to=[1]), "stopped: expected an object"),
+        (_set("body", "times", to=[]), "times: expected an object"),
+        (_set("body", "times", to={"plan.json": "now"}), "times: expected numbers"),
     ],
 )
 def test_what_is_no_snapshot(run: RunFolder, watch: Watch, change: Callable[[Any], None], why: str) -> None:

@@ -38,10 +38,13 @@ async def discard_cell(args: argparse.Namespace) -> int:
     from jobs.calibration.locate import find_run
     from jobs.connect import open_actor
     from tui import console
+    from tui.cli.asking import connects
     from tui.exits import ExitCode
 
     watched = await asyncio.to_thread(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
-    actor = await asyncio.to_thread(open_actor, watched.profile if not watched.local else None, args.read_only)
+    actor = await asyncio.to_thread(
+        open_actor, watched.profile if not watched.local else None, args.read_only, connects()
+    )
     try:
         done = await discard(actor, watched.run_dir, args.stage, args.number, args.reason)
     finally:

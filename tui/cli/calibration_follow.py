@@ -136,7 +136,8 @@ def describe(snapshot: Snapshot[Calibration]) -> str:
     names = ", ".join(item.name for item in snapshot.active) or state
     if snapshot.eta is None or snapshot.eta.at is None:
         return names
-    return f"done about {time.strftime('%H:%M:%S', time.localtime(snapshot.eta.at))}, {names}"
+    at = time.localtime(snapshot.seen.ours(snapshot.eta.at))
+    return f"done about {time.strftime('%H:%M:%S', at)}, {names}"
 
 
 async def size_of(reader: HostReader, path: str) -> int:

@@ -35,6 +35,7 @@ async def merge_runs(args: argparse.Namespace) -> int:
     from jobs.calibration.watch import look
     from jobs.connect import open_actor
     from tui import console
+    from tui.cli.asking import connects
     from tui.exits import ExitCode
 
     if len(args.runs) < 2:
@@ -44,7 +45,7 @@ async def merge_runs(args: argparse.Namespace) -> int:
     if len(hosts) != 1:
         raise InputError("the runs lie on different hosts; copy them to one first")
     profile = found[0].profile if not found[0].local else None
-    actor = await asyncio.to_thread(open_actor, profile, args.read_only)
+    actor = await asyncio.to_thread(open_actor, profile, args.read_only, connects())
     try:
         model = (await look(actor, found[0], processes=False)).model
         made = await merge(actor, _out(args.out, found[0].run_dir, found[0].local), found, model)

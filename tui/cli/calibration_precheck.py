@@ -62,6 +62,7 @@ async def check_model(args: argparse.Namespace) -> int:
     from jobs.calibration.site import find_site
     from jobs.connect import open_actor, open_reader
     from tui import console
+    from tui.cli.asking import connects
     from tui.exits import ExitCode
 
     site = await asyncio.to_thread(find_site, args.root, args.repo, args.host)
@@ -70,14 +71,14 @@ async def check_model(args: argparse.Namespace) -> int:
     if run_dir is not None and args.read_only:
         raise InputError("read-only: this would write precheck.json; leave --output-dir or --read-only out")
     if run_dir is None:
-        reader = await asyncio.to_thread(open_reader, site.profile)
+        reader = await asyncio.to_thread(open_reader, site.profile, connects())
         try:
             result = await _precheck(args, reader, site, model, args.stages, None)
         finally:
             await reader.close()
         kept: tuple[str, ...] = ()
     else:
-        actor = await asyncio.to_thread(open_actor, site.profile, False)
+        actor = await asyncio.to_thread(open_actor, site.profile, False, connects())
         try:
             result = await _precheck(args, actor, site, model, args.stages, run_dir)
             kept = await keep(actor, site, result, run_dir)
@@ -97,6 +98,7 @@ async def check_host(args: argparse.Namespace) -> int:
     from jobs.calibration.site import find_site
     from jobs.connect import open_reader
     from tui import console
+    from tui.cli.asking import connects
     from tui.exits import ExitCode
 
     site = await asyncio.to_thread(find_site, args.root, args.repo, args.host)
@@ -105,7 +107,7 @@ async def check_host(args: argparse.Namespace) -> int:
     else:
         models = await asyncio.to_thread(site.checkout.models)
     results: dict[str, PrecheckResult] = {}
-    reader = await asyncio.to_thread(open_reader, site.profile)
+    reader = await asyncio.to_thread(open_reader, site.profile, connects())
     try:
         for model in models:
             results[model] = await _precheck(args, reader, site, model, None, None)

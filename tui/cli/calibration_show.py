@@ -102,10 +102,11 @@ def status_lines(found: Look, run_dir: str) -> list[str]:
     if snapshot.error:
         lines.append(f"  {snapshot.error}")
     for item in snapshot.active:
-        since = f" for {_duration(time.time() - item.since)}" if item.since is not None else ""
+        since = f" for {_duration(time.time() - snapshot.seen.ours(item.since))}" if item.since is not None else ""
         lines.append(f"  now {item.name}{since}" + (f", log {item.log}" if item.log else ""))
     if snapshot.eta is not None:
-        when = time.strftime("%H:%M:%S", time.localtime(snapshot.eta.at)) if snapshot.eta.at else "unknown"
+        at = snapshot.eta.at
+        when = "unknown" if at is None else time.strftime("%H:%M:%S", time.localtime(snapshot.seen.ours(at)))
         lines.append(f"  eta {when} ({snapshot.eta.basis})")
     for stage in result.stages:
         marks = "".join(cell.mark.value for cell in stage.cells)

@@ -24,6 +24,7 @@ from jobs.calibration.starting import begin, make_ready
 from jobs.calibration.watch import look, make_monitor
 from jobs.connect import open_actor
 from tui import console
+from tui.cli.asking import connects
 from tui.cli.calibration_ask import ask_missing
 from tui.cli.calibration_follow import Left, follow_run, size_of
 from tui.cli.calibration_show import audit_code, audit_document, fault_lines
@@ -35,7 +36,7 @@ async def run_calibration(args: argparse.Namespace) -> int:
     near = Path(args.output_dir) if args.resume and args.output_dir else None
     site = await asyncio.to_thread(find_site, args.root, args.repo, args.host, near)
     options = _options(args, site)
-    actor = await asyncio.to_thread(open_actor, site.profile, args.read_only)
+    actor = await asyncio.to_thread(open_actor, site.profile, args.read_only, connects())
     try:
         ready = await make_ready(site, options, actor)
         request, checked = ready.request, ready.checked
@@ -144,7 +145,7 @@ async def stop_calibration(args: argparse.Namespace) -> int:
         raise InputError("read-only: this would stop a run; leave --read-only out")
     watched = await asyncio.to_thread(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
     profile = watched.profile if not watched.local else None
-    actor = await asyncio.to_thread(open_actor, profile, args.read_only)
+    actor = await asyncio.to_thread(open_actor, profile, args.read_only, connects())
     try:
         await stop(actor, watched.run_dir)
     finally:

@@ -18,7 +18,7 @@ from hosts.host import HostActor, HostReader, Json
 from hosts.local import strictjson
 from jobs.calibration.apply import FileChange, Prepared, changes, check_head, finish, prepare, status
 from jobs.calibration.locate import Watched, find_run
-from jobs.calibration.offering import carry_out
+from jobs.calibration.offering import Ready, carry_out, check_again, held
 from jobs.calibration.site import Site, find_site
 from jobs.calibration.watch import look, missing_manifest
 from jobs.connect import open_actor, open_reader
@@ -106,6 +106,7 @@ async def _apply(args: argparse.Namespace, actor: HostActor, watched: Watched, s
     prepared = await _prepared(args, actor, watched, site)
     if prepared is None:
         return ExitCode.SAYS_NO
+    basis = held(prepared, before)
     await check_head(actor, prepared)
     decisions = _decided(args, prepared)
     files = await asyncio.to_thread(changes, prepared, decisions)
@@ -128,6 +129,8 @@ async def _apply(args: argparse.Namespace, actor: HostActor, watched: Watched, s
         else:
             console.print_text("nothing changed")
         return ExitCode.OK
+    if not args.yes:  # a question may stand for hours, and what it showed is what was consented to
+        await _still_so(actor, basis)
     written = await carry_out(actor, prepared, files, args.mode, getpass.getuser(), args.repo)
     if written.problem:
         console.warn(written.problem)
@@ -137,6 +140,14 @@ async def _apply(args: argparse.Namespace, actor: HostActor, watched: Watched, s
         console.print_text(f"wrote {where}; nothing was committed")
         console.print_text(*([f"report: {written.report}"] if written.report else []))
     return ExitCode.OK
+
+
+async def _still_so(actor: HostActor, basis: Ready) -> None:
+    """Refuse where the run, its newest apply or the code is not what the question was made from."""
+    try:
+        await check_again(actor, basis, lambda _: "")
+    except RefusedError as error:
+        raise RefusedError(f"{error}; nothing was written: apply again to see what would be now") from error
 
 
 async def _take_up(args: argparse.Namespace, actor: HostActor, watched: Watched) -> int:

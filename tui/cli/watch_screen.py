@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import importlib
 import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gates.calibration.layout import PLAN
 from tui.cells import shorten
+from tui.cli.garbage import throw_away_little_by_little
 from tui.cli.tail_first import FirstLook
 from tui.cli.terminal import Ending, take_keys_from_the_terminal
 from tui.sanitise import clean_inline, redact
@@ -128,7 +128,7 @@ async def _show(
     ending: Ending,
 ) -> int:
     await asyncio.to_thread(importlib.import_module, "tui.dashboard")
-    gc.freeze()  # what was imported is never garbage: no collection need look at it
+    throw_away_little_by_little()
     take_keys_from_the_terminal(_INSTEAD)
     from tui.dashboard import INTERVAL_S, DashboardApp
     from tui.shims import keep_screen
