@@ -30,15 +30,17 @@ class Viewer:
         started: When it was started, seconds of the monotonic clock.
         written: Bytes that it wrote so far.
         screen: What its terminal shows.
+        stamp: When the last bytes came that made it so, seconds of the monotonic clock.
     """
 
     def __init__(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> None:
         whole = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", **(env or {})}
-        for name in ("NO_COLOR", "TMUX", "LESS", "LESSOPEN"):
+        # LINES and COLUMNS would stand in for the terminal's own size
+        for name in ("NO_COLOR", "TMUX", "LESS", "LESSOPEN", "LINES", "COLUMNS"):
             whole.pop(name, None)
         self.screen = Screen(ROWS, COLUMNS)
         self.written = 0
-        self._stamp = 0.0
+        self.stamp = 0.0
         self.started = time.monotonic()
         self.pid, self._fd = pty.fork()
         if self.pid == 0:  # the child: nothing but calls that cannot fail half-way
@@ -67,7 +69,7 @@ class Viewer:
             left = end - time.monotonic()
             if left <= 0 or not self._read(left):
                 return None
-            stamp = self._stamp
+            stamp = self.stamp
         return stamp
 
     def drain(self, seconds: float) -> None:
@@ -108,9 +110,13 @@ class Viewer:
         tree = self._tree()
         return sum(map(process_time, tree)) + sum(map(_of_ended, tree))
 
+    def helpers(self) -> list[int]:
+        """The processes that it started and that still run."""
+        return self._tree()[1:]
+
     def helpers_cpu(self) -> float:
         """Seconds of processor time so far of what it started and what still runs."""
-        return sum(map(process_time, self._tree()[1:]))
+        return sum(map(process_time, self.helpers()))
 
     def close(self) -> None:
         """End it, by force if need be."""
@@ -147,9 +153,9 @@ class Viewer:
         try:
             while True:  # a terminal gives a page at a time; a flood is taken in larger pieces
                 parts.append(os.read(self._fd, 1 << 18))
-                self._stamp = time.monotonic()
+                self.stamp = time.monotonic()
                 size += len(parts[-1])
-                if size >= _PIECE or self._stamp > began + _LOOK_S or not self._more():
+                if size >= _PIECE or self.stamp > began + _LOOK_S or not self._more():
                     break
         except OSError:  # nobody has the other end open any more
             if not size:

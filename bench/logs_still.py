@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.logs_make import FILTER, HIT, NEEDLE, NEEDLE_PATTERN, Made
-from bench.logs_pty import Viewer
+from bench.logs_pty import Viewer, process_time
 from bench.logs_screen import Screen
 from bench.logs_viewers import Peer
 
@@ -73,7 +73,8 @@ FIGURES = (
 """Of one viewer and one log: seconds; bytes that it and its helpers share with nobody, and of those what is no file's
 page (`own`), once all is counted and again after searching and filtering; and the share of a core that it takes while
 nothing happens. `answers` is when a key that was pressed at the first content had its effect; `sought` when the whole
-log was searched, `cancel` until helpers rest after a search was given up; `load` the machine's load average."""
+log was searched, `cancel` until nobody searches and the screen says nothing of it after a search was given up; `load`
+the machine's load average."""
 
 
 def measure_still(peer: Peer, made: Made, folder: Path, effort: Effort) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def _searched(
 
 
 def _cancelled(peer: Peer, made: Made, folder: Path) -> float | None:
-    """Seconds from the key that gives a search up until helpers take no more time.
+    """Seconds from the key that gives a search up until those who searched rest, and the screen says nothing of it.
 
     The search is for an expression with a back reference, for which no quicker tool can stand in.
     """
@@ -179,14 +180,17 @@ def _cancelled(peer: Peer, made: Made, folder: Path) -> float | None:
         viewer.drain(_LOOK_S)
         if viewer.helpers_cpu() - before < _WORKS:
             return None  # it has found everything already
+        helpers = viewer.helpers()  # one that is started afterwards, for what comes next, searches nothing
         pressed = viewer.press(peer.keys.cancel)
-        seen, last = viewer.helpers_cpu(), pressed
+        seen, last, told = sum(map(process_time, helpers)), pressed, None
         while time.monotonic() < pressed + 1:
             viewer.drain(0.002)
-            now = viewer.helpers_cpu()
+            now = sum(map(process_time, helpers))
             if now < seen or now - seen > _WORKS * 0.05:
                 seen, last = now, time.monotonic()
-        return last - pressed
+            if told is None and not (peer.searches and peer.searches(viewer.screen)):
+                told = viewer.stamp
+        return None if told is None else max(last, told) - pressed
 
 
 def _filtered(peer: Peer, made: Made, folder: Path) -> dict[str, float | None]:

@@ -59,6 +59,7 @@ class Peer:
         counted: Whether the number of lines on the screen is the true one; None where it never says.
         sought: Whether the screen says that the whole log was searched; None where it never says.
         filtered: Likewise for a filter.
+        searches: Whether the screen says that it is searching.
         nudge: Keys that make it say the number.
         busy: What it shows while it counts, where it never says the number.
         env: What it needs in its environment.
@@ -72,6 +73,7 @@ class Peer:
     counted: Callable[[Screen, int], bool] | None = None
     sought: Callable[[Screen], bool] | None = None
     filtered: Callable[[Screen], bool] | None = None
+    searches: Callable[[Screen], bool] | None = None
     nudge: bytes = b""
     busy: str = ""
     env: dict[str, str] = field(default_factory=dict)
@@ -156,11 +158,14 @@ def _gatewatch(folder: Path, install: bool, toolong: str | None) -> Peer:
     def filtered(screen: Screen) -> bool:
         return "shown of" in screen.line(-2) and "filtered" not in screen.line(-2)
 
+    def searches(screen: Screen) -> bool:
+        return re.search(r"\d lines?, \d+ %$", screen.line(-2).rstrip()) is not None
+
     # Byte code is written once, as an installation has it, and not into this tree
     state = {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
     state |= {f"XDG_{name}_HOME": str(folder / "home" / name.lower()) for name in ("STATE", "CACHE", "DATA")}
     version = version_of([*argv[:2], "--version"])
-    return Peer("gatewatch", argv, argv, keys, says, sought, filtered, env=state, version=version)
+    return Peer("gatewatch", argv, argv, keys, says, sought, filtered, searches, env=state, version=version)
 
 
 def _toolong(folder: Path, install: bool, toolong: str | None) -> Peer:

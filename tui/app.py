@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -23,12 +23,15 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui import keys, shims, themes
+from tui.asciified import Asciified
 from tui.exits import ExitCode
 from tui.marks import Look
 from tui.sanitise import clean, clean_inline, redact
+from tui.screens.leaving import may_quit
 
 if TYPE_CHECKING:
     from textual.command import Provider
+    from textual.filter import LineFilter
     from textual.notifications import SeverityLevel
 
 LEAST = (80, 24)
@@ -62,7 +65,7 @@ class GatewatchApp(App[int]):
     CSS = """
     * { scrollbar-size-vertical: 1; }
     Toast { padding: 0 1; width: auto; max-width: 90%; margin-top: 0; }
-    ToastRack { dock: top; align: right top; margin: 0 2 0 0; }
+    ToastRack { dock: bottom; align: right bottom; margin: 0 1 1 0; }
     """
 
     def __init__(
@@ -74,16 +77,23 @@ class GatewatchApp(App[int]):
         zone: tzinfo | None = None,
     ) -> None:
         super().__init__()
-        shims.keep_pastes_from_being_keys()
+        shims.read_keys_our_way()
         shims.answer_escape_soon(os.environ)
         self.ascii_only = ascii_only
+        self._asciified = Asciified()
         self.now = now
         self.zone = zone
         self.failure: Exception | None = None
+        self._told: tuple[tuple[str, str, str], float] = (("", "", ""), 0.0)
         self.animation_level = "none"
         for known in themes.THEMES:
             self.register_theme(known)
         self.theme = theme or ("gatewatch-mono" if self.no_color else themes.DEFAULT)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What everything that is painted goes through."""
+        filters = super().get_line_filters()
+        return [*filters, self._asciified] if self.ascii_only else filters
 
     def sign(self, look: Look) -> str:
         """A glyph, or its ASCII twin."""
@@ -102,7 +112,11 @@ class GatewatchApp(App[int]):
         timeout: float | None = None,
         markup: bool = False,  # the framework's signature; markup is never read
     ) -> None:
-        """The framework's messages, as plain text whatever they hold."""
+        """The framework's messages, as plain text whatever they hold; one that is still shown is not shown twice."""
+        shown, now = (message, title, severity), time.monotonic()
+        if self._told[0] == shown and now - self._told[1] < (timeout or self.NOTIFICATION_TIMEOUT):
+            return
+        self._told = (shown, now)
         super().notify(
             clean(redact(message), multiline=True, limit=2000),
             title=clean_inline(redact(title)),
@@ -174,15 +188,17 @@ class GatewatchApp(App[int]):
 
         app: App[Any] = self
         if not Palette.is_open(app):
-            self.call_next(self.push_screen, Palette(id="--command-palette"))
+            self.call_next(self.push_screen, Palette(placeholder="Search for commands", id="--command-palette"))
 
     async def action_leave(self) -> None:
         """Leave; nothing that runs elsewhere is touched."""
-        self.exit(ExitCode.OK)
+        if may_quit(self):
+            self.exit(ExitCode.OK)
 
     async def action_interrupt(self) -> None:
-        """Leave at once, as ctrl-c asks."""
-        self.exit(ExitCode.INTERRUPTED, return_code=int(ExitCode.INTERRUPTED))
+        """Leave at once, as ctrl-c asks; while something is written only when it is asked for twice."""
+        if may_quit(self):
+            self.exit(ExitCode.INTERRUPTED, return_code=int(ExitCode.INTERRUPTED))
 
     def action_help_quit(self) -> None:
         """The framework's own answer to ctrl-c, which is a markup string; ours is `interrupt`."""
@@ -226,8 +242,9 @@ def pressable(screen: Screen[Any]) -> tuple[tuple[keys.Action, Widget | None], .
 
 def _is_typed(focused: Widget, key: str) -> bool:
     """Whether what has the focus takes this key as text."""
-    character = keys.spelled(key)
-    return len(character) == 1 and focused.check_consume_key(key, character)
+    character = " " if key == "space" else keys.spelled(key)
+    typed = len(character) == 1 and character.isascii()  # the signs for Enter and the arrows are no text
+    return typed and focused.check_consume_key(key, character)
 
 
 def small(width: int, height: int) -> str:

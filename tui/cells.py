@@ -36,13 +36,17 @@ def fit(widths: Sequence[int], room: int, whole: Collection[int] = ()) -> list[i
     return fitted
 
 
-def shorten(text: str, room: int) -> str:
-    """`text` in at most `room` cells; a path or subscript gives its middle, as both ends tell, other text its end."""
+def shorten(text: str, room: int, more: str = "…") -> str:
+    """`text` in at most `room` cells; a path or subscript gives its middle, as both ends tell, other text its end.
+
+    Args:
+        more: One cell, which stands for what was left out.
+    """
     if width(text) <= room:
         return text
     two_ends = "/" in text or text.endswith("]")
     head, tail = ((room - 1) // 3, room - 1 - (room - 1) // 3) if two_ends else (room - 1, 0)
-    return f"{_first(text, head)}…{_first(text[::-1], tail)[::-1]}"
+    return f"{_first(text, head)}{more}{_first(text[::-1], tail)[::-1]}"
 
 
 def _first(text: str, room: int) -> str:

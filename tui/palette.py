@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider, SearchIcon
 from textual.content import Content
 
 from tui import keys, themes
@@ -23,6 +23,13 @@ class Palette(CommandPalette):
     """The framework's palette, in which ctrl-c means what it means everywhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.interrupt", show=False)]
+    DEFAULT_CSS = """
+    Palette SearchIcon { color: $text-accent; text-style: bold; }
+    """
+
+    def on_mount(self) -> None:
+        """The sign for finding is the key for it, which every terminal has."""
+        self.query_one(SearchIcon).icon = "/"
 
     def _action_command_list(self, action: str) -> None:
         # The framework's list cannot be paged before it has been laid out, nor on a terminal that is too small for it.

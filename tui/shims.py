@@ -5,8 +5,11 @@ Nothing else in this tree touches a private name of textual. When the version ch
 
 from __future__ import annotations
 
+import select
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from textual.events import Key, Paste
     from textual.message import Message
     from textual.strip import Strip
+
+
+_A_LITTLE_S = 0.001  # clocks do not agree to the microsecond
 
 
 def stop(app: App[Any]) -> None:
@@ -66,7 +72,7 @@ def answer_escape_soon(environ: Mapping[str, str]) -> None:
     """Take a bare Escape for a key after 25 ms, 50 ms over SSH, where nobody has set ESCDELAY (ms).
 
     textual 8.2.8: it waits for 100 ms, during which nothing that Escape ends can end. A terminal sends the bytes of a
-    longer key in one piece; a network may deliver them in two.
+    longer key in one piece; a network may deliver them in two. `read_keys_our_way` sees to it that they end in time.
     """
     if not environ.get("ESCDELAY"):
         delay = 0.05 if environ.get("SSH_CONNECTION") else 0.025
@@ -120,11 +126,12 @@ def press_again(app: App[Any], event: Key) -> None:
     app.post_message(again)
 
 
-def keep_pastes_from_being_keys() -> None:
-    """Have the terminal's input parsed with `tui.pasted` before it.
+def read_keys_our_way() -> None:
+    """Have the terminal's input parsed with `tui.pasted` before it, and a bare Escape known when its delay is over.
 
     textual 8.2.8: `LinuxDriver` makes its own `XTermParser`, which takes an escape character within a bracketed paste,
-    and up to 32 characters behind it, for keys.
+    and up to 32 characters behind it, for keys. It asks the parser only every 100 ms whether the delay of an Escape is
+    over; its thread has nothing else to do, and may as well wait for that.
     """
     from textual._xterm_parser import XTermParser
     from textual.drivers import linux_driver
@@ -138,9 +145,18 @@ def keep_pastes_from_being_keys() -> None:
             passed = self._pasted.take(data)
             if passed or not data:  # nothing at all is the end of the input
                 yield from super().feed(passed)
+            until = self._timeout_time
+            if data and until is not None and not _more_keys(until - time.monotonic()):
+                yield from self.tick()
 
     if vars(linux_driver)["XTermParser"] is XTermParser:
         vars(linux_driver)["XTermParser"] = Parser
+
+
+def _more_keys(seconds: float) -> bool:
+    """Wait for more input; whether any came."""
+    keyboard = sys.__stdin__  # as the driver reads it
+    return keyboard is not None and bool(select.select([keyboard], [], [], max(0.0, seconds) + _A_LITTLE_S)[0])
 
 
 @contextmanager

@@ -12,9 +12,9 @@ import errno
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import follow
@@ -40,8 +40,6 @@ _FIRST_DENIED_S = 1.0
 _LONGEST_S = 30.0
 _ROTATED = (".1", ".0", ".old", *(f".{number}" for number in range(2, 10)))
 _T = TypeVar("_T")
-
-Following = AsyncGenerator[Data | Gap | Rotated, None]
 
 
 @dataclass
@@ -160,7 +158,7 @@ class RemoteSource:
     async def _follow(self) -> None:
         at = await self._begin()
         while True:
-            new = cast("Following", follow(self._look, self._path, at, sleep=self._rest))
+            new = follow(self._look, self._path, at, sleep=self._rest)
             async with contextlib.aclosing(new) as items:
                 async for item in items:
                     self._take(item)

@@ -16,7 +16,7 @@ from typing import Any
 import hosts
 from hosts.local import scanwire
 
-PATIENCE = 0.025
+PATIENCE = 0.015
 """Seconds that the worker has to say that it dropped a job; then it is killed."""
 
 _CODE = "import sys; sys.path.insert(0, sys.argv[1]); from hosts.local.scanwork import main; "

@@ -48,7 +48,9 @@ def test_the_start_is_measured_beside_a_python_that_does_nothing(house: Path) ->
 
 def logs(house: Path, folder: Path, *words: str, path: str | None = None) -> tuple[Any, list[str]]:
     """The figures of bench/logs.py for ours alone, small and rough, and what it says on the way."""
-    env = {**os.environ, "TMPDIR": str(folder), **({"PATH": path} if path is not None else {})}
+    # A terminal of the benchmark's own has its own size, whatever size the one around us has
+    env = {**os.environ, "TMPDIR": str(folder), "LINES": "24", "COLUMNS": "80"}
+    env |= {"PATH": path} if path is not None else {}
     argv = [sys.executable, "bench/logs.py", "--quick", "--json", *words]
     done = subprocess.run(argv, cwd=house, env=env, capture_output=True, text=True, timeout=170)
     assert done.returncode == 0, done.stderr

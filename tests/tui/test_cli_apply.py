@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from jobs.calibration.example import set_up_example
 from tests.peers.quick import ROOT, git, tree
+from tests.peers.terminal import Terminal
 
 TEST = "tests/test_tiny_digits_ci.py"
 VALUES: dict[str, dict[str, list[float]]] = {
@@ -181,3 +184,46 @@ def test_the_same_through_a_hop(repo: Path) -> None:
     done = gatewatch(repo, "apply", "--run-dir", f"box:{repo}/.tune-runs/r", "--mode", "full", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     assert '"latency_p95_s": 0.03,' in (repo / TEST).read_text()
+
+
+def _asked(repo: Path, *words: str) -> Terminal:
+    argv = [sys.executable, str(ROOT / "gatewatch.py"), "calibrate", "apply", "--mode", "smart", *words]
+    return Terminal(argv, repo, dict(os.environ))
+
+
+def test_what_was_shown_is_written(repo: Path) -> None:
+    with _asked(repo) as screen:
+        screen.until("keep, apply, or a number [keep]:")
+        screen.press(b"0.025\n")
+        screen.until("[y/N]:")
+        screen.press(b"y\n")
+        assert screen.wait() == 0, screen.text
+    assert '"latency_p95_s": 0.025,' in (repo / TEST).read_text()
+
+
+def test_values_that_change_under_the_question_are_not_written_as_shown(repo: Path) -> None:
+    before = sources(repo)
+    with _asked(repo) as screen:
+        screen.until("keep, apply, or a number [keep]:")
+        screen.press(b"\n")
+        screen.until("[y/N]:")
+        artifact = repo / ".tune-runs/r/digits_accuracy/run1.json"
+        body = json.loads(artifact.read_bytes())
+        artifact.write_text(json.dumps({**body, "metrics": {"accuracy": 0.5}}))
+        screen.press(b"y\n")
+        assert screen.wait() == 1
+        assert "the verdict on the run, or a value in it, changed meanwhile; nothing was written" in screen.text
+    assert sources(repo) == before
+
+
+def test_somebody_elses_apply_under_the_question_is_told(repo: Path) -> None:
+    with _asked(repo) as screen:
+        screen.until("keep, apply, or a number [keep]:")
+        screen.press(b"\n")
+        screen.until("[y/N]:")
+        assert gatewatch(repo, "apply", "--mode", "full", "--yes").returncode == 0
+        after = sources(repo)
+        screen.press(b"y\n")
+        assert screen.wait() == 1
+        assert f"{getpass.getuser()} applied from this run meanwhile; nothing was written" in screen.text
+    assert sources(repo) == after

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import time
 from pathlib import Path
 
 import pytest
 
+from monitors.calibration import Calibration
+from monitors.snapshot import Eta, Progress, Seen, Snapshot, State
 from tests.peers.quick import MODEL, SHA, Quick, old_run, tree, until, write_cell
+from tui.cli.calibration_follow import describe
 
 # Real runs, each of several processes: on a busy machine a minute is not enough.
 pytestmark = pytest.mark.timeout(240)
@@ -111,6 +115,28 @@ def test_the_newest_is_the_one_that_was_started_last(quick: Quick) -> None:
     os.utime(first / "plan.json", (1_700_000_000, 1_700_000_000))
     assert quick.gatewatch("calibrate", "status", "--json").json()["run_dir"] == str(second)
     assert quick.gatewatch("calibrate", "status", "--json", "--run-dir", "zz").json()["run_dir"] == str(first)
+
+
+def test_when_it_is_done_is_told_by_our_clock() -> None:
+    """Whatever the host's own clock says."""
+    now = 1_779_676_982.0
+    told = []
+    for apart in (0.0, 7200.0, -7200.0):
+        snapshot = Snapshot(
+            "r",
+            State.RUNNING,
+            Seen(now + apart, now),
+            Progress(1, 4),
+            Eta(now + apart + 600, "mean"),
+            (),
+            (),
+            (),
+            None,
+            Calibration(),
+        )
+        told.append(describe(snapshot))
+    assert told == [f"done about {time.strftime('%H:%M:%S', time.localtime(now + 600))}, running"] * 3
+    assert Seen(None, None).ours(5.0) == 5.0
 
 
 def test_a_live_run(quick: Quick) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,15 +17,19 @@ import pytest
 from textual.message import Message
 from textual.pilot import Pilot
 
+from hosts.here import LocalReader
+from hosts.local.mounts import file_system
+from monitors.calibration import CalibrationMonitor
 from tests.monitors.runs import RunFolder
 from tests.peers.quick import old_run
 from tests.tui.snapshots import text
 from tui.dashboard import Broken, DashboardApp, Faltered, Looked
 from tui.dashboard_begin import Sight, begin
-from tui.dashboard_hosts import HOST, run_folders
+from tui.dashboard_hosts import HOST, Station, run_folders
 from tui.dashboard_runs import Wanted
 from tui.screens.home import HomeScreen
 from tui.screens.run import RunScreen
+from tui.screens.subject import RunLook
 
 PATIENCE_S = 40.0
 
@@ -115,7 +121,7 @@ async def test_a_look_goes_to_every_screen_of_the_run_also_to_one_that_is_covere
         shown: list[tuple[str, int | None]] = []
 
         class Shows(HomeScreen):
-            watch = runs[0]  # type: ignore[assignment]  # the framework has a method of this name
+            watched = runs[0]
 
             def show(self, look: Any) -> None:
                 shown.append((look.snapshot.watch, look.snapshot.progress.done))
@@ -172,13 +178,58 @@ async def test_a_run_is_opened_while_it_is_open(tmp_path: Path) -> None:
     async with desk(Sight(runs=(Wanted(runs[0]),))) as at:
         await at.until(lambda: isinstance(at.app.screen, RunScreen))
         at.app.open_run(runs[1])
-        await at.until(lambda: isinstance(at.app.screen, RunScreen) and at.app.screen.watch == runs[1])
+        await at.until(lambda: isinstance(at.app.screen, RunScreen) and at.app.screen.watched == runs[1])
         await at.until(lambda: at.looked("r2"))
         depth = len(at.app.screen_stack)
         at.app.open_run(runs[1])
         at.app.open_run(str(tmp_path / "none"))
         await at.until(lambda: str(tmp_path / "none") in at.app.entries)
         assert len(at.app.screen_stack) == depth, "one run is one screen"
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_what_a_key_opens_is_imported_beside_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    imported: dict[str, bool] = {}
+    real = importlib.import_module
+
+    def noted(name: str, package: str | None = None) -> Any:
+        imported[name] = threading.current_thread() is threading.main_thread()
+        return real(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", noted)
+    wanted = {f"tui.screens.{name}" for name in ("run", "stage", *(() if read_only else ("prompt", "resume", "form")))}
+    async with desk(Sight(runs=(Wanted(runs_of(tmp_path, "r1")[0]),)), read_only=read_only) as at:
+        await at.until(lambda: wanted <= imported.keys())
+        assert not any(imported[name] for name in wanted)
+        assert imported.keys() & {"tui.screens.prompt"} == wanted & {"tui.screens.prompt"}, "who looks needs no prompt"
+
+
+async def test_a_look_that_comes_while_it_is_left_is_shown_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The screens are taken apart then, pane by pane."""
+    shown: list[bool] = []
+    (run,) = runs_of(tmp_path, "r1")
+    async with desk(Sight(runs=(Wanted(run),))) as at:
+        await at.until(lambda: isinstance(at.app.screen, RunScreen) and at.looked("r1"))
+        snapshot, loop = at.looked("r1")[-1].snapshot, asyncio.get_running_loop()
+        show, took = RunScreen.show, DashboardApp.on_looked
+
+        def noted(self: RunScreen, look: RunLook) -> None:
+            shown.append(at.app.is_running)
+            show(self, look)
+
+        def taken(self: DashboardApp, message: Looked) -> None:
+            took(self, message)
+            loop.call_soon(self.post_message, Looked("here", run, snapshot))  # another one, as long as one is taken
+
+        monkeypatch.setattr(RunScreen, "show", noted)
+        monkeypatch.setattr(DashboardApp, "on_looked", taken)
+        at.app.post_message(Looked("here", run, snapshot))
+        await at.until(lambda: len(shown) > 2)
+    assert all(shown)
 
 
 async def test_read_only_is_said_and_no_actor_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +345,27 @@ def test_what_is_listened_to(tmp_path: Path) -> None:
     assert {".", "_pytest"} <= names, "a new unit's folder tells that something else runs"
     assert names & {"_pytest/test_a", ".gatewatch", "_discarded", "link"} == set(), "logs grow all the time"
     assert run_folders(str(tmp_path / "none")) == []
+
+
+def test_the_list_of_mounts_is_read_once_for_all_folders_of_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked after every change which folders to listen to, and a large run has hundreds."""
+    run = whole_run(tmp_path / "run")
+    for number in range(20):
+        (run / f"stage{number}").mkdir()
+    asked: list[str] = []
+
+    def counted(path: str) -> str | None:
+        asked.append(path)
+        return file_system(path)
+
+    monkeypatch.setattr("tui.dashboard_hosts.file_system", counted)
+    station = Station("here", LocalReader(), True, 5.0, lambda *_: None, lambda *_: None)
+    station.add("r", CalibrationMonitor(str(run)), str(run))
+    station.add("gone", CalibrationMonitor("/none"), str(tmp_path / "none"))
+    assert set(station.listened()) == set(run_folders(str(run)))
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("name", ["[red]x", "\x1b]0;pwned\x07", "a\u202eb", "x" * 250, "模型 é"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import importlib
 import os
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from hosts.target import Target
+from tui.cli.garbage import throw_away_little_by_little
 from tui.cli.tail_options import filter_of, goal_of
 from tui.cli.terminal import Ending, take_keys_from_the_terminal
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _QUICK_S = 0.03  # that opening may take before the framework is imported beside it
 _TURN_S = 0.0005
-_GARBAGE = (2_000, 5, 50)  # what a paint leaves is thrown away little by little: all of it at once holds a key up
 
 
 def run_screen(args: argparse.Namespace, target: Target, look: FirstLook) -> int:
@@ -82,8 +81,7 @@ async def _show(args: argparse.Namespace, target: Target, look: FirstLook, endin
         await asyncio.wait({opening}, timeout=_QUICK_S)
         with _taking_turns(), _telling(opening, look):
             await asyncio.to_thread(importlib.import_module, "tui.logs.screen")
-        gc.freeze()  # what was imported is never garbage: no collection need look at it
-        gc.set_threshold(*_GARBAGE)
+        throw_away_little_by_little()
         if opening.done() or target.path == "-":
             await opening  # an error is said without a screen for it, and the keys are not standard input
         take_keys_from_the_terminal("--plain prints the log")

@@ -103,8 +103,7 @@ class AskBar(Horizontal):
     HELP_TITLE = "while typing"
     BINDINGS: ClassVar[list[BindingType]] = [binding for binding in keys.bindings("ask") if binding.action != "take"]
     DEFAULT_CSS = """
-    AskBar { height: 1; background: $surface; display: none; }
-    AskBar.-open { display: block; }
+    AskBar { height: 1; background: $surface; }
     AskBar #ask-prompt { width: auto; color: $text-accent; text-style: bold; padding: 0 1 0 0; }
     AskBar #ask-text { width: 1fr; height: 1; border: none; padding: 0; background: $surface; color: $foreground; }
     AskBar #ask-text:focus { border: none; background: $surface; }
@@ -137,6 +136,7 @@ class AskBar(Horizontal):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.display = False
         self.kind = ""
         self._typed = Typed()
         self._info = ""
@@ -163,13 +163,13 @@ class AskBar(Horizontal):
         with self.prevent(Input.Changed):
             field.value = self._typed.text
         field.cursor_position = len(field.value)
-        self.add_class("-open")
+        self.display = True  # a class would have the rules of all that is in here applied anew
         self.screen.set_focus(field)  # at once: the next key may have been typed already
 
     def close(self) -> None:
         """Ask no more; the caller gives the focus to somebody."""
         self.kind = ""
-        self.remove_class("-open")
+        self.display = False
 
     def settle(self) -> None:
         """It is known who has the focus now: let the keys that were typed ahead go there."""
@@ -205,6 +205,10 @@ class AskBar(Horizontal):
             before.append(self._typed.text)
             del before[:-_KEPT]
         self.post_message(self.Taken(self.kind, self._typed))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """How words are meant is asked of words alone, and not of a time or a file's name."""
+        return action not in ("regex", "case") or (self.kind in ASKS and ASKS[self.kind].words)
 
     def action_cancel(self) -> None:
         """Close, and go back to where one was."""

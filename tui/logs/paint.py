@@ -91,7 +91,8 @@ class Painter:
     def mark(self, text: str, style: str, scene: Scene, line: str) -> Strip:
         """A row of ours, ruled across the width."""
         shape = self.base + self.part(style)
-        said = f"{line * 2} {shorten(text, max(1, scene.width - 6))} "
+        more = "~" if line.isascii() else "…"
+        said = f"{line * 2} {shorten(text, max(1, scene.width - 6), more)} "
         return Strip([Segment(said + line * max(0, scene.width - width(said)), shape)]).adjust_cell_length(
             scene.width, shape
         )

@@ -63,6 +63,9 @@ class TailApp(GatewatchApp):
             the same rows are ours.
     """
 
+    # What is told must not hide the end of the log, nor which hit of how many the row below it names
+    CSS = f"{GatewatchApp.CSS} LogScreen ToastRack {{ dock: top; align: right top; margin: 0 2 0 0; }}"
+
     def __init__(
         self,
         make: Callable[[], Awaitable[LogModel]],

@@ -182,7 +182,7 @@ class TakePart(FilterPart):
             self.say(f"{argv[0]}: {getattr(error, 'strerror', None) or error}", bad=True)
             return
         if code:
-            self.say(f"{argv[0]} ended with {code}", bad=True)
+            self.say(f"{os.path.basename(argv[0])} ended with {code}", bad=True)  # a whole path may be broken over rows
 
 
 def at_line(program: str, path: str, line: LogLine, *, pager: bool) -> Sequence[str]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from bisect import insort
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.events import Click, Hide, MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp, Resize, Show
 from textual.geometry import Region, Size
@@ -23,6 +23,7 @@ from textual.widget import Widget
 from monitors.logs.model import LogModel
 from monitors.logs.types import LogLine, Place, Query
 from tui import marks
+from tui.asciified import Asciified
 from tui.logs import gutter
 from tui.logs.gutter import Times
 from tui.logs.highlight import Highlighter
@@ -32,6 +33,9 @@ from tui.logs.reader import FPS, Reader
 from tui.logs.rows import DisplayRow, display_rows
 from tui.logs.selection import Point, Selection
 from tui.logs.viewport import Row
+
+if TYPE_CHECKING:
+    from textual.filter import LineFilter
 
 _STRIPS = 512
 _WHEEL = 3
@@ -126,6 +130,10 @@ class LogView(Widget, can_focus=True):
         self._pressed: Point | None = None
         self._had_focus = False
         self._seen = True
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """None for ASCII: lines are shown as they are, and what is ours among them is ASCII where it has to be."""
+        return [one for one in super().get_line_filters() if not isinstance(one, Asciified)]
 
     # Which log, and how it is shown.
 
@@ -308,6 +316,9 @@ class LogView(Widget, can_focus=True):
         parts = {part: self.get_component_rich_style(f"log--{part}", partial=True) for part in PARTS}
         self._painter = Painter(self.rich_style, parts, lambda key: span_style(key, parts))
         return self._painter
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """No rule looks at the focus: applied anew, they would have every row painted anew when one begins to type."""
 
     def notify_style_update(self) -> None:
         """The theme changed: nothing that was painted holds."""

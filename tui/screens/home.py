@@ -16,7 +16,7 @@ from monitors.poller import LONGEST_INTERVAL_S
 from monitors.snapshot import State
 from tui import keys
 from tui.screens.covered import is_covered
-from tui.screens.home_detail import detail_rows
+from tui.screens.home_detail import Detail, Space
 from tui.screens.home_keyline import HomeKeyLine
 from tui.screens.home_lines import Columns, calm_line, columns, head, line
 from tui.screens.home_rows import HomeRow, folded, rows_of, sentence
@@ -35,13 +35,18 @@ if TYPE_CHECKING:
 
 _CALM = "\0calm"
 _TALL = 34  # rows of a screen on which more is told of the chosen run
-_AROUND = 8  # rows around the table and that
-_MOST_DETAIL = 32
+_MOST_STRIP = 6  # rows of hosts on such a screen
+_LEAST_DETAIL = 6  # rows of it, or it is one line
 _LEAST_TICK_S = 1.0
 
 
 class HomeList(Widget, can_focus=True):
-    """The rows; keeps its place on a run, not on a number, when the order changes."""
+    """The rows; keeps its place on a run, not on a number, when the order changes.
+
+    Attributes:
+        paints: How often it was painted.
+        most: Rows that it may have, titles included, where it takes no more than it needs; None where it has its size.
+    """
 
     PANE = "home"
     HELP_TITLE = "home"
@@ -78,6 +83,7 @@ class HomeList(Widget, can_focus=True):
         self._top = 0
         self._painted: tuple[object, ...] = ()
         self.paints = 0
+        self.most: int | None = None
 
     @property
     def chosen(self) -> HomeRow | None:
@@ -185,7 +191,7 @@ class HomeList(Widget, can_focus=True):
             self._lay()
 
     def _lay(self) -> None:
-        room = max(1, self.size.height - 1)
+        room = max(1, (self.size.height if self.most is None else self.most) - 1)
         self._shown, self._calm = folded(self._rows, self._unfolded, room)
         names = self._names
         if not self._moved and names:
@@ -241,6 +247,7 @@ class HomeScreen(Screen[None]):
         self._since: tuple[str, ...] = ()
         self._note = ""
         self._timer: Timer | None = None
+        self._detail = Detail()
 
     def compose(self) -> ComposeResult:
         yield Rows(id="top")
@@ -300,6 +307,12 @@ class HomeScreen(Screen[None]):
     def _plain(self) -> bool:
         return bool(getattr(self.app, "ascii_only", False))
 
+    @property
+    def _room(self) -> int:
+        """Rows between the top and the hosts, but for one that is always said of the chosen run."""
+        around = len(self.query_one("#top", Rows).rows) + len(self.query_one("#strip", Rows).rows) + 1
+        return max(2, self.size.height - around - 1)
+
     def _repaint(self) -> None:
         """Paint, unless another screen covers it: then it is painted when it is seen again."""
         if self.is_mounted and not is_covered(self):
@@ -316,11 +329,13 @@ class HomeScreen(Screen[None]):
         ages = [age for entry in self._entries if (age := _age(entry, now)) is not None]
         self._paint_top(said, colour, max(ages, default=None), now)
         self.query_one("#first", Rows).show_rows([((text, "" if text[:1] == " " else "muted"),) for text in first[1:]])
-        self.query_one(HomeList).show_rows(rows)
-        self._paint_why()
         shown = tuple(self._hosts.values())
-        strips = strip_rows(shown, now, self.size.width, 2 if self.size.height < _TALL else 6, self._plain)
+        strips = strip_rows(shown, now, self.size.width, 2 if self.size.height < _TALL else _MOST_STRIP, self._plain)
         self.query_one("#strip", Rows).show_rows(strips)
+        table = self.query_one(HomeList)
+        table.most = self._room if self.size.height >= _TALL and rows else None
+        table.show_rows(rows)
+        self._paint_why()
         self._tick(max(ages, default=None))
 
     def _paint_top(self, said: str, colour: str, age: float | None, now: float) -> None:
@@ -342,13 +357,20 @@ class HomeScreen(Screen[None]):
 
     def _paint_why(self) -> None:
         """What is behind the chosen row; on a tall screen all of it, in what the rows leave."""
+        app: GatewatchApp = self.app  # type: ignore[assignment]  # as above
         table = self.query_one(HomeList)
-        chosen = table.chosen
+        chosen, spare = table.chosen, 0
+        if table.most is not None:
+            spare = self._room + 1 - table.wanted
+            table.styles.height = table.wanted if spare >= _LEAST_DETAIL else "1fr"
+        elif table.styles.height is not None:
+            table.styles.clear_rule("height")
         shown: tuple[Row, ...] = ((),)
         if chosen is not None:
-            most = max(1, self.size.height - table.wanted - _AROUND) if self.size.height >= _TALL else 1
             entry = next((one for one in self._entries if one.watch == chosen.watch), None)
-            shown = detail_rows(chosen, entry, self.size.width, min(most, _MOST_DETAIL), self._plain)
+            most = spare if spare >= _LEAST_DETAIL else 1
+            space = Space(self.size.width, most, self._plain, app.now(), app.zone)
+            shown = self._detail.rows(chosen, entry, space)
         self.query_one("#why", Rows).show_rows(shown)
 
     def _tick(self, age: float | None) -> None:

@@ -218,6 +218,8 @@ def _state(entry: Entry, snapshot: Snapshot[Calibration]) -> tuple[Look, str]:
     resume = any(offer.action == "resume" for offer in snapshot.offers)
     if state in (State.DEAD, State.HALTED):
         return STATES[state.value], "Resume…" if resume else "read"
+    if resume and state in (State.RUNNING, State.STALLED):  # its runner is gone
+        return STATES[state.value], "Resume…"
     if state in (State.UNKNOWN, State.STALLED):
         return STATES[state.value], "look"
     if state is State.BLIND:  # a host that is dark is counted once, as a host
@@ -241,7 +243,7 @@ def _eta(snapshot: Snapshot[Calibration], now: float, zone: tzinfo | None) -> st
         return "done"
     if snapshot.eta is None or snapshot.eta.at is None or snapshot.state is State.BLIND:
         return NOTHING
-    return hour(snapshot.eta.at, now, zone)
+    return hour(snapshot.seen.ours(snapshot.eta.at), now, zone)
 
 
 def _safe(text: str) -> str:

@@ -10,7 +10,8 @@ import asyncio
 import os
 import posixpath
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -20,6 +21,7 @@ from textual.timer import Timer
 from gates.calibration.layout import RUN_LOG
 from gates.calibration.schema import SchemaError
 from gates.calibration.units import units_of
+from gates.journal import Journal
 from hosts.errors import GatewatchError
 from monitors.calibration.milestones import Milestone, key_line
 from monitors.calibration.milestones_journal import of_journal
@@ -34,6 +36,9 @@ from tui.screens.subject import RunLook, RunPlace
 
 EVERY_S = 5.0
 """Seconds after which run.log is read although no look asked for it, while the run is at work and the pane is seen."""
+
+_AT_ONCE = 2000
+"""Events that are read on the event loop: more would hold it for longer than anybody should wait for a key."""
 
 _OVER = (State.ENDED, State.HALTED, State.DEAD)
 
@@ -56,6 +61,7 @@ class JobPane(JobView):
         self._events: list[Milestone] = []
         self._events_read = 0
         self._last_event = ""
+        self._taken: Journal | None = None
         self._at: tuple[str, int | None] | None = None
         self._units: dict[str, str] = {}
         self._from: tuple[bool, int] = (False, 0)
@@ -68,6 +74,7 @@ class JobPane(JobView):
     def on_mount(self) -> None:
         self._timer = self.set_interval(EVERY_S, self._tick)
         self.watch(self.screen, "stack_updates", self._stack_moved, init=False)
+        self._take_events()
         self._read()
 
     # What is told from outside.
@@ -134,8 +141,21 @@ class JobPane(JobView):
         if read == len(events):
             return
         repeats = run.plan.repeats if run is not None and run.plan is not None else None
-        self._events = [*self._events, *of_journal(journal, repeats, read)]
-        self._events_read, self._last_event = len(events), events[-1].id
+        self._taken = journal
+        if len(events) - read <= _AT_ONCE:
+            self._add_events(journal, of_journal(journal, repeats, read))
+        elif self.is_mounted:
+            work: Callable[[], Awaitable[None]] = partial(self._take_many, journal, repeats, read)
+            self.run_worker(work, group="journal", exclusive=True, exit_on_error=False)
+
+    async def _take_many(self, journal: Journal, repeats: int | None, read: int) -> None:
+        found = await asyncio.to_thread(of_journal, journal, repeats, read)
+        if self._taken is journal:  # else a newer look has brought another one
+            self._add_events(journal, found)
+
+    def _add_events(self, journal: Journal, found: Sequence[Milestone]) -> None:
+        self._events = [*self._events, *found]
+        self._events_read, self._last_event = len(journal.events), journal.events[-1].id
         if not self._has_log:
             self._changed()
 

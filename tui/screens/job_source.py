@@ -17,7 +17,7 @@ MOST = 4 << 20
 """Bytes at the file's end that are read of one that is longer: some 30,000 lines."""
 
 _BLOCK = 512 << 10
-_SLICE = 32 << 10  # bytes that are taken in at a time: the loop is not held for longer than a few ms
+_SLICE = 4 << 10  # bytes that are taken in at a time: the loop is held for a few ms, also where all lines are empty
 _CHECK = 64  # bytes before the end that must still be there, or the file was written anew
 
 

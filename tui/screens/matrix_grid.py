@@ -24,6 +24,8 @@ RUNNING = Look(STATES["running"].glyph, CELLS["running"].ascii, "running", "prim
 STALLED = STATES["stalled"]
 _ACTIVE = re.compile(r"(.+) run ([1-9][0-9]{0,8})")
 _WORST = (Mark.BROKEN, Mark.DISCARDED, Mark.PARTIAL, Mark.UNKNOWN)
+_PLACED = ("unit.waiting", "unit.slow_start", "attempt.intended", "attempt.started", "attempt.adopted", "attempt.ended")
+"""Kinds of journal events that tell at which repeat of which unit a run is."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,14 @@ class Grid:
         columns: As many repeats as the widest row has.
         units: Stages by unit, in the order of the plan.
         now: What runs, None where nothing does.
+        stands: The stage and the repeat at which the run stands while nothing runs; None where it is at none.
     """
 
     rows: tuple[Row, ...] = ()
     columns: int = 0
     units: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     now: Now | None = None
+    stands: tuple[str, int] | None = None
     _places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
     _basis: tuple[object, object] = field(default=(None, None), repr=False, compare=False)
 
@@ -106,16 +110,18 @@ def grid(before: Grid | None, snapshot: Snapshot[Calibration]) -> Grid:
         return Grid()
     units = _units(before, body.run)
     now = _now(snapshot, units)
+    stands = _stands(snapshot, units, audit.stages) if now is None else None
     if before is not None and before.units is units and _same(before.rows, audit.stages):
-        return before if before.now == now else replace(before, now=now)
+        same = (before.now, before.stands) == (now, stands)
+        return before if same else replace(before, now=now, stands=stands)
     unit_of = {stage: unit for unit, stages in units.items() for stage in stages}
     known = {row.key: row for row in before.rows} if before is not None and before.units == units else {}
     rows = tuple(_kept(known.get(stage.key), stage) or _row(stage, unit_of.get(stage.key)) for stage in audit.stages)
     if before is not None and len(rows) == len(before.rows) and all(map(is_, rows, before.rows)):
-        return replace(before, units=units, now=now, _basis=(body.run.plan, body.run.manifest))
+        return replace(before, units=units, now=now, stands=stands, _basis=(body.run.plan, body.run.manifest))
     columns = max((len(row.stage.cells) for row in rows), default=0)
     places = MappingProxyType({row.key: place for place, row in enumerate(rows)})
-    return Grid(rows, columns, units, now, places, (body.run.plan, body.run.manifest))
+    return Grid(rows, columns, units, now, stands, places, (body.run.plan, body.run.manifest))
 
 
 def body_of(snapshot: Snapshot[Calibration]) -> Calibration:
@@ -222,3 +228,18 @@ def _now(snapshot: Snapshot[Calibration], units: Mapping[str, tuple[str, ...]]) 
         known = frozenset(one for one in stages if isinstance(one, str))
         return Now(unit, run, known, item.since, snapshot.state is State.STALLED)
     return None
+
+
+def _stands(
+    snapshot: Snapshot[Calibration], units: Mapping[str, tuple[str, ...]], stages: tuple[StageAudit, ...]
+) -> tuple[str, int] | None:
+    """Where a run is of which nothing runs: as its journal tells, else at the first repeat that is not well."""
+    event = body_of(snapshot).journal.last(*_PLACED) if snapshot.state is not State.ENDED else None
+    if event is not None:
+        unit, run = event.data.get("unit"), event.data.get("run")
+        fed = units.get(unit, ()) if isinstance(unit, str) else ()
+        key = next((stage.key for stage in stages if stage.key in fed), None)
+        if key is not None and isinstance(run, int):
+            return key, run
+    cells = ((stage, cell) for stage in stages if not stage.ready for cell in stage.cells)
+    return next(((stage.key, cell.run) for stage, cell in cells if cell.mark is not Mark.STRICT), None)

@@ -111,11 +111,18 @@ class MatrixView(Widget):
     def _follow(self) -> None:
         now = self.grid.now
         if now is None:
+            self._stand()
             return
         current = self.row
         if current is None or current.key not in now.stages:
             self.stage = next((n for n, row in enumerate(self.grid.rows) if row.key in now.stages), self.stage)
         self.run = max(1, min(now.run, self.grid.columns or 1))
+
+    def _stand(self) -> None:
+        stands = self.grid.stands
+        place = self.grid.place(stands[0]) if stands is not None else None
+        if stands is not None and place is not None:
+            self.stage, self.run = place, max(1, min(stands[1], self.grid.columns or 1))
 
     def _changed(self) -> None:
         self.paints += 1

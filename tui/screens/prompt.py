@@ -65,8 +65,8 @@ class PromptScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "app.help", show=False),
-        Binding("ctrl+c", "interrupt", show=False),
-        Binding("q", "quit_all", show=False),
+        Binding("ctrl+c", "app.interrupt", show=False),
+        Binding("q", "app.leave", show=False),
     ]
     CSS = """
     PromptScreen { align: center middle; background: $background 60%; }
@@ -101,7 +101,7 @@ class PromptScreen(ModalScreen[None]):
         self._warned = False
 
     @property
-    def watch(self) -> str:  # type: ignore[override]  # the contract of all screens of a run
+    def watched(self) -> str:
         """Of which run it wants the looks."""
         return self._place.watch
 
@@ -202,21 +202,14 @@ class PromptScreen(ModalScreen[None]):
         message.stop()
         self.leave()
 
-    async def action_interrupt(self) -> None:
-        """Leave the program at once; while something is written only when it is asked for twice."""
-        if self._may_quit("ctrl+c"):
-            await self.run_action("app.interrupt")
-
-    async def action_quit_all(self) -> None:
-        """Leave the program; the same."""
-        if self._may_quit("q"):
-            await self.run_action("app.leave")
-
-    def _may_quit(self, key: str) -> bool:
+    def may_quit(self) -> bool:
+        """Whether the program may be left; while something is written only when it is asked for twice."""
         if self.step not in _AT_WORK or self._warned:
             return True
         self._warned = True
-        self.app.notify(f"It is being written and ends in a moment; {key} again leaves anyway.", severity="warning")
+        self.app.notify(
+            "It is being written and ends in a moment; the same key again leaves anyway.", severity="warning"
+        )
         return False
 
     def leave(self) -> None:

@@ -107,7 +107,7 @@ class ResumeScreen(AskScreen):
         self._starting = False
 
     @property
-    def watch(self) -> str:  # type: ignore[override]  # the contract of all screens of a run
+    def watched(self) -> str:
         """Whose looks it wants."""
         return self._place.watch
 

@@ -116,11 +116,11 @@ class AskScreen(ModalScreen[bool]):
     DEFAULT_CSS = """
     AskScreen { align: center middle; background: $background 60%; }
     AskScreen #ask-box {
-        width: 92%; max-width: 130; height: auto; max-height: 94%; background: $surface; border: round $warning;
+        width: 90%; max-width: 130; height: auto; max-height: 94%; background: $surface; border: round $warning;
         padding: 0 1; border-title-color: $text-warning; border-title-style: bold;
     }
     AskScreen.-ascii #ask-box { border: ascii $warning; }
-    AskScreen #ask-scroll { height: auto; overflow-x: hidden; scrollbar-gutter: stable; }
+    AskScreen #ask-scroll { height: auto; overflow-x: hidden; scrollbar-gutter: stable; scrollbar-size-horizontal: 0; }
     AskScreen #ask-lines { height: auto; }
     AskScreen #ask-same { height: auto; margin-top: 1; }
     AskScreen #ask-closed { height: auto; max-height: 3; color: $text-error; display: none; }

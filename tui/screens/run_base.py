@@ -90,7 +90,7 @@ class RunBase(Screen[None]):
     # What others see of it.
 
     @property
-    def watch(self) -> str:  # type: ignore[override]  # the framework has a method of this name, which we never call
+    def watched(self) -> str:
         """Of which run it wants the looks."""
         return self._place.watch
 

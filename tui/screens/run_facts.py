@@ -69,11 +69,14 @@ def plain(text: object, limit: int = _LIMIT) -> str:
     return clean_inline(redact(str(text)), limit=limit)
 
 
-def said(look: RunLook, grid: Grid, pace: Pace | None, at: Clock, *, read_only: bool = False) -> Said:
+def said(
+    look: RunLook, grid: Grid, pace: Pace | None, at: Clock, *, read_only: bool = False, outside: bool = False
+) -> Said:
     """The one plain sentence.
 
     Args:
         read_only: Nothing may be started from here.
+        outside: It is not said on the run's own screen, whose keys do nothing here.
     """
     snapshot = look.snapshot
     body = body_of(snapshot)
@@ -83,7 +86,7 @@ def said(look: RunLook, grid: Grid, pace: Pace | None, at: Clock, *, read_only: 
     ready = f"{audit.ready_count} of {counted(len(audit.stages), 'stage')} ready."
     state = snapshot.state
     if state is State.RUNNING:
-        return _running(snapshot, audit, grid, pace, at, ready)
+        return _running(snapshot, audit, grid, pace, at, ready, _offered(snapshot, read_only, outside))
     if state is State.WAITING:
         return _waiting(body, at, ready)
     if state is State.SLOW_START:
@@ -96,17 +99,19 @@ def said(look: RunLook, grid: Grid, pace: Pace | None, at: Clock, *, read_only: 
         return Said(f"The last look failed: {_stop(error)} {when}".rstrip(), "warning")
     evidence = _evidence(snapshot, at)
     if state is State.STALLED:
-        return Said(f"Stalled: {_stop(error)} {ready}", "warning", evidence)
+        return Said(f"Stalled: {_stop(error)}{_offered(snapshot, read_only, outside)} {ready}", "warning", evidence)
     if state is State.DEAD:
-        return Said(f"Dead: {_stop(error)}{_offered(snapshot, read_only)}", "error", evidence)
+        return Said(f"Dead: {_stop(error)}{_offered(snapshot, read_only, outside)}", "error", evidence)
     if state is State.HALTED:
-        return Said(f"Halted: {_stop(error)}{_offered(snapshot, read_only)}", "warning", evidence)
+        return Said(f"Halted: {_stop(error)}{_offered(snapshot, read_only, outside)}", "warning", evidence)
     return Said(f"How it stands cannot be told: {_stop(error)} {ready}", "warning", evidence)
 
 
-def _offered(snapshot: Snapshot[Calibration], read_only: bool) -> str:
+def _offered(snapshot: Snapshot[Calibration], read_only: bool, outside: bool) -> str:
     if not any(offer.action == "resume" for offer in snapshot.offers):
         return ""
+    if outside:
+        return " It can be resumed."
     return " It can be resumed: start with --act." if read_only else " R resumes it."
 
 
@@ -118,9 +123,10 @@ def _unseen(snapshot: Snapshot[Calibration]) -> Said:
 
 
 def _running(
-    snapshot: Snapshot[Calibration], audit: Audit, grid: Grid, pace: Pace | None, at: Clock, ready: str
+    snapshot: Snapshot[Calibration], audit: Audit, grid: Grid, pace: Pace | None, at: Clock, ready: str, offered: str
 ) -> Said:
     wrong, ink = _wrong(snapshot, audit)
+    wrong += offered
     coming = following(grid, pace, at.far) if pace is not None else None
     then = ""
     if coming is not None:

@@ -24,7 +24,8 @@ SIGNS = (
     Look("⟳", "seen", "how long ago the run was last looked at"),
 )
 """What the header shows in few characters."""
-_AFTERWARDS = ("apply.", "cell.discarded", "discard.")  # what is done with a run that is over
+_OF_PEOPLE = ("apply.", "cell.discarded", "discard.")
+"""How kinds of journal events begin that tell what people did with the results, often days after the run's end."""
 _LEAST_WHY = 24
 _GOES_ON = (State.RUNNING, State.WAITING, State.SLOW_START)
 _ENDS = (State.ENDED, State.HALTED, State.DEAD)
@@ -196,7 +197,7 @@ def elapsed(look: RunLook, at: Clock) -> str:
 def _ended(look: RunLook) -> float | None:
     """When the last thing happened, as it was told; not when files were written, which may have been copied since."""
     body = body_of(look.snapshot)
-    told = [event.at for event in body.journal.events if not event.kind.startswith(_AFTERWARDS)]
+    told = [event.at for event in body.journal.events if not event.kind.startswith(_OF_PEOPLE)]
     if told:
         return instant(told[-1])
     records = (cell.record for stage in body.audit.stages for cell in stage.cells) if body.audit is not None else ()

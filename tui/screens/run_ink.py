@@ -97,6 +97,10 @@ class Rows(Widget):
         resized = len(rows) != len(self.rows)
         self.rows = rows
         self.paints += 1
+        if resized:
+            # A change of style is what the framework lays out anew for certain: of a layout that was asked for while
+            # another one is under way, it may take the height that it has kept.
+            self.styles.min_height = len(rows)
         self.refresh(layout=resized)
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:

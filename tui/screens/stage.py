@@ -111,7 +111,7 @@ class StageScreen(Screen[None]):
         self._aging: Timer | None = None
 
     @property
-    def watch(self) -> str:  # type: ignore[override]  # the contract of all screens of a run
+    def watched(self) -> str:
         """Whose looks it wants."""
         return self.place.watch
 
@@ -144,6 +144,8 @@ class StageScreen(Screen[None]):
 
     def on_resize(self) -> None:
         self.set_class(self.size.width >= _WIDE, "-wide")
+        if self.view is not None:
+            self._say_title()
         self.call_after_refresh(self._paint)
 
     def show(self, look: RunLook) -> None:

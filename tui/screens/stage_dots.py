@@ -94,10 +94,10 @@ def draw_dots(
     for cell, stack in stacks.items():
         counted = sum(dot.counts for dot in stack)
         cells[cell] = (one if counted == 1 else str(min(counted, 9))) if counted else other
-    if old is not None and not scale.holds(old):
-        cells[0 if old < scale.low else width - 1] = left if old < scale.low else right
         if len(stack) == 1 and stack[0].repeat == chosen:
             cells[cell] = here
+    if old is not None and not scale.holds(old):
+        cells[0 if old < scale.low else width - 1] = left if old < scale.low else right
     pointed = next((scale.place(value) for dot, value in placed if dot.repeat == chosen), None)
     named = [(scale.place(value), word) for word, value in (("now", old), ("new", wanted)) if value is not None]
     below = _below(named, width, margin, caret)

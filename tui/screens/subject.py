@@ -66,7 +66,7 @@ class ShowsRun(Protocol):
     """A screen that shows one run; the app hands it every new look, also while another screen covers it."""
 
     @property
-    def watch(self) -> str:
+    def watched(self) -> str:
         """Of which run it wants the looks."""
         ...
 

@@ -288,7 +288,9 @@ async def far() -> AsyncIterator[Open]:
     yield make
     for source in made:
         await source.close()
-    assert all(reader._closed for reader in readers)
+    for reader in readers:
+        with pytest.raises(UnreachableError, match="closed"):
+            await reader.read("/any", 0, 1)
 
 
 async def test_there_a_file(far: Open, tmp_path: Path) -> None:

@@ -141,7 +141,8 @@ async def test_what_went_while_the_way_was_lost_is_gone(tmp_path: Path, image: R
     assert seen.gone == (str(tmp_path / "a.log"),)
     assert seen.born == {str(tmp_path / "d.log")}
     await look.close()
-    assert reader._closed
+    with pytest.raises(UnreachableError, match="closed"):
+        await reader.read(str(tmp_path / "d.log"), 0, 1)
 
 
 async def test_a_folder_that_is_not_there_yet(host: Any, tmp_path: Path) -> None:

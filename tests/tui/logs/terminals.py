@@ -53,7 +53,10 @@ class Screen(Terminal):
         """Press keys, and wait until these words are painted after them."""
         seen = len(self.text)
         self.press(keys)
-        until(lambda: words in self.text[seen:], f"{words!r} in {self.text[seen:]!r}")
+        try:
+            until(lambda: words in self.text[seen:], repr(words))
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there came {self.text[seen:]!r}") from None
 
 
 def tail(house: Path, *words: str) -> list[str]:

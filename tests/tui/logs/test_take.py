@@ -61,8 +61,9 @@ def test_the_pager_is_at_the_line_and_gives_the_terminal_back(house: Path, log: 
 
 
 def test_the_editor_gets_the_line_and_a_failure_is_told(house: Path, log: Path) -> None:
-    editor = script(log.parent, "exit 3")
-    nano = editor.rename(log.parent / "nano")
+    far = log.parent / ("far" * 30)  # a path that no row has room for
+    far.mkdir()
+    nano = script(log.parent, "exit 3").rename(far / "nano")
     with started(house, log, env={"EDITOR": f"{nano} -x"}) as screen:
         screen.until("300 lines")
         at_line(screen, 100)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitors.snapshot import Eta, State
+from monitors.snapshot import Eta, Seen, State
 from tests.monitors.runs import AT
 from tests.tui.logs.corpus import unsafe
 from tests.tui.screens.homes import (
@@ -81,6 +81,19 @@ def test_the_one_sentence(tmp_path: Path) -> None:
     assert sentence(rows(asks), 0) == ("1 thing wants you.", "warning")
 
 
+def test_when_it_is_done_is_told_by_our_clock(tmp_path: Path) -> None:
+    entry = entry_of(running(tmp_path, "r"), "r", "here", eta=Eta(AT + 5400, ""))
+    assert entry.look is not None
+    seen = entry.look.snapshot.seen
+    assert seen.at is not None
+    assert seen.received is not None
+    (right,) = rows([entry])
+    fast = Seen(seen.at + 7200, seen.received)  # a host whose clock is two hours ahead
+    snapshot = replace(entry.look.snapshot, seen=fast, eta=Eta(AT + 5400 + 7200, ""))
+    (row,) = rows([replace(entry, look=replace(entry.look, snapshot=snapshot))])
+    assert row.eta == right.eta == "04:13"
+
+
 def test_a_run_that_ended_and_is_not_whole_wants_to_be_read(tmp_path: Path) -> None:
     bench = bench_of(tmp_path, "m")
     bench.begin()
@@ -96,6 +109,14 @@ def test_a_run_that_cannot_be_seen_and_one_of_the_wrong_commit_are_not_fine(tmp_
     entries = [blind, entry_of(wrong, "w", "here")]
     assert words(entries) == [("b", "blind", "look"), ("w", "running", "look")]
     assert sentence(rows(entries), 0) == ("2 things want you.", "warning")
+
+
+def test_a_pytest_that_outlived_its_runner_wants_somebody(tmp_path: Path) -> None:
+    orphan = running(tmp_path, "o")
+    orphan.runner = False
+    entries = [entry_of(orphan, "o", "here")]
+    assert words(entries) == [("o", "running", "Resume…")]
+    assert sentence(rows(entries), 0) == ("1 thing wants you.", "warning")
 
 
 def test_a_run_that_was_not_seen_yet(tmp_path: Path) -> None:
@@ -247,6 +268,61 @@ async def test_hostile_text_is_only_ever_text(size: tuple[int, int], ascii_only:
         assert unsafe("\n".join(at.rows), "\n") == set()
         assert max(painted(row) for row in at.rows) <= size[0]
         assert any("[red]x[/red]" in row for row in at.rows)
+
+
+async def test_a_tall_screen_tells_of_the_chosen_run_below_the_rows(tmp_path: Path) -> None:
+    async with home((120, 40)) as at:
+        await at.show(everything(tmp_path))
+        shown = "\n".join(at.rows)
+        assert "Ended: 3 of 3 stages ready. Nothing is wrong; the thresholds can be applied." in shown
+        table = at.app.home.query_one(HomeList)
+        assert table.size.height == table.wanted, "it is no taller than its rows"
+        await at.press("down")
+        shown = " ".join(" ".join(at.rows).split())
+        assert "It can be resumed." in shown
+        assert "R resumes it" not in shown, "that key is of the run's own screen"
+        assert "● START tts 1/3" in shown
+        await at.pilot.resize_terminal(80, 24)
+        await at.until(lambda: not any("resumed." in row for row in at.rows))
+        assert table.size.height > table.wanted, "there it has all the room"
+        await at.pilot.resize_terminal(120, 40)
+        await at.until(lambda: any("stages ready" in row or "resumed." in row for row in at.rows))
+
+
+async def test_the_faults_of_the_chosen_run_are_named(tmp_path: Path) -> None:
+    bench = running(tmp_path, "m")
+    for run in (1, 2, 3):
+        bench.folder.cell("mmmu_speed", run, sample_counts={"total": 50, "ok": 40 + run})
+        bench.folder.cell("mmmu_accuracy", run, status="failed", reason="no metric accuracy", metrics={})
+    bench.folder.cell("tts_wer", 1, destructive=True, destructive_evidence=["GPU 0 was shared"])
+    async with home((120, 40)) as at:
+        await at.show([entry_of(bench, "m r3", "here")])
+        shown = "\n".join(at.rows)
+        assert "✗ mmmu_accuracy 1  status failed: no metric accuracy" in shown
+        assert "and 1 more" in shown
+        assert "— tts_wer 2" not in shown, "what did not run yet is no fault"
+
+
+@pytest.mark.parametrize("runs", [1, 30, 80])
+async def test_many_rows_leave_one_line_for_the_chosen_run(runs: int, tmp_path: Path) -> None:
+    known = entry_of(dead(tmp_path, "d"), "d", "here")
+    many = [replace(known, watch=f"w{number:02}", title=f"run {number:02}") for number in range(runs)]
+    async with home((120, 40)) as at:
+        await at.show(many)
+        assert any("▌✗ dead  run 00" in row for row in at.rows)
+        assert any("the runner is gone" in row for row in at.rows)
+        assert (sum("stages ready" in row or "mmmu_accuracy" in row for row in at.rows) > 0) == (runs == 1)
+        await at.press("end")
+        assert any(f"▌✗ dead  run {runs - 1:02}" in row for row in at.rows)
+
+
+async def test_calm_rows_that_come_later_unfold_where_there_is_room(tmp_path: Path) -> None:
+    known = entry_of(applied(tmp_path, "a"), "a", "here")
+    many = [replace(known, watch=f"w{number:02}", title=f"run {number:02}") for number in range(12)]
+    async with home((120, 40)) as at:
+        await at.show(many[:2])
+        await at.show(many)
+        assert all(any(one.title in row for row in at.rows) for one in many), "the table grows with its rows"
 
 
 async def test_in_ascii_nothing_else_is_shown(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.events import MouseScrollUp
 
+from gates.journal import Event, Journal, encode_event
 from hosts.errors import InputError, UnreachableError
 from hosts.here import LocalReader
 from hosts.host import Chunk
@@ -18,6 +21,7 @@ from jobs.calibration.watch import look as look_at
 from jobs.runner.calibration.context import append_milestone
 from jobs.runner.places import RunPlaces
 from monitors.calibration.milestones import Kind, Milestone
+from monitors.calibration.milestones_journal import of_journal
 from tests.peers.quick import Quick
 from tests.tui.screens.runs import RunBench
 from tests.tui.screens.two_panes import Panes, panes
@@ -423,6 +427,46 @@ async def test_only_what_was_added_is_read(tmp_path: Path) -> None:
     assert await source.catch_up()
     assert len(source.milestones.items) == 1001
     assert host.sizes[1:] == [64, 64 + 11]
+
+
+async def test_the_loop_turns_while_many_short_lines_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.log"
+    path.write_bytes(b"\n" * (1 << 20))
+    _, source = source_of(path)
+    ends = [0]
+    reading = asyncio.create_task(source.catch_up())
+    while not reading.done():
+        await asyncio.sleep(0)
+        ends.append(source.milestones.end)
+    assert ends[-1] == 1 << 20
+    assert max(after - before for before, after in pairwise(ends)) <= 8192, "lines at a time"
+
+
+async def test_a_long_journal_is_read_beside_the_loop(at: Panes, bench: RunBench) -> None:
+    """Of a run without run.log, or of one that is yet to be read."""
+    threads: list[bool] = []
+
+    def noted(journal: Journal, repeats: int | None, first: int) -> tuple[Milestone, ...]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return of_journal(journal, repeats, first)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tui.screens.job.of_journal", noted)
+        lines = [
+            encode_event(
+                Event(f"x{number}", number, {}, "2026-05-25T02:43:02Z", "unit.waiting", {"unit": "u", "run": 1})
+            )
+            for number in range(5000)
+        ]
+        with (bench.root / "events.jsonl").open("ab") as file:
+            file.write(b"".join(lines))
+        at.show()
+        await at.until(lambda: at.job.end > 5000, "all of them")
+        assert threads == [False]
+        bench.note("unit.waiting", unit="u", run=2, why="the last one")
+        at.show()
+        await has(at, "the last one")
+        assert threads == [False, True], "a few are not worth a thread"
 
 
 async def test_of_a_long_one_its_end_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from monitors.calibration import Calibration
 from monitors.snapshot import Snapshot
 from tests.peers.quick import ROOT
 from tests.tui.screens.applying import MEAN, P95, TEST, Lab, desk
+from tui.exits import ExitCode
 from tui.screens.prompt_flow import Step
 from tui.screens.prompt_state import apply_state
 from tui.screens.subject import RunLook
@@ -243,6 +244,33 @@ async def test_what_is_being_written_is_not_left_half_way(lab: Lab, slow: Hold) 
         slow.end()
         await at.at(Step.OVER)
         assert "Wrote 2 literals in 1 file" in at.said
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        (("q",), ExitCode.OK),
+        (("ctrl+q",), ExitCode.OK),
+        (("ctrl+c",), ExitCode.INTERRUPTED),
+        (("question_mark", "ctrl+c"), ExitCode.INTERRUPTED),
+        (("question_mark", "ctrl+q"), ExitCode.OK),
+    ],
+    ids=str,
+)
+async def test_no_key_leaves_while_something_is_written_but_the_second_time(
+    lab: Lab, slow: Hold, keys: tuple[str, ...], code: ExitCode
+) -> None:
+    async with desk(lab) as at:
+        await at.change()
+        slow.begin()
+        await at.press("right", "enter")
+        await at.until(slow.is_met, "the proof at work")
+        await at.press(*keys)
+        assert "the same key again leaves anyway" in at.said
+        assert at.app.is_running
+        await at.press(keys[-1])
+        assert at.app.return_value == code
+        slow.end()
 
 
 async def test_what_is_prepared_is_given_up_at_once(lab: Lab, slow: Hold) -> None:

@@ -51,13 +51,21 @@ def dead_run(quick: Quick) -> Watched:
     return find_run(str(quick.runs / "r"), None, None, None, None)
 
 
+def orphaned_run(quick: Quick) -> Watched:
+    """A runner that is really killed, whose pytest lives on."""
+    assert quick.run("--detach").code == 0
+    until(lambda: list(quick.runs.glob("r/_pytest/*/basetemp_run1/*current")), "a test at work")
+    quick.kill("runner")
+    return find_run(str(quick.runs / "r"), None, None, None, None)
+
+
 @asynccontextmanager
 async def question(
-    watched: Watched, size: tuple[int, int] = TALL
+    watched: Watched, size: tuple[int, int] = TALL, state: State = State.DEAD
 ) -> AsyncIterator[tuple[Seat, ResumeScreen, list[str]]]:
     asked: list[str] = []
     look = await look_at(watched)
-    assert look.snapshot.state is State.DEAD
+    assert look.snapshot.state is state
     async with seat(size, look.snapshot.seen.received or 0.0) as at:
         open_resume(at.app, place_of(watched, asked), look)
         await at.until(lambda: isinstance(at.app.screen, ResumeScreen))
@@ -92,6 +100,25 @@ async def test_a_dead_run_is_resumed_with_the_evidence_seen(quick: Quick, monkey
     kinds = [json.loads(line)["kind"] for line in (quick.runs / "r" / "events.jsonl").read_text().splitlines()]
     assert "run.resumed" in kinds
     await ended(quick)
+
+
+async def test_a_pytest_that_outlived_its_runner_is_taken_over(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUICK_HOLD", str(quick.hold))
+    with quick.holding():
+        watched = await asyncio.to_thread(orphaned_run, quick)
+        async with question(watched, state=State.RUNNING) as (at, screen, _asked):
+            assert "the runner is gone and its pytest still runs; --resume takes it over" in at.screen
+            assert "runner       dead" in at.screen
+            assert "lives        pid" in at.screen
+            screen.show(await look_at(watched))
+            await at.settled()
+            assert isinstance(at.app.screen, ResumeScreen), "the same offer is the same question"
+            await at.press("right", "enter")
+            await at.until(lambda: f"resumed: {watched.run_dir}" in at.app.told)
+    await ended(quick)
+    lines = (quick.runs / "r" / "events.jsonl").read_text().splitlines()
+    adopted = [event["data"]["alive"] for event in map(json.loads, lines) if event["kind"] == "attempt.adopted"]
+    assert adopted == [True]
 
 
 @pytest.mark.parametrize("keys", [("enter",), ("escape",), ("n",), ("tab", "tab", "enter")])

@@ -53,6 +53,14 @@ def paints(at: RunDesk) -> list[int]:
     return [at.screen.matrix.paints, *(rows.paints for rows in at.screen.query(Rows))]
 
 
+async def test_what_is_still_shown_is_not_said_twice(bench: RunBench) -> None:
+    async with run_desk(bench, bench.look()) as at:
+        for text in ("one", "one", "two", "one"):
+            at.app.say(text)
+            await at.pilot.pause()
+        assert toasts(at) == ["one", "two", "one"]
+
+
 # The cursor.
 
 
@@ -65,6 +73,43 @@ async def test_live_the_cursor_is_on_what_runs(bench: RunBench) -> None:
         await at.show(bench.look())
         assert (matrix.row and matrix.row.key, matrix.run, matrix.live) == ("c_acc", 1, True)
         assert supervision(at).pinned is None
+
+
+async def test_another_size_leaves_neither_stale_nor_blank_rows_below_the_stages(bench: RunBench) -> None:
+    bench.past("b", 2, 5)
+    async with run_desk(bench, bench.look(), (120, 40)) as at:
+        for size in ((80, 24), (200, 50), (80, 24), (120, 40)):
+            await at.pilot.resize_terminal(*size)
+            await at.settled()
+            shown = at.screen._stages._pointed
+            assert shown.size.height == len(shown.rows), size
+            assert len(shown.rows) > 1 or size == (80, 24)
+
+
+@pytest.mark.parametrize("how", ["waits", "dead", "without a journal", "ended and whole", "ended with a fault"])
+async def test_where_nothing_runs_the_cursor_is_where_the_run_stands(how: str, bench: RunBench) -> None:
+    bench.end("b", 2)
+    stands = ("c_acc", 1)
+    if how == "waits":
+        bench.note("unit.waiting", 5, unit="c", run=1, why="GPU 0: held by pid 7712")
+    elif how == "dead":
+        bench.start("c", 1, 5)
+        bench.die()
+    elif how == "without a journal":
+        bench.die()
+        (bench.root / "events.jsonl").unlink()
+        stands = ("b_wer", 2)
+    else:
+        for unit in bench.units:
+            bench.observed(unit, 3)
+        bench.leave()
+        stands = ("a_acc", 1)
+    if how == "ended with a fault":
+        bench.folder.cell("c_wer", 3, sample_counts={"total": 50, "ok": 49})
+        stands = ("c_wer", 3)
+    async with run_desk(bench, bench.look()) as at:
+        matrix = at.screen.matrix
+        assert (matrix.row and matrix.row.key, matrix.run, matrix.live) == (*stands, True)
 
 
 async def test_a_mark_pins_its_own_log_and_escape_goes_back_to_what_runs(bench: RunBench) -> None:

@@ -129,7 +129,12 @@ SENTENCES: list[tuple[Callable[[RunBench], None], State, str, str]] = [
     (foreign, State.RUNNING, "2 of 5 stages ready. Provenance fails: 1 artifact differs: a_acc/run1.json has", "error"),
     (last_unit, State.RUNNING, "3 of 5 stages ready. Nothing is wrong. This is the last unit.", ""),
     (between, State.RUNNING, "2 of 5 stages ready. Nothing is wrong. Between two repeats.", ""),
-    (adopted, State.RUNNING, "2 of 5 stages ready. the runner is gone and its pytest still runs", "warning"),
+    (
+        adopted,
+        State.RUNNING,
+        "2 of 5 stages ready. the runner is gone and its pytest still runs; --resume takes it over. R resumes it.",
+        "warning",
+    ),
     (waiting, State.WAITING, "Waiting since 02:38 (5 min) with b 1/3: GPU 0: held by pid 7 (bert). 2 of 5", "warning"),
     (
         slow,
@@ -149,7 +154,7 @@ SENTENCES: list[tuple[Callable[[RunBench], None], State, str, str]] = [
     ),
     (ended_foreign, State.ENDED, "Ended: 5 of 5 stages ready. The provenance gate fails: 1 artifact differs", "error"),
     (short, State.ENDED, "Ended: 2 of 5 stages ready. 2 of 5 stages have 3 strict repeats.", "warning"),
-    (unreadable, State.UNKNOWN, "How it stands cannot be told: there is no usable plan.json.", "warning"),
+    (unreadable, State.UNKNOWN, "How it stands cannot be told: plan.json cannot be used: plan.json:1:2: ", "warning"),
 ]
 
 

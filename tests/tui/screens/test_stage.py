@@ -290,6 +290,16 @@ async def test_a_window_of_one_cell_and_back(tmp_path: Path) -> None:
         await at.until(lambda: at.rows == before)
 
 
+async def test_another_width_lays_the_title_anew(tmp_path: Path) -> None:
+    bench = StageBench.make(tmp_path)
+    bench.whole()
+    async with seat((80, 24), bench.bench.now) as at:
+        await opened(at, bench)
+        for width in (150, 90, 200):
+            await at.pilot.resize_terminal(width, 40)
+            await at.until(lambda: at.rows[0].rstrip().endswith(" ago") and len(at.rows[0]) >= width - 2)  # noqa: B023
+
+
 async def test_a_stage_that_the_run_does_not_have(tmp_path: Path) -> None:
     bench = StageBench.make(tmp_path)
     async with seat(TALL, bench.bench.now) as at:

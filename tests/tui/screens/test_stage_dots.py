@@ -75,6 +75,14 @@ def test_one_value_and_the_threshold_in_the_file_span_the_line() -> None:
     assert drawn.below.split() == ["now", "▲", "▲", "new"]
 
 
+def test_the_chosen_repeat_is_told_from_the_others_unless_it_shares_its_place() -> None:
+    dots = [Dot(1, 1.0, True), Dot(2, 1.5, True), Dot(3, 2.0, True), Dot(4, 2.0, True)]
+    drawn = draw_dots(dots, 12, "min", chosen=2, now=0.0001)
+    assert drawn.chosen is not None
+    assert [place for place, sign in enumerate(drawn.line) if sign == "◆"] == [drawn.chosen]
+    assert "◆" not in draw_dots(dots, 12, "min", chosen=4).line
+
+
 def test_what_fails_is_on_the_side_of_the_bound() -> None:
     dots = [Dot(1, 1.0, True), Dot(2, 2.0, True)]
     lower = draw_dots(dots, 12, "min", new=1.5).line

@@ -275,11 +275,11 @@ async def test_silence_is_shown_against_the_usual(at: Panes, bench: RunBench) ->
     bench.silent = 0.0
     bench.start("mmmu", 1, data=b"begin\n")
     at.show()
-    await shows(at, "begin")
+    await at.heard("begin")
     for number in range(4):
         bench.now += 12
         bench.log("mmmu", 1, b"more %d\n" % number)
-        await shows(at, f"more {number}")
+        await at.heard(f"more {number}")
     look = bench.look()
     at.show(look)
     assert "quiet" not in at.supervision.title

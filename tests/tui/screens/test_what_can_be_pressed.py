@@ -59,6 +59,27 @@ async def test_while_somebody_types_letters_are_text(bench: RunBench) -> None:
         await at.until(lambda: "keys: while typing" in at.shown)
 
 
+async def test_a_line_to_type_in_offers_what_it_understands(bench: RunBench) -> None:
+    async with run_desk(bench, bench.look(), (120, 40)) as at:
+        await at.press("2", "slash")
+        await at.until(lambda: "take it" in at.rows[-1])
+        assert {"ask.take", "ask.regex", "ask.case", "ask.older"} <= set(offered(at)), "Enter and arrows are no text"
+        await at.press("escape", "at")
+        await at.until(lambda: "go to" in at.shown)
+        assert "ask.take" in offered(at)
+        assert not {"ask.regex", "ask.case"} & set(offered(at)), "a time is no expression"
+        assert "regex" not in at.rows[-1]
+
+
+async def test_what_is_said_in_passing_covers_neither_the_age_nor_the_log(bench: RunBench) -> None:
+    async with run_desk(bench, bench.look()) as at:
+        before = at.rows
+        at.app.say("a word in passing")
+        await at.until(lambda: "a word in passing" in at.shown)
+        changed = [place for place, row in enumerate(at.rows) if row != before[place]]
+        assert changed == [len(before) - 2], "the row above the keys, which is the hosts'"
+
+
 async def test_escape_says_where_it_leads(bench: RunBench) -> None:
     async with run_desk(bench, bench.look(), (120, 40)) as at:
         await at.press("2")

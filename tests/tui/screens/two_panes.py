@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -111,6 +112,20 @@ class Panes:
         while not true():
             assert time.monotonic() < end, f"not within {PATIENCE_S:.0f} s: {what}\n" + "\n".join(self.rows)
             await self.pilot.pause(0.02)
+
+    async def heard(self, line: str) -> None:
+        """A line is on screen, and whoever listens to the log was told of it at the time that it is now.
+
+        The view reads ahead of the news: it may show a line before the news of it went round.
+        """
+        await self.until(lambda: line in self.lines, line)
+        model = self.supervision.log_pane.model
+        assert model is not None
+        told = asyncio.Event()
+        unlisten = model.listen(told.set)  # the pane itself listens already, and is told first
+        model.filter(None)  # as before, and told to all
+        await asyncio.wait_for(told.wait(), PATIENCE_S)
+        unlisten()
 
     async def settled(self) -> None:
         """Nothing more is coming: the screen stayed the same over several looks."""

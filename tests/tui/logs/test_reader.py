@@ -1,0 +1,94 @@
+"""When news of a log are painted, by a clock that the test sets; an interval is so long that none ends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from monitors.logs.model import LogModel
+from monitors.logs.types import LogLine
+from tests.monitors.logs.memory import MemorySource
+from tests.tui.logs.panes import PATIENCE_S, desk, numbered
+from tui.logs.reader import Reader
+from tui.logs.rows import DisplayRow, display_rows
+
+INTERVAL_S = 1000.0
+TURNS = 100  # of the loop, within which what is due has begun
+
+
+@dataclass
+class Watch:
+    """A reader that has painted at 0, and its clock."""
+
+    reader: Reader
+    time: list[float]
+
+    def at(self, seconds: float) -> None:
+        self.time[0] = seconds
+
+    async def loads(self) -> int:
+        """How often it has read by now."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        return self.reader.loads
+
+
+def lay(line: LogLine) -> tuple[DisplayRow, ...]:
+    return display_rows(line, "utf-8", None)
+
+
+@pytest.fixture
+async def watch() -> AsyncIterator[Watch]:
+    model = LogModel(MemorySource(numbered(100)))
+    await model.start()
+    time, shown = [0.0], asyncio.Event()
+    reader = Reader(model, lay, shown.set, clock=lambda: time[0], fps=1 / INTERVAL_S)
+    reader.resize(20)
+    running = asyncio.create_task(reader.run())
+    async with asyncio.timeout(PATIENCE_S):
+        await shown.wait()
+    assert len(reader.rows) == 20
+    yield Watch(reader, time)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await model.close()
+
+
+async def test_news_are_painted_when_the_interval_is_over(watch: Watch) -> None:
+    before = watch.reader.loads
+    watch.at(INTERVAL_S)
+    watch.reader.news()
+    assert await watch.loads() == before + 1
+
+
+async def test_news_wait_for_what_a_key_leads_to(watch: Watch) -> None:
+    before = watch.reader.loads
+    watch.at(INTERVAL_S - 1)
+    watch.reader.keyed()
+    watch.at(INTERVAL_S)
+    watch.reader.news()
+    assert await watch.loads() == before
+    watch.reader.end()  # what the key led to
+    assert await watch.loads() == before + 1
+
+
+async def test_keys_that_never_rest_hold_news_up_for_three_intervals(watch: Watch) -> None:
+    before = watch.reader.loads
+    watch.at(3 * INTERVAL_S - 1)
+    watch.reader.keyed()
+    watch.at(3 * INTERVAL_S)
+    watch.reader.news()
+    assert await watch.loads() == before + 1
+
+
+async def test_a_key_over_the_log_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bool] = []
+    async with desk(numbered(100)) as at:
+        monkeypatch.setattr(at.pane.reader, "keyed", lambda: told.append(True))
+        await at.press("Z")
+        assert told == [True]
