@@ -11,10 +11,14 @@ import base64
 import hashlib
 import zlib
 from dataclasses import dataclass
+from typing import Literal
 
 from hosts.errors import InputError
 
 OLDEST = (3, 10)
+
+Mode = Literal["reader", "actor", "stream"]
+"""What a helper is for: verbs that only look, all verbs, or nothing but followed files."""
 
 # Has to parse on every Python 3, so that one that is too old can say so itself. Descriptor 0 is read without
 # a buffer: the session's first requests may already be behind the archive.
@@ -46,6 +50,9 @@ import io, zipfile
 space = {"__name__": "gatewatch_boot"}
 exec(zipfile.ZipFile(io.BytesIO(data)).read("hosts/local/inmemory.py"), space)
 space["install"](data)
+if mode == "stream":
+    from hosts.local.streaming import main
+    main(nonce)
 from jobs.runner.agent import main
 main(nonce, mode == "actor")
 """
@@ -79,7 +86,6 @@ def boot_argv(python: str) -> tuple[str, ...]:
     return (python, "-I", "-X", "utf8", "-c", start)
 
 
-def preamble(image: RunnerImage, nonce: str, actor: bool) -> bytes:
+def preamble(image: RunnerImage, nonce: str, mode: Mode) -> bytes:
     """What goes to the helper's standard input before the first frame."""
-    mode = "actor" if actor else "reader"
     return f"GWBOOT1 {nonce} {len(image.data)} {image.sha256} {mode}\n".encode("ascii") + image.data

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from hosts.bootstrap import RunnerImage, boot_argv, preamble
+from hosts.bootstrap import Mode, RunnerImage, boot_argv, preamble
+from hosts.connection import Connection
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import INTERVAL, follow
+from hosts.held import Held
 from hosts.here import READ_DEADLINE, looked
 from hosts.host import Chunk, Cursor, Data, Gap, Json, Observation, Position, Rotated, Wants
-from hosts.link import BytePipe, Link
+from hosts.link import Link
 from hosts.local.calls import unwrap
 from hosts.local.observe import MAX_READ
 from hosts.local.wire import from_wire, to_wire
+from hosts.session import BytePipe, Session
+from hosts.stream import StreamLink, tail_of
 
 HEARTBEAT = 10.0
 OPENING = 45.0
 _HEX_SHA256 = 64
+_LINGER = 10.0
+_NO_STREAM = 30.0
+_STREAM_OPENING = 10.0
+_LARGE = 1 << 16
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Session)
 
 Opener = Callable[[tuple[str, ...]], Awaitable[BytePipe]]
 
@@ -32,7 +42,8 @@ class PipeReader:
     """Looks at a host through a helper that an opener starts there.
 
     The helper is started by the first call, and again by the next call after the way to it was lost. A call that
-    was under way then raises UnreachableError.
+    was under way then raises UnreachableError. Followed files and long ranges have a second one, on a pipe of its
+    own, whose bytes come as they are; it ends soon after the last of them.
 
     Args:
         name: What observations and messages call the host.
@@ -42,8 +53,9 @@ class PipeReader:
         enter: A command to put in front, such as `docker exec -i NAME`.
         heartbeat: Seconds between signs of life that we give.
         opening: Seconds that starting the helper may take.
-        interval: Seconds between two looks at a followed file that does not grow.
+        interval: Seconds between two looks at a followed file that does not grow, where no second pipe can be had.
         on_close: Awaited at the end of `close`, for a connection that was made for this host alone.
+        connection: Tells how the way there stands; None where the opener has nothing that can stand or fall.
     """
 
     _actor = False
@@ -60,6 +72,7 @@ class PipeReader:
         opening: float = OPENING,
         interval: float = INTERVAL,
         on_close: Callable[[], Awaitable[None]] | None = None,
+        connection: Callable[[], Connection] | None = None,
     ) -> None:
         self._name = name
         self._opener = opener
@@ -70,13 +83,21 @@ class PipeReader:
         self._opening_limit = opening
         self._interval = interval
         self._on_close = on_close
-        self._opening: asyncio.Task[Link] | None = None
-        self._retiring: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._connection = connection
+        self._links = Held(name, lambda: self._open(Link, "actor" if self._actor else "reader"))
+        self._streams = Held(name, lambda: self._open(StreamLink, "stream"))
+        self._no_stream_until = 0.0
+        self._idle: asyncio.TimerHandle | None = None
+        self._tails: dict[str, tuple[Position, bytes]] = {}  # the last bytes before the place where a follower ended
 
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def connection(self) -> Connection | None:
+        """How the way there stands, at this instant; None where there is no connection of ours."""
+        return self._connection() if self._connection is not None else None
 
     async def observe(self, want: Wants, since: Cursor | None, deadline: float) -> Observation:
         """Look once; `deadline` is how many seconds the answer may take, the opening of a lost way included."""
@@ -93,6 +114,16 @@ class PipeReader:
         return replace(seen, host=self._name, received=time.time(), rtt=took)
 
     async def read(self, path: str, offset: int, size: int) -> Chunk:
+        if size >= _LARGE:
+            try:
+                async with asyncio.timeout(READ_DEADLINE):
+                    stream = await self._stream()
+                    if stream is not None:
+                        return await stream.read(path, offset, size)
+            except TimeoutError:
+                raise UnreachableError(f"{self._name}: no answer to read within {READ_DEADLINE:g} s") from None
+            finally:
+                self._let_go_when_idle()
         asked: Json = {"path": path, "offset": offset, "size": size}
         answer = looked(await self._ask("read", asked, None, READ_DEADLINE))
         chunk = await asyncio.to_thread(self._decode, Chunk, answer)
@@ -100,8 +131,41 @@ class PipeReader:
             raise UnreachableError(f"{self._name}: an answer to read that does not fit what was asked")
         return chunk
 
-    def follow(self, path: str, at: Position) -> AsyncIterator[Data | Gap | Rotated]:
-        return follow(self.read, path, at, self._interval)
+    async def follow(self, path: str, at: Position) -> AsyncGenerator[Data | Gap | Rotated]:
+        """Hand out what is appended to a file, as soon as it is written.
+
+        Raises:
+            UnreachableError: The way was lost; the position of the last item is where to go on.
+            InputError: The file is there and cannot be read.
+        """
+        while True:
+            stream = await self._stream()
+            items = self._streamed(stream, path, at) if stream is not None else self._polled(path, at)
+            async with contextlib.aclosing(items):
+                async for item in items:
+                    at = item.position
+                    yield item
+
+    async def _streamed(self, stream: StreamLink, path: str, at: Position) -> AsyncGenerator[Data | Gap | Rotated]:
+        known, last = self._tails.get(path, (None, b""))
+        last = last if known == at else b""
+        try:
+            async with contextlib.aclosing(stream.follow(path, at, last)) as items:
+                async for item in items:
+                    at, last = item.position, tail_of(last, item)
+                    yield item
+        finally:
+            self._tails[path] = (at, last)
+            self._let_go_when_idle()
+
+    async def _polled(self, path: str, at: Position) -> AsyncGenerator[Data | Gap | Rotated]:
+        """Follow by ranges, until something comes after it is time to try for a second helper again."""
+        items = follow(self.read, path, at, self._interval)
+        async with contextlib.aclosing(items):
+            async for item in items:
+                yield item
+                if time.monotonic() >= self._no_stream_until:
+                    return
 
     async def query(self, verb: str, payload: Json, deadline: float) -> Json:
         """Run a verb that only looks; `deadline` is how many seconds the answer may take.
@@ -114,77 +178,70 @@ class PipeReader:
         return looked(await self._ask(verb, payload, None, deadline))
 
     async def close(self) -> None:
-        """End the helper; no further call is answered."""
-        self._closed = True
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            if not opening.done():
-                opening.cancel()
-                await asyncio.gather(opening, return_exceptions=True)
-            self._retire(opening)
-        await asyncio.gather(*self._retiring, return_exceptions=True)
+        """End the helpers; no further call is answered."""
+        if self._idle is not None:
+            self._idle.cancel()
+        await asyncio.gather(self._links.close(), self._streams.close())
         if self._on_close is not None:
             await self._on_close()
 
     def abort(self) -> None:
-        """Drop the way to the helper at once, as a lost connection would; the next call opens another."""
-        link = _result(self._opening)
-        if link is not None:
-            link.lose("the connection was dropped")
+        """Drop the ways to the helpers at once, as a lost connection would; the next call opens others."""
+        self._links.lose("the connection was dropped")
+        self._streams.lose("the connection was dropped")
 
     async def _ask(self, verb: str, payload: Json, key: str | None, deadline: float) -> Json:
         try:
             async with asyncio.timeout(deadline):
-                link = await self._link()
+                link = await self._links.get()
                 return await link.request(verb, payload, key, deadline)
         except TimeoutError:
             raise UnreachableError(f"{self._name}: no answer to {verb} within {deadline:g} s") from None
 
-    async def _link(self) -> Link:
-        if self._closed:
-            raise UnreachableError(f"{self._name}: the session was closed")
-        opening = self._opening
-        if opening is not None and opening.done():
-            link = _result(opening)
-            if link is not None and not link.lost:
-                return link
-            self._retire(opening)
-            opening = None
-        if opening is None:
-            opening = self._opening = asyncio.create_task(self._open())
-        try:
-            # Shielded: several calls wait for one opening, and the first to give up must not take it from the others
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            if opening.cancelled():  # by `close`; whoever asked was not cancelled
-                raise UnreachableError(f"{self._name}: the session was closed") from None
-            # If it fails now, nobody else may be there to take notice
-            opening.add_done_callback(_result)
-            raise
-
-    def _retire(self, opening: asyncio.Task[Link]) -> None:
-        """Close what an opening gave, beside whatever comes next."""
-        link = _result(opening)
-        if link is not None:
-            task = asyncio.create_task(link.close())
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
-
-    async def _open(self) -> Link:
+    async def _open(self, kind: Callable[[str, str, BytePipe, str, float], S], mode: Mode) -> S:
         nonce = secrets.token_hex(16)
         try:
             async with asyncio.timeout(self._opening_limit):
                 pipe = await self._opener(self._argv)
-                link = Link(self._name, self._python, pipe, nonce, self._heartbeat)
+                session = kind(self._name, self._python, pipe, nonce, self._heartbeat)
                 try:
-                    await link.start(preamble(self._image, nonce, self._actor))
+                    await session.start(preamble(self._image, nonce, mode))
                 except BaseException:
-                    link.lose("the helper did not start")
-                    await link.close()
+                    session.lose("the helper did not start")
+                    await session.close()
                     raise
-                return link
+                return session
         except TimeoutError:
             raise UnreachableError(f"{self._name}: the helper did not start within {self._opening_limit:g} s") from None
+
+    async def _stream(self) -> StreamLink | None:
+        """The second helper, or None where there is no way to have one.
+
+        Raises:
+            UnreachableError, InputError: There is not even a first.
+        """
+        await self._links.get()  # first: where there is one pipe only, it is for calls
+        if time.monotonic() < self._no_stream_until:
+            return None
+        try:
+            async with asyncio.timeout(_STREAM_OPENING):
+                return await self._streams.get()
+        except (InputError, UnreachableError, TimeoutError) as error:
+            if self._links.now is None and isinstance(error, UnreachableError):
+                raise  # it is the host that went
+            self._no_stream_until = time.monotonic() + _NO_STREAM
+            return None
+
+    def _let_go_when_idle(self) -> None:
+        """End the second helper once nobody has used it for a while."""
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(_LINGER, self._end_idle)
+
+    def _end_idle(self) -> None:
+        stream = self._streams.now
+        if stream is not None and not stream.used:
+            self._streams.let_go()
 
     def _decode(self, cls: type[T], value: Json) -> T:
         try:
@@ -206,10 +263,3 @@ class PipeActor(PipeReader):
             VerbError: The verb refused or failed; "not-yet" where an earlier call has not finished.
         """
         return unwrap(await self._ask(verb, payload, key, deadline))
-
-
-def _result(opening: asyncio.Task[Link] | None) -> Link | None:
-    """What an opening gave, or None where it gave nothing (yet); its failure counts as noticed."""
-    if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
-        return None
-    return opening.result()

@@ -126,6 +126,24 @@ class FrameReader:
             del self._buffer[:length]
             self._expected = None
 
+    def first(self, data: bytes) -> tuple[Frame, bytes] | None:
+        """The first frame, and what came behind it, which may be something else; None while it is not all there.
+
+        Raises:
+            FrameError: Too much noise, or a bad header.
+        """
+        self._buffer += data
+        if self._expected is None and not self._header():
+            return None
+        assert self._expected is not None
+        length, digest = self._expected
+        if len(self._buffer) < length:
+            return None
+        frame, rest = Frame(bytes(self._buffer[:length]), digest), bytes(self._buffer[length:])
+        self._buffer.clear()
+        self._expected = None
+        return frame, rest
+
     def _header(self) -> bool:
         """Read one header off the buffer; False while it is not all there."""
         if not self.started and not self._skip_noise():

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import follow
 from hosts.host import Chunk, Data, Gap, Position, Rotated
+from hosts.local.following import OVERLAP, Follower, seen_by
 from hosts.local.observe import read_range
+from hosts.local.openfile import OpenFile
 
 pytestmark = pytest.mark.blocks_loop(reason="the writer, and the reads, take their turns in the follower's own task")
 
@@ -20,10 +25,14 @@ class _StopError(Exception):
 
 
 class Log:
-    """A log, whoever writes it, and one follower whose sleeps are the writer's turns."""
+    """A log, whoever writes it, and one follower whose sleeps are the writer's turns.
 
-    def __init__(self, folder: Path) -> None:
+    It is read range by range, or with the file kept open between two looks.
+    """
+
+    def __init__(self, folder: Path, held: bool) -> None:
         self.path = folder / "log"
+        self.held = held
         self.reads = 0
 
     async def read(self, path: str, offset: int, size: int) -> Chunk:
@@ -44,12 +53,23 @@ class Log:
             left.pop(0)()
 
         found: list[Data | Gap | Rotated] = []
-        try:
+        with contextlib.suppress(_StopError):
+            if self.held:
+                await self._look(at, sleep, found)
             async for item in follow(self.read, str(self.path), at, 1.0, sleep):
                 found += [item]
-        except _StopError:
-            pass
         return found
+
+    async def _look(self, at: Position, sleep: Any, found: list[Data | Gap | Rotated]) -> None:
+        file, follower = OpenFile(str(self.path)), Follower(str(self.path), at)
+        with contextlib.closing(file):
+            while True:
+                items = seen_by(follower.look(), file.read)
+                file.settle(follower.position.inode)
+                found += items
+                self.reads += 1
+                if not items:
+                    await sleep(1.0)
 
 
 def plain(items: list[Data | Gap | Rotated]) -> list[str]:
@@ -59,9 +79,9 @@ def plain(items: list[Data | Gap | Rotated]) -> list[str]:
     ]
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log(tmp_path)
+@pytest.fixture(params=["read", "held"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
+    return Log(tmp_path, request.param == "held")
 
 
 def nothing() -> None:
@@ -161,6 +181,9 @@ async def test_a_replacement_without_a_trace_of_the_old_is_marked(log: Log, tmp_
 
     log.append("old\n")
     items = await log.items(replace)
+    if log.held:
+        assert plain(items) == ["old\n", "<replaced>", "new\n"]
+        return
     assert plain(items) == ["old\n", "<gap>", "<replaced>", "new\n"]
     assert isinstance(items[1], Gap)
     assert items[1].missing is None
@@ -172,7 +195,63 @@ async def test_a_file_that_is_deleted_and_made_again(log: Log) -> None:
     items = plain(await log.items(log.path.unlink, nothing, lambda: log.append("new\n")))
     assert items[0] == "old and long\n"
     assert items[-1] == "new\n"
-    assert "<gap>" in items
+    assert ("<gap>" in items) != log.held
+
+
+async def test_a_file_without_a_name_is_read_to_its_end_where_it_is_kept_open(log: Log) -> None:
+    def replace() -> None:
+        log.append("last of the old\n")
+        log.path.unlink()
+        log.append("new\n")
+
+    log.append("old\n")
+    if log.held:
+        assert plain(await log.items(replace)) == ["old\n", "last of the old\n", "<replaced>", "new\n"]
+    else:
+        assert plain(await log.items(replace))[:2] == ["old\n", "<gap>"]
+
+
+async def test_only_what_is_followed_is_kept_open(log: Log) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    open_meanwhile = 0
+
+    def rotate() -> None:
+        nonlocal open_meanwhile
+        log.path.rename(f"{log.path}.1")
+        log.append("new\n")
+        open_meanwhile = max(open_meanwhile, len(os.listdir("/proc/self/fd")) - len(before))
+
+    log.append("old\n")
+    await log.items(*[rotate, nothing] * 10)
+    assert open_meanwhile <= 2
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+async def test_the_last_bytes_of_an_earlier_session_find_a_copy(log: Log) -> None:
+    lines = "".join(f"line {n}\n" for n in range(300))
+    log.append(lines)
+    (first,) = await log.items()
+    log.append("unread\n")
+    shutil.copy(log.path, f"{log.path}.1")
+    log.path.write_text("new\n")
+    follower = Follower(str(log.path), first.position, lines.encode()[-OVERLAP:])
+    file = OpenFile(str(log.path))
+    with contextlib.closing(file):
+        items = [item for _ in range(4) for item in seen_by(follower.look(), file.read)]
+    assert plain(items) == ["unread\n", "<truncated>", "new\n"]
+
+
+async def test_a_small_block_is_kept_to(log: Log) -> None:
+    log.append("0123456789" * 300)
+    file, follower = OpenFile(str(log.path)), Follower(str(log.path), Position())
+    got = b""
+    with contextlib.closing(file):
+        while items := seen_by(follower.look(7), file.read):
+            (item,) = items
+            assert isinstance(item, Data)
+            assert len(item.data) <= 7
+            got += item.data
+    assert got == b"0123456789" * 300
 
 
 async def test_what_cannot_be_read_is_told(log: Log) -> None:

@@ -1,0 +1,37 @@
+"""How the way to a host stands: what a screen shows of a connection, whatever carries it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Way(Enum):
+    """What can be said of a way; the value is the word that is shown."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    UP = "up"
+    STALE = "stale"
+    WAITING = "waiting"
+    REFUSED = "refused"
+    KEY_CHANGED = "key changed"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How the way to one host stands, at one instant.
+
+    Attributes:
+        way: The word for it.
+        since: When it began to be so, by our clock, in seconds since the epoch.
+        rtt: Seconds that the last sign of life took there and back; None before one.
+        retry_at: When a call tries again, by our clock; only while WAITING.
+        reason: Why, as one plain line; "" while UP.
+    """
+
+    way: Way
+    since: float
+    rtt: float | None = None
+    retry_at: float | None = None
+    reason: str = ""
