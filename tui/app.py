@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -28,14 +28,23 @@ from tui.exits import ExitCode
 from tui.marks import Look
 from tui.sanitise import clean, clean_inline, redact
 from tui.screens.leaving import may_quit
+from tui.shared import Shared, own_names
 
 if TYPE_CHECKING:
+    from textual.actions import ActionParseResult
     from textual.command import Provider
+    from textual.dom import DOMNode
     from textual.filter import LineFilter
     from textual.notifications import SeverityLevel
 
 LEAST = (80, 24)
 """Columns and rows that everything is reachable at."""
+
+
+# What changes something, and what shows the bare text of a log in another program
+_NOT_SHARED = frozenset(
+    (one.pane, one.method) for one in keys.ACTIONS if one.danger or one.id in ("log.pager", "log.editor")
+)
 
 
 def _provider() -> type[Provider]:
@@ -84,6 +93,8 @@ class GatewatchApp(App[int]):
         self.now = now
         self.zone = zone
         self.failure: Exception | None = None
+        self.private = set(own_names())
+        self._shared: Shared | None = None
         self._told: tuple[tuple[str, str, str], float] = (("", "", ""), 0.0)
         self.animation_level = "none"
         for known in themes.THEMES:
@@ -92,8 +103,30 @@ class GatewatchApp(App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What everything that is painted goes through."""
-        filters = super().get_line_filters()
-        return [*filters, self._asciified] if self.ascii_only else filters
+        filters = [*super().get_line_filters()]
+        if self._shared is not None:
+            filters.append(self._shared)
+        if self.ascii_only:
+            filters.append(self._asciified)
+        return filters
+
+    @property
+    def shared(self) -> bool:
+        """Whether others look on: what they should not read is covered, and nothing can be changed."""
+        return self._shared is not None
+
+    def keep_private(self, names: Iterable[str]) -> None:
+        """Cover these logins and hosts too, from now on, whenever others look on."""
+        before = len(self.private)
+        self.private.update(names)
+        if self.shared and len(self.private) != before:
+            self._share(True)
+
+    def _share(self, on: bool) -> None:
+        self._shared = Shared(self.private) if on else None
+        for screen in self.screen_stack:
+            for widget in screen.walk_children(Widget, with_self=True):
+                widget.refresh()
 
     def sign(self, look: Look) -> str:
         """A glyph, or its ASCII twin."""
@@ -190,6 +223,30 @@ class GatewatchApp(App[int]):
         if not Palette.is_open(app):
             self.call_next(self.push_screen, Palette(placeholder="Search for commands", id="--command-palette"))
 
+    def action_share(self) -> None:
+        """Cover what others should not read, and change nothing, until it is asked for again."""
+        if not self.shared and any(getattr(screen, "ASKS", False) for screen in self.screen_stack):
+            self.say("answer or leave the question first: nothing can be changed while others look on", "warning")
+            return
+        self._share(not self.shared)
+        if self.shared:
+            self.say("shared: hosts, logins, addresses and paths are covered, and nothing can be changed; s ends it")
+        else:
+            self.say("not shared any more: everything is shown again")
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key, a click or the palette asks for, unless others look on and should not see it done."""
+        name = action.partition("(")[0].rpartition(".")[2] if isinstance(action, str) else action[1]
+        if self.shared and (getattr(default_namespace, "PANE", "app"), name) in _NOT_SHARED:
+            self.say("not while others look on: s ends that", "warning")
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
+
     async def action_leave(self) -> None:
         """Leave; nothing that runs elsewhere is touched."""
         if may_quit(self):
@@ -235,9 +292,22 @@ def pressable(screen: Screen[Any]) -> tuple[tuple[keys.Action, Widget | None], .
         taken = {key for one, _ in shown for key in one.keys}
         for one in keys.actions("app" if owner is None else str(getattr(owner, "PANE", ""))):
             left = tuple(key for key in one.keys if key not in taken and not (focused and _is_typed(focused, key)))
+            if screen_is_shared(screen) and (one.pane, one.method) in _NOT_SHARED:
+                continue
             if left and (owner is None or owner.check_action(one.method, ()) is not False):
-                shown.append((one if left == one.keys else replace(one, keys=left), owner))
+                shown.append((_as_now(one, screen, left), owner))
     return tuple(shown)
+
+
+def screen_is_shared(screen: Screen[Any]) -> bool:
+    """Whether others look on."""
+    return bool(getattr(screen.app, "shared", False))
+
+
+def _as_now(one: keys.Action, screen: Screen[Any], left: tuple[str, ...]) -> keys.Action:
+    if one.id == "app.share" and screen_is_shared(screen):
+        return replace(one, keys=left, label="end sharing", rank=1)  # so that every key line says it
+    return one if left == one.keys else replace(one, keys=left)
 
 
 def _is_typed(focused: Widget, key: str) -> bool:

@@ -17,7 +17,19 @@ from hosts.errors import GatewatchError
 from monitors.snapshot import Snapshot
 from tui.app import GatewatchApp
 from tui.dashboard_hosts import HOST, Station
-from tui.dashboard_runs import HERE, Entry, Locator, Wanted, host_of, host_seen, judge, place_of, seen_of, watch_of
+from tui.dashboard_runs import (
+    HERE,
+    Entry,
+    Locator,
+    Wanted,
+    host_of,
+    host_seen,
+    judge,
+    names_of,
+    place_of,
+    seen_of,
+    watch_of,
+)
 from tui.dashboard_since import Since
 from tui.screens.home import HomeScreen
 from tui.screens.subject import RunLook, RunPlace
@@ -286,6 +298,7 @@ class DashboardApp(GatewatchApp):
         return await self._station_named("" if watched.local else host_of(watched), host_of(watched), profile)
 
     async def _station_named(self, key: str, name: str, profile: HostProfile | None) -> Station:
+        self.keep_private(names_of(name, profile))
         if key not in self._stations:
             reader = await asyncio.to_thread(_reader, profile)
             if key not in self._stations:

@@ -114,6 +114,15 @@ def host_of(watched: Watched) -> str:
     return watched.profile.name if watched.profile is not None else HERE
 
 
+def names_of(host: str, profile: HostProfile | None) -> set[str]:
+    """The names of a host, and of whom we are there."""
+    if profile is None:
+        return {host}
+    ssh = profile.ssh
+    said = {host, profile.name, profile.hostname, *((ssh.host, ssh.user) if ssh is not None else ())}
+    return {name for name in said if name}
+
+
 def watch_of(watched: Watched) -> str:
     """What the run is watched as."""
     far = watched.profile.name if watched.profile is not None and not watched.local else None

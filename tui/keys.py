@@ -277,6 +277,7 @@ ACTIONS: tuple[Action, ...] = (
         "Everywhere",
         ("help", "question_mark f1", "help", "the keys of the pane that has the focus", 20),
         ("palette", "ctrl+p colon", "commands", "everything that can be done, by name", 0),
+        ("share", "s", "share", "cover hosts, logins, addresses and paths, and change nothing; again ends it", 0),
         ("leave", "q ctrl+q", "quit", "quit; jobs go on", 21),
         ("interrupt", "ctrl+c", "quit", "quit at once, with exit code 130", 0),
     ),

@@ -89,6 +89,7 @@ async def _show(args: argparse.Namespace, target: Target, look: FirstLook, endin
         from tui.shims import keep_screen
 
         app = TailApp(lambda: opening, _wish(args), ascii_only=args.ascii, early=look.shown)
+        app.keep_private(name for name in (target.host, target.user) if name)
         ending.leave_on_signals(app)
         if look.shown:
             keep_screen(app)

@@ -103,6 +103,7 @@ class FormScreen(ModalScreen[None]):
     """
 
     PANE = "form"
+    ASKS = True
     HELP_TITLE = "new run"
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("form"), *EVERYWHERE]
     DEFAULT_CSS = """

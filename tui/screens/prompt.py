@@ -63,6 +63,7 @@ class PromptScreen(ModalScreen[None]):
         look: What was last seen of it.
     """
 
+    ASKS = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "app.help", show=False),
         Binding("ctrl+c", "app.interrupt", show=False),

@@ -111,6 +111,7 @@ class AskScreen(ModalScreen[bool]):
     """
 
     PANE = "resume"
+    ASKS = True
     HELP_TITLE = "the question"
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("resume"), *EVERYWHERE]
     DEFAULT_CSS = """
