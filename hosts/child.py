@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 
 from hosts.errors import InputError, UnreachableError
-from hosts.link import BytePipe
 
 _KEPT_ERRORS = 8192
 _GRACE = 2.0
 
 
-class _Subprocess:
+class ChildPipe:
     """A child process of ours as a byte pipe."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -49,6 +48,11 @@ class _Subprocess:
         assert self._process.stdin is not None
         self._process.stdin.close()
 
+    def terminate(self) -> None:
+        """Tell the process to end at once, whatever it does."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+
     async def ended(self) -> tuple[int | None, bytes]:
         status: int | None = None
         with contextlib.suppress(TimeoutError):
@@ -64,7 +68,7 @@ class _Subprocess:
             del self._errors[:-_KEPT_ERRORS]
 
 
-async def open_subprocess(argv: tuple[str, ...]) -> BytePipe:
+async def open_subprocess(argv: tuple[str, ...]) -> ChildPipe:
     """An opener that starts the command on this machine.
 
     Raises:
@@ -79,4 +83,4 @@ async def open_subprocess(argv: tuple[str, ...]) -> BytePipe:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(f"cannot run {argv[0]}: {reason.lower()}") from None
-    return _Subprocess(process)
+    return ChildPipe(process)

@@ -73,6 +73,11 @@ class Ssh(FileModel):
     known_hosts: Text | None = None
     proxy_jump: Text | None = None
     """`[user@]host[:port]`, several separated by commas."""
+    host_keys: Literal["strict", "accept-new"] = "strict"
+    """What becomes of a host that `known_hosts` has no key for: refused, or added to that file. A changed key is
+    always refused."""
+    transport: Literal["asyncssh", "openssh"] = "asyncssh"
+    """openssh: the `ssh` program itself, for sites with ControlMaster, GSSAPI or a second factor."""
 
     @field_validator("proxy_jump")
     @classmethod

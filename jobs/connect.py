@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Required, TypedDict
 
 from hosts.child import open_subprocess
+from hosts.connection import Connection
+from hosts.connects import Connects
 from hosts.errors import InputError
 from hosts.here import LocalActor, LocalReader
 from hosts.host import HostActor, HostReader
 from hosts.local.verbs import Verb
+from hosts.openssh import OpenSshHost
 from hosts.pipe import Opener, PipeActor, PipeReader
 from hosts.profiles import HostProfile, Ssh
 from hosts.ssh import SshHost, SshSpec
@@ -36,16 +40,25 @@ def is_local(profile: HostProfile | None) -> bool:
     return profile.launcher is None and profile.is_here(socket.gethostname())
 
 
-def open_reader(profile: HostProfile | None) -> HostReader:
-    """A host that can be looked at, and nothing more."""
+def open_reader(profile: HostProfile | None, connects: Connects | None = None) -> HostReader:
+    """A host that can be looked at, and nothing more.
+
+    Args:
+        profile: Which host; None for this machine.
+        connects: What all connections of this process share; None where this is the only one.
+    """
     if profile is None or (is_local(profile) and not profile.enter):
         return LocalReader(_name(profile), _verbs())
-    opener, close = _way(profile)
-    return PipeReader(profile.name, opener, build_image(), python=profile.python, enter=profile.enter, on_close=close)
+    return PipeReader(profile.name, image=build_image(), **_way(profile, connects))
 
 
-def open_actor(profile: HostProfile | None, read_only: bool) -> HostActor:
+def open_actor(profile: HostProfile | None, read_only: bool, connects: Connects | None = None) -> HostActor:
     """A host that can be made to do things.
+
+    Args:
+        profile: Which host; None for this machine.
+        read_only: Whether nothing may be done.
+        connects: What all connections of this process share; None where this is the only one.
 
     Raises:
         InputError: This is read-only mode.
@@ -54,8 +67,7 @@ def open_actor(profile: HostProfile | None, read_only: bool) -> HostActor:
         raise InputError("read-only: this would start or change something; leave --read-only out")
     if profile is None or (is_local(profile) and not profile.enter):
         return LocalActor(_name(profile), _verbs())
-    opener, close = _way(profile)
-    return PipeActor(profile.name, opener, build_image(), python=profile.python, enter=profile.enter, on_close=close)
+    return PipeActor(profile.name, image=build_image(), **_way(profile, connects))
 
 
 def _name(profile: HostProfile | None) -> str:
@@ -66,20 +78,46 @@ def _verbs() -> Mapping[str, Verb]:
     return verbs_with(lambda: build_image().data)
 
 
-def _way(profile: HostProfile) -> tuple[Opener, Callable[[], Awaitable[None]] | None]:
+class _Way(TypedDict, total=False):
+    opener: Required[Opener]
+    python: str
+    enter: tuple[str, ...]
+    on_close: Callable[[], Awaitable[None]]
+    connection: Callable[[], Connection]
+
+
+def _way(profile: HostProfile, connects: Connects | None) -> _Way:
+    """How the helper is started there, as PipeReader wants it."""
     if is_local(profile):
-        return open_subprocess, None
+        return {"opener": open_subprocess, "python": profile.python, "enter": profile.enter}
+    spec = ssh_spec(profile)
+    openssh = profile.ssh is not None and profile.ssh.transport == "openssh"
+    host = OpenSshHost(spec, connects=connects) if openssh else SshHost(spec, connects=connects)
+    return {
+        "opener": host.open,
+        "python": profile.python,
+        "enter": profile.enter,
+        "on_close": host.close,
+        "connection": lambda: host.connection,
+    }
+
+
+def ssh_spec(profile: HostProfile) -> SshSpec:
+    """What a profile says of the way to its host.
+
+    Raises:
+        InputError: Nothing says how to get there.
+    """
     host = profile.ssh_host
     if host is None:
         raise InputError(f"host {profile.name}: nothing says how to get there; set ssh.host")
     ssh = profile.ssh or Ssh()
-    spec = SshSpec(
+    return SshSpec(
         host=host,
         port=ssh.port,
         user=ssh.user,
         identity_file=ssh.identity_file,
         known_hosts=ssh.known_hosts or SshSpec.known_hosts,
         proxy_jump=ssh.proxy_jump,
+        host_keys=ssh.host_keys,
     )
-    connection = SshHost(spec)
-    return connection.open, connection.close

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import random
 import sys
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -136,13 +135,6 @@ def _pipe(image: Any) -> Callable[..., Any]:
     return make
 
 
-class _Soonest(random.Random):
-    """Draws no wait at all."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return a
-
-
 def _ssh(image: Any, peer: sshd.SshPeer) -> tuple[Callable[..., Any], Any]:
     from hosts.connects import Connects
     from hosts.pipe import PipeActor, PipeReader
@@ -152,7 +144,7 @@ def _ssh(image: Any, peer: sshd.SshPeer) -> tuple[Callable[..., Any], Any]:
         "127.0.0.1", peer.port, None, str(peer.keys["plain"]), known_hosts=str(peer.known_hosts), config_file=None
     )
     # These tests cut the way over and over; how long a host that flaps is left alone is tested elsewhere
-    ssh = SshHost(spec, connects=Connects(chance=_Soonest()))
+    ssh = SshHost(spec, connects=Connects(chance=sshd.Soonest()))
 
     def make(actor: bool, **options: Any) -> Any:
         return (PipeActor if actor else PipeReader)("box", ssh.open, image, python=sys.executable, **options)

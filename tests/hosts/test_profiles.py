@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hosts.errors import InputError
-from hosts.profiles import HostProfile, numbers, profile_paths, read_profile, select_profile
+from hosts.profiles import HostProfile, Ssh, numbers, profile_paths, read_profile, select_profile
 
 FULL = """
 name: h20-a
@@ -159,3 +159,17 @@ def test_two_profiles_of_one_machine_are_told(three: Path) -> None:
     write(three, "again.yaml", "hostname: box-a")
     with pytest.raises(InputError, match=r"several profiles have this machine's hostname box-a: .*again.*choose one"):
         chosen(three, None, "", "box-a")
+
+
+@pytest.mark.parametrize("wanted", ["strict", "accept-new"])
+def test_how_new_host_keys_are_met(tmp_path: Path, wanted: str) -> None:
+    ssh = read_profile(write(tmp_path, "h.yaml", f"ssh:\n  host: box\n  host_keys: {wanted}")).profile.ssh
+    assert ssh is not None
+    assert ssh.host_keys == wanted
+    assert HostProfile(name="h", ssh=Ssh(host="box")).ssh == Ssh(host="box", host_keys="strict")
+
+
+@pytest.mark.parametrize("off", ["no", "off", "ask", "''", "none", "false"])
+def test_no_word_turns_the_check_of_host_keys_off(tmp_path: Path, off: str) -> None:
+    with pytest.raises(InputError, match=r"h\.yaml:3: ssh\.host_keys"):
+        read_profile(write(tmp_path, "h.yaml", f"ssh:\n  host: box\n  host_keys: {off}"))

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from hosts.bootstrap import boot_argv
+from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.host import Json
 from hosts.pipe import PipeActor, PipeReader
@@ -64,7 +65,7 @@ async def connect(ssh_peer: sshd.SshPeer, image: Any) -> AsyncIterator[Callable[
             "config_file": None,
             **spec,
         }
-        ssh = SshHost(SshSpec(**whole), keepalive)
+        ssh = SshHost(SshSpec(**whole), keepalive, connects=Connects(chance=sshd.Soonest()))
         host = (PipeActor if actor else PipeReader)("box", ssh.open, image, python=python, on_close=ssh.close)
         made.append(host)
         return host

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import sys
+from typing import Literal
 
 import pytest
 
+from hosts.connection import Way
+from hosts.connects import Connects
 from hosts.errors import InputError, VerbError
 from hosts.here import LocalActor, LocalReader
 from hosts.pipe import PipeActor, PipeReader
 from hosts.profiles import HostProfile, Ssh
-from jobs.connect import is_local, open_actor, open_reader
+from hosts.ssh import SshSpec
+from jobs.connect import is_local, open_actor, open_reader, ssh_spec
+from tests.peers import sshd
 
 HERE = socket.gethostname()
 FAR = Ssh(host="far.invalid")
@@ -91,3 +97,49 @@ async def test_every_host_knows_the_same_verbs(profile: HostProfile | None) -> N
         assert told.value.kind == "unknown-verb"
     finally:
         await actor.close()
+
+
+@pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
+async def test_a_profile_reaches_its_host_and_says_how_that_stands(
+    tmp_path_factory: pytest.TempPathFactory, transport: Literal["asyncssh", "openssh"]
+) -> None:
+    if transport == "openssh" and shutil.which("ssh") is None:
+        pytest.skip("no ssh here")
+    with sshd.running(tmp_path_factory.mktemp("sshd")) as peer:
+        ssh = Ssh(
+            host="127.0.0.1",
+            port=peer.port,
+            identity_file=str(peer.keys["plain"]),
+            known_hosts=str(peer.folder / "known"),
+            host_keys="accept-new",
+            transport=transport,
+        )
+        profile = HostProfile(name="box", ssh=ssh, python=sys.executable)
+        connects = Connects()
+        readers = [await asyncio.to_thread(open_reader, profile, connects) for _ in range(2)]
+        for reader in readers:
+            assert isinstance(reader, PipeReader)
+            assert reader.connection is not None
+            assert reader.connection.way is Way.IDLE
+            assert await reader.query("locate", {"path": sys.executable}, 20.0) == [sys.executable]
+            assert reader.connection is not None
+            assert reader.connection.way.value == "up"
+        for reader in readers:
+            await reader.close()
+        added = (peer.folder / "known").read_text().splitlines()
+        assert [line.split()[1:] for line in added] == [peer.known_hosts.read_text().split()[1:]]
+
+
+def test_what_a_profile_says_of_the_way() -> None:
+    ssh = Ssh(host="far", port=2, user="op", identity_file="~/k", known_hosts="~/h", proxy_jump="a,b")
+    assert ssh_spec(HostProfile(name="h", ssh=ssh)) == SshSpec("far", 2, "op", "~/k", "~/h", "a,b")
+    assert ssh_spec(HostProfile(name="h", hostname="far", launcher="ssh")) == SshSpec("far")
+    with pytest.raises(InputError, match="nothing says how to get there"):
+        ssh_spec(HostProfile(name="h"))
+
+
+async def test_a_host_on_this_machine_has_no_connection_of_its_own() -> None:
+    reader = await asyncio.to_thread(open_reader, HostProfile(name="h", enter=("env",)))
+    assert isinstance(reader, PipeReader)
+    assert reader.connection is None
+    await reader.close()

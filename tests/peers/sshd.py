@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,14 @@ from pathlib import Path
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 NAME = "sshd" if SSHD else "asyncssh-server"
+
+
+class Soonest(random.Random):
+    """The chance by which a host that was lost over and over is tried again at once."""
+
+    def uniform(self, a: float, b: float) -> float:
+        del b
+        return a
 
 
 @dataclass
@@ -79,8 +88,8 @@ def forced_commands(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[SshPeer]:
-    """Start the server in `folder`, and end it."""
+def running(folder: Path, settings: str = "") -> Iterator[SshPeer]:
+    """Start the server in `folder`, and end it; `settings` are lines of sshd_config that come first, and so win."""
     (folder / "noise").write_bytes(b"Welcome to \xff\x1b[2J\nGW1 0123456789abcdef 3 " + b"0" * 64 + b"\nabc" * 50)
     host_key = make_key(folder / "host_key")
     keys = {"plain": make_key(folder / "plain")}
@@ -89,14 +98,15 @@ def running(folder: Path) -> Iterator[SshPeer]:
         keys[name] = make_key(folder / name)
         allowed.append(f'command="{command}" {public(keys[name])}')
     (folder / "allowed").write_text("\n".join(allowed) + "\n")
-    with _openssh(folder, host_key) if SSHD else _asyncssh(folder, host_key) as (port, pid):
+    server = _openssh(folder, host_key, settings) if SSHD else _asyncssh(folder, host_key)
+    with server as (port, pid):
         known_hosts = folder / "known_hosts"
         known_hosts.write_text(f"[127.0.0.1]:{port} {public(host_key)}\n")
         yield SshPeer(folder, port, pid, known_hosts, keys)
 
 
 @contextlib.contextmanager
-def _openssh(folder: Path, host_key: Path) -> Iterator[tuple[int, int | None]]:
+def _openssh(folder: Path, host_key: Path, settings: str) -> Iterator[tuple[int, int | None]]:
     assert SSHD is not None
     if os.geteuid() == 0:
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
@@ -105,7 +115,7 @@ def _openssh(folder: Path, host_key: Path) -> Iterator[tuple[int, int | None]]:
         port = probe.getsockname()[1]
     config = folder / "sshd_config"
     config.write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nPidFile none\n"
+        f"{settings}Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/allowed\nUsePAM no\nStrictModes no\nUseDNS no\nPermitRootLogin yes\n"
         "PasswordAuthentication no\nMaxStartups 500:30:1000\nMaxSessions 100\nPrintMotd no\n"
     )

@@ -19,6 +19,7 @@ import pytest
 
 from hosts.bootstrap import RunnerImage
 from hosts.child import open_subprocess
+from hosts.connects import Connects
 from hosts.errors import GatewatchError, UnreachableError
 from hosts.here import LocalReader
 from hosts.host import Chunk
@@ -548,7 +549,8 @@ async def far(
     ssh = Ssh(
         host="127.0.0.1", port=peer.port, identity_file=str(peer.keys["plain"]), known_hosts=str(peer.known_hosts)
     )
-    host = await asyncio.to_thread(open_reader, HostProfile(name="box", ssh=ssh, python=sys.executable))
+    profile = HostProfile(name="box", ssh=ssh, python=sys.executable)
+    host = await asyncio.to_thread(open_reader, profile, Connects(chance=sshd.Soonest()))
 
     def kill() -> None:
         for pid in peer.sessions():

@@ -1,0 +1,298 @@
+"""The `ssh` program itself as the way to a host: for sites with ControlMaster, GSSAPI or a second factor.
+
+Each command is one process of it. What the person's configuration says counts, but host keys are checked whatever
+it says, on every host on the way: a jump would otherwise be held to the configuration alone, so it is made here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+
+from hosts.child import ChildPipe, open_subprocess
+from hosts.connection import Connection, Way
+from hosts.connects import Connects, Turn
+from hosts.errors import GatewatchError, InputError, UnreachableError
+from hosts.link import BytePipe
+from hosts.ssh_spec import SshSpec, remote_command
+from hosts.ssh_text import plain_line
+from hosts.standing import Clock, KeyChangedError, LoginRefusedError, Standing
+
+_LOST = 255
+_MOST_HOPS = 9
+_ASK_CONFIG = 10.0
+_ALWAYS = (
+    "BatchMode=yes",
+    "ConnectTimeout=20",
+    "ServerAliveInterval=3",
+    "ServerAliveCountMax=2",
+    "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "PermitLocalCommand=no",
+    "RemoteCommand=none",
+    "NoHostAuthenticationForLocalhost=no",
+    "VerifyHostKeyDNS=no",
+    "UpdateHostKeys=no",
+    "GlobalKnownHostsFile=/etc/ssh/ssh_known_hosts",
+    # Below this, what the server sends as a banner stands among what went wrong
+    "LogLevel=ERROR",
+)
+_OFFENDING = re.compile(r"^Offending (\S+) key in (.+):(\d+)\s*$", re.MULTILINE)
+_OFFERED = re.compile(r"\b(SHA256:[A-Za-z0-9+/]{43})")
+
+
+def ssh_argv(way: tuple[SshSpec, ...], command: str) -> tuple[str, ...]:
+    """The argument vector that runs a command line on the last of these hosts, through the others in their order.
+
+    Raises:
+        InputError: A path cannot be passed on.
+    """
+    return (*_words(way), "-T", "--", way[-1].host, command)
+
+
+def _words(way: tuple[SshSpec, ...]) -> list[str]:
+    *hops, spec = way
+    words = ["ssh"]
+    # The first value that ssh finds for a setting counts, so none of these can be overruled
+    for setting in _ALWAYS:
+        words += ["-o", setting]
+    words += ["-o", f"StrictHostKeyChecking={'yes' if spec.host_keys == 'strict' else 'accept-new'}"]
+    words += ["-o", f"UserKnownHostsFile={_path(spec.known_hosts)}"]
+    if hops:
+        text = remote_command([*(word.replace("%", "%%") for word in _words(tuple(hops))), "-W"])
+        words += ["-o", f"ProxyCommand={text} '[%h]:%p' -- {hops[-1].host}"]
+    elif spec.proxy_jump is not None:
+        words += ["-o", "ProxyJump=none"]
+    if spec.config_file is None:
+        words += ["-F", "none"]
+    elif spec.config_file != SshSpec.config_file:
+        words += ["-F", os.path.expanduser(spec.config_file)]
+    chosen = {"-p": spec.port, "-l": spec.user}
+    words += [word for flag, value in chosen.items() if value is not None for word in (flag, str(value))]
+    if spec.identity_file is not None:
+        words += ["-i", os.path.expanduser(spec.identity_file).replace("%", "%%")]
+    return words
+
+
+def _path(name: str) -> str:
+    """A path as the value of a setting, which ssh splits at blanks and expands."""
+    path = os.path.expanduser(name)
+    if '"' in path or not path.isprintable():
+        raise InputError(f"{name!r} cannot be given to ssh")
+    return '"' + path.replace("%", "%%") + '"'
+
+
+async def find_way(spec: SshSpec) -> tuple[SshSpec, ...]:
+    """The hosts to go through, as the profile or else the configuration that ssh reads names them; then the host.
+
+    Raises:
+        InputError: ssh cannot read its configuration, or it goes in circles.
+    """
+    way: tuple[SshSpec, ...] = (spec,)
+    while True:
+        configured = await _configured_jumps(way[0])
+        jumps = way[0].jumps_beyond(configured) if configured is not None else way[0].proxy_jump
+        hops = way[0].hops(jumps)
+        if configured is not None and not hops:
+            return (replace(way[0], proxy_jump=""), *way[1:])
+        if not hops:
+            return way
+        way = hops + way
+        if len(way) > _MOST_HOPS:
+            raise InputError(f"{spec.host}: more than {_MOST_HOPS - 1} hosts to jump over; does ProxyJump circle?")
+
+
+async def _configured_jumps(spec: SshSpec) -> str | None:
+    """What ssh would go through by its configuration, where nothing else is said; None for nothing."""
+    if spec.proxy_jump is not None or spec.config_file is None:
+        return None
+    pipe = await open_subprocess((*_words((spec,)), "-G", "--", spec.host))
+    text = b""
+    try:
+        async with asyncio.timeout(_ASK_CONFIG):
+            while data := await pipe.read():
+                text += data
+            status, errors = await pipe.ended()
+    except TimeoutError:
+        pipe.terminate()
+        raise InputError(f"{spec.host}: ssh -G does not end") from None
+    finally:
+        await pipe.close(1)
+    if status != 0:
+        raise InputError(f"{spec.host}: ssh cannot read its configuration: {_last(errors)}")
+    for line in text.decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(" ")
+        if name == "proxyjump":
+            return None if value.strip() == "none" else value.strip()
+    return None
+
+
+class OpenSshHost:
+    """The way to one host, a process of `ssh` for each command; `open` is the opener.
+
+    Its standing is told by those processes: up from the first byte of one, lost with the last.
+
+    Args:
+        spec: How it is reached.
+        connects: What it shares with the other hosts of this process; None where it is the only one.
+        clock: Our clocks.
+    """
+
+    def __init__(self, spec: SshSpec, *, connects: Connects | None = None, clock: Clock | None = None) -> None:
+        self._spec = spec
+        self._connects = connects or Connects()
+        self._standing = Standing(spec.host, self._connects.chance, clock or Clock())
+        self._pipes: list[_SshProcess] = []
+
+    @property
+    def connection(self) -> Connection:
+        """How the way to the host stands; it never tells a round trip time."""
+        return self._standing.now
+
+    def on_change(self, callback: Callable[[Connection], None]) -> Callable[[], None]:
+        """Have every new standing told; the answer ends that."""
+        return self._standing.on_change(callback)
+
+    async def open(self, argv: tuple[str, ...]) -> BytePipe:
+        """Start a command on the host. That it cannot be reached is told by the first read.
+
+        Raises:
+            UnreachableError: It failed so lately that it is left alone for now.
+            InputError: There is no ssh, its configuration cannot be read, or `argv` cannot be passed on.
+        """
+        command = remote_command(argv)
+        self._standing.check()
+        way = await find_way(self._spec)
+        words = ssh_argv(way, command)
+        turn = await self._connects.begin(f"{way[0].host}:{way[0].port}")
+        if not self._pipes:
+            self._standing.connecting()
+        try:
+            child = await open_subprocess(words)
+        except BaseException:
+            turn.give_back()
+            self._standing.idle()
+            raise
+        pipe = _SshProcess(self._spec, child, turn, self._heard, self._ended)
+        self._pipes.append(pipe)
+        return pipe
+
+    async def retry_now(self) -> None:
+        """Let the next call try, however long the host was to be left alone: a person asks for it."""
+        self._standing.pardon()
+
+    async def close(self) -> None:
+        """End what still runs."""
+        await asyncio.gather(*(pipe.close(1) for pipe in tuple(self._pipes)))
+        self._standing.idle()
+
+    def abort(self) -> None:
+        """Drop every process at once."""
+        for pipe in tuple(self._pipes):
+            pipe.abort()
+
+    def _heard(self) -> None:
+        if self._standing.now.way is not Way.UP:
+            self._standing.up()
+
+    def _ended(self, pipe: _SshProcess, failure: GatewatchError | None) -> None:
+        if pipe not in self._pipes:
+            return
+        self._pipes.remove(pipe)
+        if self._pipes:
+            return
+        if failure is None:
+            self._standing.idle()
+        elif pipe.heard:
+            self._standing.lost(str(failure).removeprefix(f"{self._spec.host}: "))
+        else:
+            self._standing.failed(failure)
+
+
+class _SshProcess:
+    """One process of ssh as a byte pipe."""
+
+    def __init__(
+        self,
+        spec: SshSpec,
+        child: ChildPipe,
+        turn: Turn,
+        on_heard: Callable[[], None],
+        on_end: Callable[[_SshProcess, GatewatchError | None], None],
+    ) -> None:
+        self.heard = False
+        self._spec = spec
+        self._child = child
+        self._turn = turn
+        self._on_heard = on_heard
+        self._on_end = on_end
+        self._failure: GatewatchError | None = None
+
+    async def read(self) -> bytes:
+        data = await self._child.read()
+        if data:
+            if not self.heard:
+                self.heard = True
+                self._turn.give_back()
+            self._on_heard()
+            return data
+        status, errors = await self._child.ended()
+        if status == _LOST:
+            self._failure = explained(self._spec, errors)
+        self._finish(self._failure)
+        if self._failure is not None:
+            raise UnreachableError(str(self._failure).removeprefix(f"{self._spec.host}: "))
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        await self._child.write(data)
+
+    async def close(self, patience: float) -> None:
+        await self._child.close(patience)
+        self._finish(None if self.heard else UnreachableError(f"{self._spec.host}: no answer"))
+
+    def abort(self) -> None:
+        self._child.abort()
+        self._child.terminate()
+
+    async def ended(self) -> tuple[int | None, bytes]:
+        if self._failure is not None:
+            return None, b""  # the failed read has said it all
+        return await self._child.ended()
+
+    def _finish(self, failure: GatewatchError | None) -> None:
+        self._turn.give_back()
+        self._on_end(self, failure)
+
+
+def explained(spec: SshSpec, errors: bytes) -> GatewatchError:
+    """What ssh said when it could not get there, or lost the way."""
+    text = errors.decode("utf-8", "replace").replace("\r", "")
+    offered = _OFFERED.search(text)
+    offer = f"the host offers {offered[1]}" if offered else "the host offers another"
+    if "HOST IDENTIFICATION HAS CHANGED" in text:
+        known = _OFFENDING.search(text)
+        stands = f"{plain_line(known[2])}:{known[3]} has another {plain_line(known[1])} key, " if known else ""
+        mend = f"; if that is right, remove the old one: {_mend(text, known[2])}" if known else ""
+        return KeyChangedError(f"{spec.host}: its host key has changed, so nothing was sent: {stands}{offer}{mend}")
+    if "Host key verification failed" in text:
+        said = plain_line(text.strip().splitlines()[0])
+        return LoginRefusedError(f"{spec.host}: its host key is unknown: {said}")
+    last = _last(errors)
+    if "Permission denied" in last or "Too many authentication failures" in last:
+        return LoginRefusedError(f"{spec.host}: login refused: {last}")
+    return UnreachableError(f"{spec.host}: {last or 'ssh lost the connection'}")
+
+
+def _mend(text: str, file: str) -> str:
+    name = re.search(r"^Host key for (\S+) has changed", text, re.MULTILINE)
+    return f"ssh-keygen -R {shlex.quote(plain_line(name[1]))} -f {shlex.quote(file)}" if name else f"edit {file}"
+
+
+def _last(errors: bytes) -> str:
+    return plain_line(errors.decode("utf-8", "replace").strip().rpartition("\n")[2])

@@ -1,0 +1,250 @@
+"""One SSH connection that is up: the sessions on it, and whether anything is still heard from the other side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import asyncssh
+
+from hosts.connects import Connects
+from hosts.errors import UnreachableError
+from hosts.link import BytePipe
+from hosts.ssh_login import find_way, log_in
+from hosts.ssh_shim import drop, round_trip
+from hosts.ssh_spec import SshSpec
+from hosts.ssh_text import plain
+from hosts.standing import Clock, Standing
+
+_GRACE = 2.0
+# ValueError: what asyncssh makes of packets that are no packets
+_BROKEN = (asyncssh.Error, OSError, ValueError)
+_KEPT_ERRORS = 8192
+# Unanswered keep-alives; the first is sent after one interval of rest
+_MISSED = 2
+_SLEPT = 5.0
+
+
+class FullError(Exception):
+    """The server takes no more sessions on this connection."""
+
+
+class Lane:
+    """A connection and those it goes through.
+
+    Args:
+        standing: Told of signs of life, and of their absence.
+        interval: Seconds between two keep-alives.
+        clock: Our clocks.
+        on_lost: Told once, why, when the connection ended without us.
+
+    Attributes:
+        full: Whether the server takes no more sessions until one of ours ends.
+        served: Whether there ever was a session.
+        sessions: How many there are now.
+    """
+
+    def __init__(self, standing: Standing, interval: float, clock: Clock, on_lost: Callable[[Lane, str], None]) -> None:
+        self.full = False
+        self.served = False
+        self.sessions = 0
+        self._standing = standing
+        self._interval = interval
+        self._clock = clock
+        self._on_lost = on_lost
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._jumps: list[asyncssh.SSHClientConnection] = []
+        self._watching: asyncio.Task[None] | None = None
+        self._heard = clock.steady()
+        self._ours = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether sessions can be opened on it."""
+        return self._connection is not None and not self._connection.is_closed() and not self._ours
+
+    async def connect(self, spec: SshSpec, connects: Connects, deadline: float) -> None:
+        """Connect; each host on the way gets `deadline` seconds.
+
+        Raises:
+            UnreachableError: A host cannot be reached, its key is unknown or another, or it refuses us.
+            InputError: A file that a login needs is not there or wrong.
+        """
+        try:
+            *hops, (_, files) = await find_way(spec, connects)
+            through: asyncssh.SSHClientConnection | None = None
+            # We connect to each hop ourselves, so that its key is held to the same file
+            for hop, found in hops:
+                through = await log_in(hop, found, through, connects, deadline, lambda _why: None)
+                self._jumps.append(through)
+            self._connection = await log_in(spec, files, through, connects, deadline, self._lost)
+        except BaseException:
+            await self._end_jumps()
+            raise
+        self._heard = self._clock.steady()
+        self._watching = asyncio.create_task(self._watch(self._connection))
+
+    async def start(self, command: str) -> BytePipe:
+        """Start a command in a session of its own.
+
+        Raises:
+            FullError: The server takes no more sessions here.
+            UnreachableError: The connection is gone, or the server does not start it.
+        """
+        if self._connection is None:
+            raise UnreachableError("not connected")
+        self.sessions += 1
+        try:
+            process = await self._connection.create_process(command, encoding=None, request_pty=False)
+        except _BROKEN as error:
+            self._freed()
+            await asyncio.sleep(0)  # a connection that just broke is closed one turn of the loop later
+            if isinstance(error, asyncssh.ChannelOpenError) and self.alive:
+                self.full = True
+                raise FullError(plain(error)) from None
+            raise UnreachableError(f"no session could be opened: {plain(error)}") from None
+        except BaseException:
+            self._freed()
+            raise
+        self.served = True
+        return _SshPipe(process, self._hear, self._freed)
+
+    def abort(self) -> None:
+        """Drop the connection at once, as a network that fails would."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    async def close(self) -> None:
+        """End the connection and those it went through."""
+        self._ours = True
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        if self._connection is not None:
+            await _end(self._connection)
+        await self._end_jumps()
+
+    def _freed(self) -> None:
+        self.sessions -= 1
+        self.full = False
+
+    def _hear(self) -> None:
+        self._heard = self._clock.steady()
+        self._standing.alive()
+
+    def _lost(self, why: str) -> None:
+        if not self._ours and self._connection is not None:
+            self._ours = True
+            if self._watching is not None:
+                self._watching.cancel()
+            self._on_lost(self, why or "the connection was dropped")
+
+    async def _watch(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Ask for a sign of life again and again, until there is none."""
+        apart = self._clock.apart
+        while True:
+            asked = self._clock.steady()
+            answer = asyncio.ensure_future(round_trip(connection))
+            try:
+                # After a sleep of this machine the other side has most likely given us up: believe it sooner
+                late = self._interval if self._clock.apart - apart > _SLEPT else 0.0
+                if not await self._answered(answer, asked, late):
+                    silent = self._clock.steady() - self._heard
+                    return drop(connection, f"no answer to keepalive, nothing heard for {silent:.1f} s")
+            finally:
+                answer.cancel()
+            self._heard = self._clock.steady()
+            self._standing.alive(self._heard - asked)
+            apart = self._clock.apart
+            await asyncio.sleep(self._interval)
+
+    async def _answered(self, answer: asyncio.Future[None], asked: float, late: float) -> bool:
+        limits = [self._interval * count for count in range(1, _MISSED + 1)]
+        while True:
+            silent = self._clock.steady() - max(asked, self._heard) + late
+            if silent >= limits[-1]:
+                return False
+            if silent >= limits[0]:
+                self._standing.stale(self._clock.steady() - self._heard)
+            left = next(limit for limit in limits if limit > silent) - silent
+            await asyncio.wait({answer}, timeout=left)
+            if answer.done():
+                return True
+
+    async def _end_jumps(self) -> None:
+        jumps, self._jumps = self._jumps, []
+        for connection in reversed(jumps):
+            await _end(connection)
+
+
+class _SshPipe:
+    """A process on the other side of an SSH channel."""
+
+    def __init__(
+        self, process: asyncssh.SSHClientProcess[bytes], heard: Callable[[], None], freed: Callable[[], None]
+    ) -> None:
+        self._process = process
+        self._heard = heard
+        self._freed: Callable[[], None] | None = freed
+        self._errors = bytearray()
+        self._listening = asyncio.create_task(self._listen())
+
+    async def read(self) -> bytes:
+        try:
+            data = await self._process.stdout.read(1 << 16)
+        except _BROKEN as error:
+            raise UnreachableError(plain(error)) from None
+        if data:
+            self._heard()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        try:
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+        except _BROKEN as error:
+            raise UnreachableError(plain(error)) from None
+
+    async def close(self, patience: float) -> None:
+        try:
+            if not self._process.is_closing():
+                self._process.stdin.write_eof()
+            async with asyncio.timeout(patience):
+                await self._process.wait_closed()
+        except (TimeoutError, OSError):
+            self.abort()
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
+        freed, self._freed = self._freed, None
+        if freed is not None:
+            freed()
+
+    def abort(self) -> None:
+        self._process.channel.abort()
+
+    async def ended(self) -> tuple[int | None, bytes]:
+        try:
+            async with asyncio.timeout(_GRACE):
+                await self._process.wait_closed()
+                await asyncio.shield(self._listening)
+        except TimeoutError:
+            return None, bytes(self._errors)
+        return self._process.exit_status, bytes(self._errors)
+
+    async def _listen(self) -> None:
+        try:
+            while data := await self._process.stderr.read(1 << 12):
+                self._heard()
+                self._errors += data
+                del self._errors[:-_KEPT_ERRORS]
+        except _BROKEN:
+            return  # the reading side tells
+
+
+async def _end(connection: asyncssh.SSHClientConnection) -> None:
+    connection.close()
+    try:
+        async with asyncio.timeout(_GRACE):
+            await connection.wait_closed()
+    except TimeoutError:
+        connection.abort()

@@ -1,0 +1,234 @@
+"""One login to one host: what it needs from disk, what the host may ask, and what a failure means."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import asyncssh
+
+from hosts.connects import Connects
+from hosts.errors import GatewatchError, InputError, UnreachableError
+from hosts.ssh_client import Client
+from hosts.ssh_keys import known_keys, remember
+from hosts.ssh_spec import SshSpec
+from hosts.ssh_text import plain
+from hosts.standing import KeyChangedError, LoginRefusedError
+
+_MOST_HOPS = 9
+_SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts"
+# The fastest one first: with it a megabyte costs half of what the default costs
+_CIPHERS = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes256-ctr",
+    "aes192-ctr",
+    "aes128-ctr",
+)
+# "+": the kinds that the file has come first. The others are taken too, because a host that has none of the first
+# would hang up without a word, and then nobody could say that its key has changed.
+_HOST_KEYS = "+ssh-ed25519,ecdsa-sha2-nistp*,rsa-sha2-*"
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a login needs from disk.
+
+    Attributes:
+        known: The keys of hosts.
+        names: The known_hosts files that there are, the person's own first.
+        own: The person's own, whether it is there or not.
+        identities: The private keys that are named for this host; none for the usual ones.
+        certificates: The certificates that are named for it.
+        configs: The ssh configuration, if there is one.
+        jumps: The hosts to go through, `[user@]host[:port]` with commas, or None.
+    """
+
+    known: asyncssh.SSHKnownHosts
+    names: list[str]
+    own: str
+    identities: tuple[str, ...]
+    certificates: tuple[str, ...]
+    configs: list[str]
+    jumps: str | None
+
+
+async def find_files(spec: SshSpec, connects: Connects) -> Files:
+    """Read what a login needs from disk, and name what is missing before anybody is connected to.
+
+    Raises:
+        InputError: A file is missing or cannot be understood.
+    """
+    files = await asyncio.to_thread(_read, spec, connects)
+    if not files.configs:
+        return files
+    try:
+        options = await asyncssh.SSHClientConnectionOptions.construct(host=spec.host, config=files.configs)
+    except (asyncssh.Error, OSError, ValueError) as error:
+        raise InputError(f"{files.configs[0]}: {plain(error)}") from None
+    tunnel: object = options.tunnel
+    configured = spec.jumps_beyond(tunnel) if isinstance(tunnel, str) else None
+    named = {what: tuple(options.config.get(what, ())) for what in ("IdentityFile", "CertificateFile")}
+    return replace(
+        files,
+        identities=files.identities or named["IdentityFile"],
+        certificates=named["CertificateFile"],
+        jumps=configured if spec.proxy_jump is None else spec.proxy_jump,
+    )
+
+
+async def find_way(spec: SshSpec, connects: Connects) -> list[tuple[SshSpec, Files]]:
+    """The hosts to log in to, one through the other, the host itself last.
+
+    Raises:
+        InputError: A file is missing or cannot be understood, or the configuration goes in circles.
+    """
+    files = await find_files(spec, connects)
+    way = [(spec, files)]
+    while hops := spec.hops(files.jumps):
+        found = [(hop, await find_files(hop, connects)) for hop in hops]
+        way = found + way
+        if len(way) > _MOST_HOPS:
+            raise InputError(
+                f"{way[-1][0].host}: more than {_MOST_HOPS - 1} hosts to jump over; does ProxyJump circle?"
+            )
+        spec, files = found[0]
+    return way
+
+
+def _read(spec: SshSpec, connects: Connects) -> Files:
+    own = os.path.expanduser(spec.known_hosts)
+    names = [name for name in (own, _SYSTEM_KNOWN_HOSTS) if os.path.isfile(name)]
+    if own not in names and (spec.host_keys == "strict" or os.path.exists(own)):
+        raise InputError(
+            f"{spec.host}: there is no known_hosts file {spec.known_hosts}, so its host key cannot be checked"
+        )
+    try:
+        # With hundreds of hosts in it, reading it for each of them would be most of what connecting costs
+        mark = tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, names))
+        known = connects.once(tuple(names), mark, lambda: asyncssh.read_known_hosts(names))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{spec.host}: cannot read {spec.known_hosts}: {plain(error)}") from None
+    identity = os.path.expanduser(spec.identity_file) if spec.identity_file is not None else None
+    if identity is not None and not os.access(identity, os.R_OK):
+        raise InputError(f"{spec.host}: cannot read the identity file {spec.identity_file}")
+    config = os.path.expanduser(spec.config_file) if spec.config_file is not None else ""
+    configs = [config] if config and os.path.isfile(config) else []
+    return Files(known, names, own, (identity,) if identity else (), (), configs, spec.proxy_jump)
+
+
+async def log_in(
+    spec: SshSpec,
+    files: Files,
+    through: asyncssh.SSHClientConnection | None,
+    connects: Connects,
+    deadline: float,
+    on_lost: Callable[[str], None],
+) -> asyncssh.SSHClientConnection:
+    """Connect, check the host's key, and log in.
+
+    Args:
+        spec: How the host is reached.
+        files: What `find_files` found for it.
+        through: The connection that this one is to go through.
+        connects: What all connections share.
+        deadline: Seconds that all of it may take, without the time that a person takes to answer.
+        on_lost: Told why, when the connection ends.
+
+    Raises:
+        UnreachableError: The host cannot be reached, its key is unknown or another, or it refuses us.
+        InputError: A file that the login needs is wrong.
+    """
+    for _ in range(2):
+        client = Client(spec, files.identities, files.certificates, connects, deadline, on_lost)
+        try:
+            return await _attempt(spec, files, through, client)
+        except Exception as error:
+            # Whatever a server sends, it must not look like a mistake of ours, nor be tried again at once
+            if not client.met and not isinstance(error, (asyncssh.Error, OSError, ValueError)):
+                raise
+            failure = await asyncio.to_thread(_explained, spec, files, client, error)
+        if failure is not None:
+            raise failure from None
+        # The key is in the file now; had it been trusted before, a secret might have gone to a host nobody can name
+        files = await find_files(spec, connects)
+    raise UnreachableError(f"{spec.host}: its host key is another at each look")
+
+
+async def _attempt(
+    spec: SshSpec, files: Files, through: asyncssh.SSHClientConnection | None, client: Client
+) -> asyncssh.SSHClientConnection:
+    options: dict[str, Any] = {
+        "known_hosts": files.known,
+        "config": files.configs,
+        "tunnel": through,
+        "agent_forwarding": False,
+        # What is alive is seen in hosts/ssh_lane.py, which also tells how long an answer takes
+        "keepalive_interval": 0,
+        "connect_timeout": None,
+        "login_timeout": 0,
+        "encryption_algs": _CIPHERS,
+        "server_host_key_algs": _HOST_KEYS,
+        "client_factory": lambda: client,
+    }
+    keys = list(files.identities) if spec.identity_file is not None else None
+    # An encrypted key is left to the client, which asks for its passphrase once nothing else has let us in
+    options["ignore_encrypted"] = True
+    chosen = {"port": spec.port, "username": spec.user, "client_keys": keys}
+    options.update({name: value for name, value in chosen.items() if value is not None})
+    async with client.deadline():
+        return await asyncssh.connect(spec.host, **options)
+
+
+def _explained(spec: SshSpec, files: Files, client: Client, error: Exception) -> GatewatchError | None:
+    """What a failure means for a person; None where it was a new host's key, which is now in the file."""
+    if client.offer is not None:
+        return _key_failure(spec, files, client)
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        return LoginRefusedError(f"{spec.host}: its host key cannot be trusted ({spec.known_hosts}): {plain(error)}")
+    if isinstance(error, asyncssh.PermissionDenied):
+        who = f" for {client.user}" if client.user else ""
+        return LoginRefusedError(f"{spec.host}: login refused{who}: {'; '.join([plain(error), *client.unasked])}")
+    if isinstance(error, asyncssh.KeyExchangeFailed):
+        return UnreachableError(f"{spec.host}: no common way to encrypt: {plain(error)}")
+    if not client.met and isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
+        return InputError(
+            f"{spec.host}: cannot use the identity file {spec.identity_file or '(default)'}: {plain(error)}"
+        )
+    if isinstance(error, TimeoutError):
+        return UnreachableError(f"{spec.host}: no login within {client.patience:g} s")
+    if client.met or isinstance(error, (asyncssh.Error, OSError)):
+        return UnreachableError(f"{spec.host}: {plain(error)}")
+    return InputError(f"{spec.host}: {plain(error)}")
+
+
+def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError | None:
+    offer = client.offer
+    assert offer is not None
+    known = known_keys(files.names, offer)
+    if not known and spec.host_keys == "accept-new":
+        try:
+            remember(files.own, offer)
+        except InputError as error:
+            return LoginRefusedError(f"{spec.host}: its host key is new, and {error}")
+        return None
+    if not known:
+        return LoginRefusedError(
+            f"{spec.host}: its host key is unknown: {spec.known_hosts} has no key for it, the host offers {offer}; "
+            "compare that on the host itself and add it to the file"
+        )
+    if all(key.marker for key in known):
+        return LoginRefusedError(
+            f"{spec.host}: its host key cannot be trusted: {', '.join(map(str, known))}, the host offers {offer}"
+        )
+    files_named = dict.fromkeys(key.file for key in known)
+    mend = "; ".join(f"ssh-keygen -R {shlex.quote(offer.name)} -f {shlex.quote(name)}" for name in files_named)
+    return KeyChangedError(
+        f"{spec.host}: its host key has changed, so nothing was sent: {', '.join(map(str, known))}, "
+        f"the host offers {offer}; if that is right, remove the old one: {mend}"
+    )

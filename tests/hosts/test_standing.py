@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hosts.connection import Connection, Way
+from hosts.errors import InputError, UnreachableError
+from hosts.standing import Clock, KeyChangedError, LoginRefusedError, Standing
+
+
+class Times:
+    """Two clocks that are moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady = 1_000_000.0, 50.0
+        self.clock = Clock(lambda: self.wall, lambda: self.steady)
+
+    def go(self, seconds: float) -> None:
+        self.wall += seconds
+        self.steady += seconds
+
+
+class Highest(random.Random):
+    """Draws the longest wait that may be drawn."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+def make(chance: random.Random | None = None) -> tuple[Standing, Times]:
+    times = Times()
+    return Standing("box", chance or Highest(), times.clock), times
+
+
+def test_the_wait_doubles_up_to_a_minute_and_says_why() -> None:
+    standing, times = make()
+    waits = []
+    for _ in range(9):
+        standing.check()
+        standing.connecting()
+        standing.failed(UnreachableError("box: connection refused"))
+        now = standing.now
+        assert (now.way, now.reason) == (Way.WAITING, "connection refused")
+        assert now.retry_at is not None
+        waits.append(now.retry_at - times.wall)
+        with pytest.raises(UnreachableError, match=rf"^box: retry in {waits[-1]:.0f} s \(connection refused\)$"):
+            standing.check()
+        times.go(waits[-1])
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+@given(st.integers(0, 1 << 32), st.integers(1, 40))
+def test_a_wait_is_drawn_from_all_of_its_range(seed: int, failures: int) -> None:
+    standing, times = make(random.Random(seed))
+    for _ in range(failures):
+        standing.failed(UnreachableError("x"))
+    assert standing.now.retry_at is not None
+    assert 0 <= standing.now.retry_at - times.wall <= min(60, 2 ** (failures - 1))
+
+
+def test_hosts_that_failed_together_do_not_come_back_together() -> None:
+    chance = random.Random(4)
+    waits = set()
+    for _ in range(50):
+        standing, _times = make(chance)
+        for _again in range(5):
+            standing.failed(UnreachableError("x"))
+        waits.add(standing.now.retry_at)
+    assert len(waits) == 50
+
+
+def test_a_connection_that_held_forgives_what_was_before() -> None:
+    standing, times = make()
+    for _ in range(5):
+        standing.failed(UnreachableError("x"))
+    standing.up()
+    times.go(59)
+    standing.lost("reset")
+    assert standing.now.retry_at == times.wall + 16
+    times.go(60)
+    standing.up()
+    times.go(60)
+    standing.lost("reset")
+    assert standing.now == Connection(Way.WAITING, times.wall, None, times.wall, "reset")
+    standing.check()  # the first loss is tried at once
+
+
+def test_a_host_that_flaps_is_left_alone_for_longer_each_time() -> None:
+    standing, times = make()
+    waits = []
+    for _ in range(5):
+        standing.up()
+        times.go(1)
+        standing.lost("reset")
+        assert standing.now.retry_at is not None
+        waits.append(standing.now.retry_at - times.wall)
+    assert waits == [0, 1, 2, 4, 8]
+
+
+def test_a_refused_login_is_tried_once_a_minute_and_whenever_a_person_asks() -> None:
+    standing, times = make()
+    standing.failed(LoginRefusedError("box: login refused: no"))
+    assert standing.now == Connection(Way.REFUSED, times.wall, None, None, "login refused: no")
+    times.go(59)
+    with pytest.raises(UnreachableError, match=r"^box: retry in 1 s \(login refused: no\)$"):
+        standing.check()
+    times.go(1)
+    standing.check()
+    standing.failed(LoginRefusedError("box: login refused: no"))
+    standing.pardon()
+    standing.check()
+
+
+def test_a_changed_key_is_never_tried_again_by_itself() -> None:
+    standing, times = make()
+    standing.failed(KeyChangedError("box: its host key has changed"))
+    assert standing.now.way is Way.KEY_CHANGED
+    times.go(1e6)
+    times.wall += 1e6
+    with pytest.raises(KeyChangedError, match=r"^box: its host key has changed$"):
+        standing.check()
+    standing.pardon()
+    standing.check()
+
+
+def test_a_missing_file_is_looked_for_at_each_call() -> None:
+    standing, _times = make()
+    standing.failed(InputError("box: there is no known_hosts file"))
+    assert (standing.now.way, standing.now.reason) == (Way.REFUSED, "there is no known_hosts file")
+    standing.check()
+
+
+def test_after_a_sleep_it_is_tried_at_once() -> None:
+    standing, times = make()
+    for _ in range(8):
+        standing.failed(UnreachableError("box: network is unreachable"))
+    times.go(2)
+    with pytest.raises(UnreachableError, match="retry in 58 s"):
+        standing.check()
+    times.wall += 3600
+    standing.check()
+    standing.failed(UnreachableError("box: network is unreachable"))
+    with pytest.raises(UnreachableError, match="retry in 60 s"):
+        standing.check()
+
+
+def test_every_change_is_told_and_a_new_round_trip_time_is_none() -> None:
+    standing, times = make()
+    told: list[Connection] = []
+    forget = standing.on_change(told.append)
+    standing.connecting()
+    standing.up()
+    standing.alive(0.03)
+    assert standing.now == Connection(Way.UP, times.wall, 0.03)
+    standing.stale(6.2)
+    assert standing.now.reason == "nothing heard for 6 s"
+    standing.stale(7)
+    standing.alive()
+    assert [each.way for each in told] == [Way.CONNECTING, Way.UP, Way.STALE, Way.UP]
+    assert told[-1].reason == ""
+    standing.idle()
+    forget()
+    forget()
+    standing.connecting()
+    assert told[-1].way is Way.IDLE
