@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textual.message import Message
 from textual.screen import Screen
 
+from hosts.connects import Connects
 from hosts.errors import GatewatchError
 from monitors.snapshot import Snapshot
 from tui.app import GatewatchApp
@@ -121,6 +122,7 @@ class DashboardApp(GatewatchApp):
         self._since = since or Since()
         self._locator = Locator()
         self._stations: dict[str, Station] = {}
+        self._connects = Connects()
         self._unjudged: set[str] = set()
         self._home_due = False
         self._tasks: set[asyncio.Future[None]] = set()
@@ -300,7 +302,7 @@ class DashboardApp(GatewatchApp):
     async def _station_named(self, key: str, name: str, profile: HostProfile | None) -> Station:
         self.keep_private(names_of(name, profile))
         if key not in self._stations:
-            reader = await asyncio.to_thread(_reader, profile)
+            reader = await asyncio.to_thread(_reader, profile, self._connects)
             if key not in self._stations:
                 self._stations[key] = Station(name, reader, key == "", self.interval, self._took, self._faltered)
                 self._start(self._stations[key].run())
@@ -323,7 +325,7 @@ class DashboardApp(GatewatchApp):
             self.post_message(Broken(error))
 
 
-def _reader(profile: HostProfile | None) -> HostReader:
+def _reader(profile: HostProfile | None, connects: Connects) -> HostReader:
     from jobs.connect import open_reader
 
-    return open_reader(profile)
+    return open_reader(profile, connects)

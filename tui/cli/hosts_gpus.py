@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tui.cli.commands import add_json
 
 if TYPE_CHECKING:
+    from hosts.connects import Connects
     from hosts.errors import GatewatchError
     from hosts.host import Accelerators, GpuDevice, GpuProcess, HostReader, Observation
 
@@ -56,11 +57,12 @@ def _seconds(text: str) -> float:
 
 
 async def _show(args: argparse.Namespace) -> int:
+    from hosts.connects import Connects
     from hosts.errors import GatewatchError
     from tui import console
     from tui.exits import combine
 
-    readers, wrong = await asyncio.to_thread(_readers, args.hosts, args.root)
+    readers, wrong = await asyncio.to_thread(_readers, args.hosts, args.root, Connects())
     answers = await asyncio.gather(*(_look(reader, args.timeout) for reader in readers))
     seen = [*answers, *wrong]
     failed = [(name, what) for name, what in seen if isinstance(what, GatewatchError)]
@@ -74,7 +76,9 @@ async def _show(args: argparse.Namespace) -> int:
     return combine(error.code for _, error in failed)
 
 
-def _readers(names: Sequence[str], root: str | None) -> tuple[list[HostReader], list[tuple[str, GatewatchError]]]:
+def _readers(
+    names: Sequence[str], root: str | None, connects: Connects
+) -> tuple[list[HostReader], list[tuple[str, GatewatchError]]]:
     """A way to every host that was asked for, and what is wrong with the others."""
     from hosts.errors import GatewatchError, InputError
     from hosts.profiles import profile_paths, read_profile
@@ -93,12 +97,12 @@ def _readers(names: Sequence[str], root: str | None) -> tuple[list[HostReader], 
                 raise
     for name in dict.fromkeys(names):
         try:
-            readers.append(open_host(name, root))
+            readers.append(open_host(name, root, connects))
         except GatewatchError as error:
             wrong.append((name, error))
     for path in paths:
         try:
-            readers.append(open_reader(read_profile(path).profile))
+            readers.append(open_reader(read_profile(path).profile, connects))
         except GatewatchError as error:
             wrong.append((path.stem, error))
     if not names and not paths:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+from hosts.connects import Connects
 from hosts.errors import InputError
 from hosts.host import HostReader
 from hosts.profiles import HostProfile, Ssh, profile_paths, read_profile, select_profile
@@ -27,8 +28,14 @@ async def connect(name: str) -> HostReader:
     return await asyncio.to_thread(open_host, name)
 
 
-def open_host(name: str, root: str | None = None) -> HostReader:
-    """As `connect`, from a thread; `root` is where the checkout is, None to find it from here."""
+def open_host(name: str, root: str | None = None, connects: Connects | None = None) -> HostReader:
+    """As `connect`, from a thread.
+
+    Args:
+        name: HOST or USER@HOST.
+        root: Where the checkout is, None to find it from here.
+        connects: What all connections of this process share, where there are several.
+    """
     user, host = _named(name)
     folder = None
     with contextlib.suppress(InputError):  # without a checkout there are no profiles
@@ -36,8 +43,8 @@ def open_host(name: str, root: str | None = None) -> HostReader:
     if not user and folder is not None and _knows(folder, host):
         selected = select_profile(folder, host, {})
         if selected is not None:
-            return open_reader(selected.file.profile)
-    return open_reader(HostProfile(name=name, launcher="ssh", ssh=Ssh(host=host, user=user)))
+            return open_reader(selected.file.profile, connects)
+    return open_reader(HostProfile(name=name, launcher="ssh", ssh=Ssh(host=host, user=user)), connects)
 
 
 def _named(name: str) -> tuple[str | None, str]:

@@ -42,7 +42,8 @@ def cut(text: str, room: int, more: str = "…") -> str:
         return text
     if room <= len(more):
         return more[: max(0, room)]
-    return text[: [*breaks(text, room - len(more)), len(text)][1]] + more
+    head = text[: [*breaks(text, room - len(more)), len(text)][1]]
+    return head + more if painted(head) <= room - len(more) else more  # a wide character may fit no row at all
 
 
 def middle(text: str, room: int, more: str = "…") -> str:

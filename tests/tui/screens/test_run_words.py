@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tui.screens.run_ink import cut, fold, middle, width
@@ -82,6 +82,7 @@ def test_what_is_shortened_fits(text: str, room: int) -> None:
 
 
 @given(TEXTS, st.integers(1, 40), st.integers(1, 4))
+@example("⿰0", 2, 1)
 def test_a_folded_sentence_fits_and_loses_nothing_while_there_is_room(text: str, room: int, rows: int) -> None:
     shown = fold(text, room, rows)
     assert len(shown) <= rows
