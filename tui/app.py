@@ -93,7 +93,7 @@ class GatewatchApp(App[int]):
         self.now = now
         self.zone = zone
         self.failure: Exception | None = None
-        self.private = set(own_names())
+        self.private: set[str] = set()
         self._shared: Shared | None = None
         self._told: tuple[tuple[str, str, str], float] = (("", "", ""), 0.0)
         self.animation_level = "none"
@@ -123,7 +123,7 @@ class GatewatchApp(App[int]):
             self._share(True)
 
     def _share(self, on: bool) -> None:
-        self._shared = Shared(self.private) if on else None
+        self._shared = Shared(self.private | own_names()) if on else None
         for screen in self.screen_stack:
             for widget in screen.walk_children(Widget, with_self=True):
                 widget.refresh()

@@ -68,8 +68,8 @@ def test_nothing_of_a_run_reaches_the_terminal(house: Path, tmp_path: Path) -> N
         screen.until("WATCH", PATIENCE_S)
         screen.until("title", PATIENCE_S)
         for keys, words in (
-            (b"G\r", "Provenance fails"),
-            (b"e", "status failed"),
+            (b"G\r", "supervision"),
+            (b"e", "50 of 50 samples"),
             (b"l", "the end of it"),
             (b"\r", "a lower bound"),
             (b"}", "speed"),
