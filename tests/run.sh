@@ -34,27 +34,44 @@ export PATH="$(cd "$venv/bin" && pwd):$PATH"
 
 mapfile -t travelling < <(python -c 'from jobs.bundle import travelling_files; print(*travelling_files(), sep="\n")')
 
-check "ruff check" ruff check --output-format concise .
-check "ruff format" ruff format --check .
-check "mypy" mypy
-check "lint-imports" lint-imports --no-logo
-if [ "${#travelling[@]}" -gt 0 ]; then
-    # What travels runs on hosts that have nothing newer.
-    check "mypy for Python 3.10, what travels" mypy --python-version 3.10 "${travelling[@]}"
-    check "vermin for Python 3.10, what travels" vermin --quiet --no-tips --violations --target=3.10- "${travelling[@]}"
-else
-    failed+=("list of travelling modules")
-fi
+work=$(mktemp -d)
+reading=""
+trap '[ -z "$reading" ] || kill "$reading" 2>/dev/null; rm -rf "$work"' EXIT
+
+checks_that_read() { # what needs no test to be run; FILE gets the names of those that failed
+    check "ruff check" ruff check --output-format concise .
+    check "ruff format" ruff format --check .
+    check "lint-imports" lint-imports --no-logo
+    check "mypy" mypy
+    if [ "${#travelling[@]}" -gt 0 ]; then
+        # What travels runs on hosts that have nothing newer.
+        check "mypy for Python 3.10, what travels" mypy --python-version 3.10 "${travelling[@]}"
+        check "vermin for Python 3.10, what travels" \
+            vermin --quiet --no-tips --violations --target=3.10- "${travelling[@]}"
+    else
+        failed+=("list of travelling modules")
+    fi
+    [ "${#failed[@]}" -eq 0 ] || printf '%s\n' "${failed[@]}" >"$1"
+}
+# They use one core and the tests seldom all of them; what they say is shown at the end.
+checks_that_read "$work/failed" >"$work/said" 2>&1 &
+reading=$!
 # Most tests wait for processes of their own, so a worker more than there are cores costs nothing. Some measure what a
 # whole machine does (processes, folders in /tmp); one that fails beside others is run again alone, and both are shown.
 all_tests() {
     local status=0
-    python -m pytest -n "${GATEWATCH_WORKERS:-4}" --dist worksteal "$@" || status=$?
+    python -m pytest -n "${GATEWATCH_WORKERS:-5}" --dist worksteal "$@" || status=$?
     [ "$status" -eq 1 ] || return "$status"
     say "== pytest, alone: what failed beside others"
     python -m pytest --last-failed --last-failed-no-failures none "$@"
 }
 check "pytest" all_tests "$@"
+wait "$reading" || failed+=("checks that read (exit $?)")
+reading=""
+cat "$work/said"
+if [ -s "$work/failed" ]; then
+    mapfile -t -O "${#failed[@]}" failed <"$work/failed"
+fi
 
 if [ "${#failed[@]}" -gt 0 ]; then
     printf 'FAILED: %s\n' "${failed[@]}" >&2

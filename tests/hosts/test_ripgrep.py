@@ -21,10 +21,8 @@ from hosts.local.ripgrep import Grep, find_ripgrep
 from hosts.local.scan import Job
 from tests.hosts.expressions import LINES, MADE, TABLE
 
-pytestmark = [
-    pytest.mark.travels,
-    pytest.mark.skipif(find_ripgrep() is None, reason="there is no ripgrep on this machine"),
-]
+MISSING = pytest.mark.skipif(find_ripgrep() is None, reason="there is no ripgrep on this machine")
+pytestmark = [pytest.mark.travels, MISSING]
 
 WORDS = [Pattern(text, fold=fold) for text in ("ERROR", "error", "é", "a.c", "\0", "s") for fold in (False, True)]
 EXPRESSIONS = [Pattern(text, regex=True, fold=fold) for text in TABLE for fold in (False, True)]

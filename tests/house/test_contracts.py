@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,6 +115,15 @@ def test_host_keys_are_checked_everywhere(house: Path, house_files: tuple[Path, 
         for line, what in _unchecked_host_keys(ast.parse(path.read_bytes()))
     ]
     assert found == []
+
+
+def test_what_is_marked_as_travelling_is_found_by_who_runs_it_elsewhere(house: Path) -> None:
+    """Modules are chosen there by this pattern in their text; nothing may be marked in another way."""
+    chosen = re.compile(r"^pytestmark = .*pytest\.mark\.travels\b", re.MULTILINE)
+    assert chosen.pattern in (house / ".ci" / "run").read_text()
+    tests = [path for path in sorted((house / "tests").rglob("test_*.py")) if path != Path(__file__)]
+    named = [path for path in tests if "mark.travels" in path.read_text()]
+    assert [path for path in named if not chosen.search(path.read_text())] == []
 
 
 def _marked(path: Path, marker: str) -> bool:

@@ -129,7 +129,7 @@ async def test_keys_at_random_change_nothing_where_one_only_looks(
 ) -> None:
     made: list[object] = []
     monkeypatch.setattr("hosts.here.LocalActor.__init__", lambda *given, **_: made.append(given))
-    presses = 4_000 if request.config.getoption("--long-proof") else 400
+    presses = 4_000 if request.config.getoption("--long-proof") else 240
     growing = await mashed(tmp_path, f"{seed} {request.config.getoption('--proof-seed')}", presses, True, set())
     assert made == []
     assert told == []
@@ -143,7 +143,7 @@ async def test_keys_at_random_start_nothing_that_nobody_consented_to(
     """Every key but those that take an answer: the prompts open, and none of them acts."""
     made: list[object] = []
     monkeypatch.setattr("hosts.here.LocalActor.__init__", lambda *given, **_: made.append(given))
-    presses = 4_000 if request.config.getoption("--long-proof") else 400
+    presses = 4_000 if request.config.getoption("--long-proof") else 240
     seed_of = f"{seed} {request.config.getoption('--proof-seed')}"
     growing = await mashed(tmp_path, seed_of, presses, False, {"enter"})
     assert made == []

@@ -21,7 +21,7 @@ from tests.jobs.runner.conftest import Make
 from tests.jobs.runner.fast import HOUSE, PATIENCE_S, START, FastProject, FastRun, until
 from tests.jobs.runner.ledger import Ledger
 
-KILLS = 12
+KILLS = 8
 LONG_KILLS = 24
 MOST_STEPS = {"run": 190, "exec": 26, "start": 70}
 # The moments between two steps that belong together: who, the how manieth step of this kind, and whether half of it

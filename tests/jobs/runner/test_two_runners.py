@@ -25,7 +25,7 @@ from tests.jobs.runner.fast import HOUSE, START, FastProject, FastRun, command, 
 
 ALPHA = ("alpha_accuracy", "alpha_speed")
 BETA = ("beta_one_accuracy",)
-RACES = 20
+RACES = 12
 
 
 @pytest.fixture
