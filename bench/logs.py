@@ -1,6 +1,6 @@
 """How quick `gatewatch tail` is, beside toolong, lnav, less +F, tail -f and ripgrep on the same logs in the same run.
 
-    python bench/logs.py --peers                  all of it: 1 GB and 10 GB, a quarter of an hour or so
+    python bench/logs.py --peers                  all of it: 1 GB and 10 GB, an hour with all peers
     python bench/logs.py --quick                  small and rough, to see that it works
     python bench/logs.py --parts follow,pipe --viewers gatewatch --rates 1000000 --seconds 60
 
