@@ -60,7 +60,7 @@ reading=$!
 # whole machine does (processes, folders in /tmp); one that fails beside others is run again alone, and both are shown.
 all_tests() {
     local status=0
-    python -m pytest -n "${GATEWATCH_WORKERS:-5}" --dist worksteal "$@" || status=$?
+    python -m pytest -n "${GATEWATCH_WORKERS:-4}" --dist worksteal "$@" || status=$?
     [ "$status" -eq 1 ] || return "$status"
     say "== pytest, alone: what failed beside others"
     python -m pytest --last-failed --last-failed-no-failures none "$@"

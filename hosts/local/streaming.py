@@ -240,6 +240,7 @@ class _Followed:
             self._wake.set()
             return
         items: list[Item] = []
+        before = self._follower.position.inode
         try:
             if not self._stopped and self._room >= _FEW:
                 self._streams.at_once(lambda: self._parts(self._look(_FEW, items)))
@@ -247,7 +248,9 @@ class _Followed:
             items = []
         finally:
             self._looking.release()
-        if not (len(items) == 1 and isinstance(items[0], Data) and len(items[0].data) < _FEW):
+        few = len(items) == 1 and isinstance(items[0], Data) and len(items[0].data) < _FEW
+        # A file that was not there before is not watched yet: the other thread sees to that.
+        if not few or self._follower.position.inode != before:
             self._wake.set()
 
     def _look(self, block: int, found: list[Item] | None = None) -> list[Item]:

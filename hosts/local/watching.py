@@ -109,7 +109,9 @@ class Watched:
             self._files[here] = self._watches.add(self._path, self._wake)
         for known in [known for known in self._files if known != here and known[1] != inode]:
             self._drop(self._files.pop(known))
-        self.told = self._folder_watch is not None and None not in self._files.values()
+        # A file that lost its name before it could be watched is held open, and nothing tells of it.
+        held = not inode or any(known[1] == inode for known in self._files)
+        self.told = held and self._folder_watch is not None and None not in self._files.values()
         return new
 
     def close(self) -> None:

@@ -252,7 +252,7 @@ def test_ending_then_insists(start: Start, mark: str) -> None:
     def sleep(seconds: float) -> None:
         naps.append(seconds)
         now[0] += seconds
-        time.sleep(0.001)
+        time.sleep(min(seconds, 0.05))  # what is killed needs a moment of the real time
 
     ended = end_marked([mark], 8, clock=lambda: now[0], sleep=sleep)
     assert [proc.ref.pid for proc in ended] == [process.pid]

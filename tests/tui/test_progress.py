@@ -104,7 +104,7 @@ def pane(tmp_path: Path, house: Path) -> Iterator[list[str]]:
     command = [*watched("a unit with a very long name " * 8)]
     subprocess.run([*tmux, "new-session", "-d", "-x", "80", "-y", "24", *command], cwd=house, check=True)
     yield tmux
-    subprocess.run([*tmux, "kill-server"], check=True)
+    subprocess.run([*tmux, "kill-server"], check=False)  # it may have ended with its pane
 
 
 def test_it_looks_right_at_80_columns(pane: list[str]) -> None:

@@ -329,7 +329,8 @@ async def test_a_lost_way_is_told_and_tried_until_it_is_back(follow: Open, log: 
     now = [1000.0]
     append(log, "one\n")
     source = await follow(now=lambda: now[0])
-    assert await until(lambda: sizes(source) == [4])
+    assert await until(lambda: sizes(source) == [4] and way.bytes_read >= 4)
+    assert await source.read(0, 0, 100) == b"one\n"
     way.down = True
     assert await until(lambda: source.shape.status is Status.STALE)
     assert source.shape.detail == "box: the connection was lost"
