@@ -397,7 +397,7 @@ async def test_a_writer_that_is_killed_and_started_again(tmp_path: Path) -> None
             command = [sys.executable, "-I", "-S", "-c", WRITER, str(path), str(again * 10_000_000)]
             writer = await asyncio.create_subprocess_exec(*command)
             try:
-                await reader.until(lambda: reader.size > enough)  # noqa: B023
+                await reader.until(lambda: reader.size > enough)  # noqa: B023 - awaited in this turn
             finally:
                 writer.kill()
                 await writer.wait()

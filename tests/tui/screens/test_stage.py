@@ -297,7 +297,7 @@ async def test_another_width_lays_the_title_anew(tmp_path: Path) -> None:
         await opened(at, bench)
         for width in (150, 90, 200):
             await at.pilot.resize_terminal(width, 40)
-            await at.until(lambda: at.rows[0].rstrip().endswith(" ago") and len(at.rows[0]) >= width - 2)  # noqa: B023
+            await at.until(lambda: at.rows[0].rstrip().endswith(" ago") and len(at.rows[0]) >= width - 2)  # noqa: B023 - awaited in this turn
 
 
 async def test_a_stage_that_the_run_does_not_have(tmp_path: Path) -> None:
