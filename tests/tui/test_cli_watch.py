@@ -86,7 +86,8 @@ def watch(quick: Quick, *words: str, size: tuple[int, int] = (24, 80)) -> Screen
 
 
 def seen(screen: Screen) -> Screen:
-    """The run is on the screen, and it is at work."""
+    """The run's own screen is open, and the run is at work; what lies below tells of it before."""
+    screen.until("supervision", PATIENCE_S)
     screen.until("running", PATIENCE_S)
     return screen
 
@@ -207,7 +208,8 @@ def test_without_a_command_it_shows_what_lies_below(quick: Quick, running: Path)
     with Screen(quick.argv(), quick.folder) as screen:
         screen.until("WATCH", PATIENCE_S)
         screen.until("older", PATIENCE_S)
-        seen(screen).press(b"q")
+        screen.until("running", PATIENCE_S)
+        screen.press(b"q")
         assert screen.wait(PATIENCE_S) == 0
         screen.left_clean()
     goes_on(quick)

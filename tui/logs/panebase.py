@@ -254,12 +254,13 @@ class PaneBase(Vertical):
     # The line for typing.
 
     async def ask(self, kind: str, typed: Typed | None = None) -> AskBar:
-        """Open the line for typing."""
+        """Open the line for typing; it takes the place of the status line, so that no row of the log moves."""
         from tui.logs.askbar import AskBar  # the framework's field for input is loaded when one types
 
         if self._asking is None:
             self._asking = AskBar(id="log-ask")
             await self.mount(self._asking, before=self.status)
+        self.status.display = False
         self._asking.open(kind, typed)
         return self._asking
 
@@ -272,6 +273,7 @@ class PaneBase(Vertical):
         """Close the line for typing."""
         if self._asking is not None:
             self._asking.close()
+            self.status.display = True
             self.screen.set_focus(self.view)  # at once: the next key may have been typed already
             self._asking.settle()
 
