@@ -149,7 +149,7 @@ def _gatewatch(folder: Path, install: bool, toolong: str | None) -> Peer:
         let_go=b"\x1b[5~",
         up=b"\x1b[A",
         down=b"\x1b[B",
-        asks=lambda screen: screen.line(-3).startswith("find "),
+        asks=lambda screen: screen.line(-2).startswith("find "),
     )
 
     def sought(screen: Screen) -> bool:
