@@ -171,6 +171,8 @@ class FindPart(PaneBase):
         search = self._levels.get(level)
         if search is None:
             search = self._levels[level] = self.model.search(Query(level=level))
+        if self.reader is not None and self.reader.following and self.view.current is None:
+            forward = False  # nothing lies behind the end: whoever asks there means the newest
         start = self._here()
         self.later(lambda: self._go(search, start, forward=forward, what=level.value), "find")
 

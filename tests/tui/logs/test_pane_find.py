@@ -72,6 +72,12 @@ async def test_errors_and_warnings() -> None:
         await at.until(lambda: at.pane.view.line is not None and b"ERROR step 0" in at.pane.view.line.data)
 
 
+async def test_the_next_error_of_a_followed_log_is_its_newest() -> None:
+    async with desk(MIXED) as at:
+        await at.press("e")
+        await at.until(lambda: at.pane.view.line is not None and b"ERROR step 950" in at.pane.view.line.data)
+
+
 async def test_filters_are_live_and_can_be_taken_away() -> None:
     async with desk(numbered(1000)) as at:
         await at.press("ampersand")
