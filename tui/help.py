@@ -82,7 +82,9 @@ class HelpScreen(ModalScreen[None]):
         return bool(getattr(self.app, "ascii_only", False))
 
     def _fill(self) -> None:
-        text = self.query_one(Static)
+        text = next(iter(self.query(Static)), None)
+        if text is None:  # it was closed before it was filled
+            return
         width = text.content_size.width
         shown = help_content(self._actions, width, self._signs, ascii_only=self._ascii, read_only=self._read_only)
         text.update(shown)

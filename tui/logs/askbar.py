@@ -44,6 +44,8 @@ ASKS: Mapping[str, Ask] = {
     "since": Ask("since", "14:02, -10m, 1234 or 48%; nothing: the line"),
     "until": Ask("until", "14:02, -10m, 1234 or 48%; nothing: the line"),
     "save": Ask("save to", "a new file; nothing is overwritten"),
+    "hosts": Ask("only hosts with", "words: a name, a state, a GPU, a user, a run; nothing shows all"),
+    "host-file": Ask("follow", "a file there, from its root: /var/log/syslog"),
 }
 
 

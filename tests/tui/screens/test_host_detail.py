@@ -1,0 +1,181 @@
+"""One host in full: meters, histories, processes and runs; what is not told is never a number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hosts.connection import Connection, Way
+from hosts.host import DiskSeen, GpuDevice, GpuProcess
+from tests.monitors.runs import AT
+from tests.tui.screens.fleet import TTS, FleetDesk, body, busiest, every, fleet, held, look
+from tui.app import pressable
+from tui.screens.host_screen import HostScreen, HostView
+
+
+async def into(at: FleetDesk, name: str) -> HostView:
+    """Open a host."""
+    at.app.hosts.open_host(name)
+    await at.until(lambda: isinstance(at.screen, HostScreen) and at.screen.is_mounted)
+    await at.pilot.pause()
+    return at.screen.query_one(HostView)
+
+
+def row(at: FleetDesk, *words: str) -> str:
+    """The row that holds all of these."""
+    return next(" ".join(text.split()) for text in at.rows if all(word in text for word in words))
+
+
+async def test_all_of_a_host() -> None:
+    async with fleet((120, 50)) as at:
+        await into(at, "h20-a")
+        assert "up 34 ms seen <5s ago 5.15.0-171-generic, up 13 d 1 h, driver 580.95, CUDA 13.0" in row(at, "up 34 ms")
+        assert "rebooted 00:43" in at.shown
+        assert "clock 2.1 s behind" in at.shown
+        assert "GPU 3: 30.1 GiB ghost memory, no owner" in at.shown
+        assert "12.4 11.0 9.0 of 64 cores" in row(at, "load")
+        assert "111/503 GiB used" in row(at, " memory ", "GiB used")
+        assert "42.0 GB free of 3.80 TB (1 %) nfs4, no events /data/runs" in row(at, "nfs4")
+        assert "71/96G" in row(at, "98%")
+        assert "384/400W" in row(at, "98%")
+        assert "!!!" in row(at, "31/96G"), "memory that nobody owns has its own sign"
+        assert "MIG 0 1g.10gb" in at.shown
+        assert "4711 69G anna 01:41 tts r3 · tts_wer python -m sglang" in row(at, "4711")
+        assert "991 23G bob Sun 01:43 - python train.py --lr 3e-4" in row(at, "991")
+        assert "processes unknown on GPU 4" in at.shown
+        assert "running tts r3 tts_wer 2/5 /data/runs/tts/_pytest/tts/run2.log" in row(at, "running")
+
+
+async def test_what_is_not_told_is_no_number() -> None:
+    nothing = GpuDevice(0, None, None, None, None, None, processes=(GpuProcess(7, None),))
+    seen = body((nothing,), disks=(DiskSeen("/x", None, None),))
+    assert seen.load is not None
+    load = replace(seen.load, averages=None, cores=None, memory_total=None, memory_available=None)
+    async with fleet((120, 40), (look("a", replace(seen, load=load)),)) as at:
+        await into(at, "a")
+        assert "unknown" in row(at, "load")
+        assert "unknown" in row(at, "memory ")
+        assert "free: unknown type unknown /x" in row(at, "disk")
+        gpu = row(at, "?/?G")
+        assert not any(digit in gpu.partition("0")[2] for digit in "0123456789")
+        assert row(at, " 7 ").split()[-6:] == ["7", "?", "?", "?", "-", "?"]
+
+
+async def test_values_of_some_time_ago_say_so() -> None:
+    async with fleet((120, 40)) as at:
+        await into(at, "h20-b")
+        assert "unreachable since 02:29, retry in 8 s seen 14m ago" in row(at, "unreachable")
+        assert "connection refused" in at.shown
+        assert "71/96G" in at.shown
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("lab-gpu", ("auth failed", "never seen", "login refused for anna: no key was taken")),
+        ("lab-old", ("key changed", "SHA256:bbbb", "seen 24h ago")),
+        ("odd-1", ("GPUs unknown: nvidia-smi: not found",)),
+        ("here", ("local", "no GPU", "no run is watched here")),
+    ],
+)
+async def test_hosts_of_other_kinds(name: str, words: tuple[str, ...]) -> None:
+    async with fleet((80, 24)) as at:
+        await into(at, name)
+        shown = " ".join(at.shown.split())
+        assert all(word in shown for word in words), at.shown
+
+
+async def test_the_cursor_goes_over_gpus_processes_and_runs_and_enter_goes_in() -> None:
+    async with fleet((80, 24)) as at:
+        view = await into(at, "h20-a")
+        found = [view.at]
+        for _ in range(15):
+            await at.press("down")
+            found.append(view.at)
+        gpus = [f"gpu {index}" for index in range(8)]
+        assert list(dict.fromkeys(found)) == [
+            *gpus,
+            "pid 4711 0",
+            "pid 4712 1",
+            "pid 991 2",
+            *(f"run {watch}" for watch in (TTS.watch, "h20-a:/data/runs/old")),
+        ]
+        await at.press("enter")
+        assert at.app.asked == [("enter", "h20-a:/data/runs/old")]
+        await at.press("g")
+        assert view.at == "gpu 0"
+        assert "up 34 ms" in at.shown
+        await at.press("enter")
+        assert len(at.app.asked) == 1, "a GPU is nothing to go into"
+        await at.press(*["j"] * 8, "enter")
+        assert at.app.asked[1:] == [("enter", TTS.watch)], "a process is of its run"
+        await at.press("G", "k", "f")
+        await at.until(lambda: "follow" in at.rows[-2])
+        await at.press("enter")
+        await at.until(lambda: at.app.asked[2:] == [("tail", f"h20-a:{TTS.log}")])
+
+
+async def test_the_cursor_stays_on_its_line_when_others_come_and_go() -> None:
+    async with fleet((120, 40)) as at:
+        view = await into(at, "h20-a")
+        await at.press(*["down"] * 10)
+        assert view.at == "pid 991 2"
+        fewer = busiest()
+        assert fewer.accelerators is not None
+        devices = tuple(replace(one, processes=()) if one.index < 2 else one for one in fewer.accelerators.devices)
+        fewer = replace(fewer, accelerators=replace(fewer.accelerators, devices=devices))
+        at.app.hosts.show_hosts((look("h20-a", fewer),))
+        await at.until(lambda: "4711" not in at.shown)
+        assert view.at == "pid 991 2"
+        at.app.hosts.show_hosts((look("h20-a", body((held(0, 9_000, 1),))),))
+        await at.until(lambda: "991" not in at.shown)
+        assert view.at == "gpu 0"
+
+
+async def test_the_next_host_and_back() -> None:
+    async with fleet((80, 24)) as at:
+        await into(at, "h20-a")
+        await at.press("right_curly_bracket")
+        assert "h20-b" in at.rows[0]
+        await at.press("left_curly_bracket", "left_curly_bracket", "left_curly_bracket")
+        assert "cpu-1" in at.rows[0]
+        await at.press("r", "escape")
+        assert at.app.asked == [("poll", "cpu-1")]
+        await at.until(lambda: at.screen is at.app.hosts)
+        assert at.view.at == "cpu-1"
+
+
+async def test_a_host_that_is_not_watched_any_more_stays_and_says_so() -> None:
+    async with fleet((80, 24)) as at:
+        await into(at, "h20-a")
+        at.app.hosts.show_hosts(every()[1:])
+        await at.until(lambda: "not watched any more" in at.rows[0])
+        assert "71/96G" in at.shown
+        await at.press("down", "right_curly_bracket", "f", "escape", "escape")
+        await at.until(lambda: at.screen is at.app.hosts)
+
+
+async def test_enter_is_offered_only_where_there_is_a_run() -> None:
+    async with fleet((80, 24)) as at:
+        await into(at, "here")
+        assert "host.open" not in {one.id for one, _ in pressable(at.screen)}
+        assert "go in" not in at.rows[-1]
+
+
+async def test_only_lines_on_screen_are_made() -> None:
+    many = tuple(GpuProcess(pid, 10, "u", "python x.py", AT) for pid in range(3_000))
+    async with fleet((80, 24), (look("a", body((held(0, 72_000, 9, *many),))),)) as at:
+        view = await into(at, "a")
+        for key in ("down", "pagedown", "G", "g"):
+            built = view.built
+            await at.press(key)
+            assert view.built - built <= 3 * view.size.height, key
+
+
+async def test_a_reason_of_many_words_is_folded_and_ends() -> None:
+    long = Connection(Way.KEY_CHANGED, AT, None, None, "its host key has changed " + "word " * 400)
+    async with fleet((80, 24), (look("a", body(()), long),)) as at:
+        await into(at, "a")
+        assert sum("word word" in text for text in at.rows) <= 4
+        assert "load" in at.shown

@@ -1,0 +1,380 @@
+"""One host in full: how the way there stands, its meters, every GPU with its history, who holds them, and its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from hosts.host import DiskSeen, GpuDevice, GpuProcess, Load, MigDevice
+from tui.marks import STATES
+from tui.screens.host_cells import bar, busy_share, gib, memory_share, number, spark
+from tui.screens.host_facts import HostFacts, is_free, plain
+from tui.screens.host_look import HostRun, connection_words, retry_in, unreachable
+from tui.screens.hosts_grid import Brush, left, told_notes
+from tui.screens.run_ink import Row, Span, cut, fold, middle, width
+from tui.screens.run_words import lasting, seen
+from tui.words import percent, size
+
+_REASON_ROWS = 4
+_NAME_FROM, _HELD_FROM = 118, 160  # columns of the screen
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line; it is made when it is painted.
+
+    Attributes:
+        key: What the cursor stands on, such as `gpu 3` or `pid 4711 0`; "" where it does not.
+        run: The run that Enter goes into, or "".
+        log: The path that is followed from here, or "".
+    """
+
+    make: Callable[[], Row]
+    key: str = ""
+    run: str = ""
+    log: str = ""
+
+
+def _fixed(*spans: Span) -> Line:
+    return Line(lambda: spans)
+
+
+def lines(host: HostFacts, room: int, brush: Brush) -> tuple[Line, ...]:
+    """All of them, from the top."""
+    told = body_lines(host, room, brush)
+    return (*_standing(host, room, brush), *((_fixed(),) if told else ()), *told)
+
+
+def body_lines(host: HostFacts, room: int, brush: Brush) -> tuple[Line, ...]:
+    """The same without how the way there stands."""
+    return tuple(_lines(host, room, brush)) if host.look.snapshot is not None else ()
+
+
+def gpu_key(device: GpuDevice) -> str:
+    """The key of a GPU's line."""
+    return f"gpu {device.index}"
+
+
+def _lines(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:
+    aged = host.aged(brush.now)
+    yield from _machine(host, room, brush, aged)
+    if host.devices:
+        at = gpu_columns(host, room)
+        yield _fixed()
+        yield Line(partial(gpu_head, at))
+        for device in host.devices:
+            yield Line(partial(gpu_row, host, device, at, brush, aged), gpu_key(device))
+            for part in device.mig:
+                yield Line(partial(_mig, part, room, brush, aged))
+    else:
+        known = host.body.accelerators
+        said = "no GPU" if known is not None and known.source == "none" else "GPUs unknown"
+        why = f": {plain(known.detail, 300)}" if known is not None and known.detail else ""
+        yield _fixed((" " + cut(said + why, max(0, room - 2), brush.more), "muted" if said == "no GPU" else "warning"))
+    yield from _processes(host, room, brush, aged)
+    yield from _runs(host, room, brush)
+
+
+# How it stands.
+
+
+def standing(host: HostFacts, brush: Brush) -> str:
+    """How the way there stands, in full."""
+    look = host.look
+    if look.connection is None and not look.local:
+        return "not looked at yet" if look.snapshot is None else "the last look failed" if host.blind else "up"
+    words = connection_words(look.connection, brush.now, brush.clock, host.received)
+    if look.connection is not None and retry_in(look.connection, brush.now):
+        return f"{unreachable(look.connection, brush.clock, host.received)}, {words}"
+    return words
+
+
+def _standing(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:
+    sign = host.sign
+    age = host.age(brush.now)
+    aged = host.aged(brush.now)
+    when = "never seen" if age is None else f"seen {seen(age)} ago"
+    yield Line(
+        lambda: (
+            (f" {sign.sign(brush.ascii_only)} ", sign.style),
+            (standing(host, brush), "muted" if sign.style == "success" else sign.style),
+            ("  " + when, "warning" if aged else "muted"),
+            ("  " + cut(_about(host), max(0, room - 8 - len(when) - len(standing(host, brush))), brush.more), "muted"),
+        )
+    )
+    for note in told_notes(host, brush.clock):
+        sign_of = "^" if brush.ascii_only else "▲"
+        for place, text in enumerate(fold(note, max(8, room - 5), _REASON_ROWS, brush.more)):
+            yield _fixed((f" {' ' if place else sign_of} ", "warning"), (text, "warning"))
+    if host.look.without_events:
+        told = f"changes are looked for by polling: {plain(host.look.without_events, 300)}"
+        yield _fixed((" " + cut(told, max(0, room - 2), brush.more), "muted"))
+
+
+def _about(host: HostFacts) -> str:
+    """What it is."""
+    load, known = host.body.load, host.body.accelerators
+    parts = []
+    if load is not None:
+        if load.hostname and load.hostname != host.look.name:
+            parts.append(f"calls itself {plain(load.hostname, 60)}")
+        parts += [plain(load.kernel, 60)] if load.kernel else []
+        parts += [f"up {lasting(load.uptime)}"] if load.uptime is not None else []
+    if known is not None:
+        parts += [f"driver {plain(known.driver, 30)}"] if known.driver else []
+        parts += [f"CUDA {plain(known.cuda, 30)}"] if known.cuda else []
+    skew = host.body.skew
+    if skew is not None and not skew.told:
+        parts.append("clock as ours")
+    return ", ".join(parts)
+
+
+# The machine.
+
+
+def _machine(host: HostFacts, room: int, brush: Brush, aged: bool) -> Iterator[Line]:
+    wide = max(10, min(40, room // 5 if room >= _NAME_FROM else 10))
+    load = host.body.load
+    history = spark([_capped(share) for share in host.body.busy], max(8, min(60, room // 4)), brush.ascii_only)
+    yield Line(partial(_meter, "load", _capped(host.load), _load_words(load), history, wide, brush, aged))
+    share = host.memory[0] / host.memory[1] if host.memory is not None and host.memory[1] else None
+    told = "unknown" if host.memory is None else f"{gib(host.memory[0])}/{gib(host.memory[1])} GiB used"
+    yield Line(partial(_meter, "memory", share, told, "", wide, brush, aged))
+    for disk in host.body.disks:
+        yield Line(partial(_disk, disk, room, wide, brush, aged))
+
+
+def _capped(share: float | None) -> float | None:
+    return None if share is None else min(1.0, share)
+
+
+def _load_words(load: Load | None) -> str:
+    if load is None or load.averages is None:
+        return "unknown"
+    cores = f" of {load.cores} cores" if load.cores else ", cores unknown"
+    return " ".join(f"{one:.1f}" for one in load.averages) + cores
+
+
+def _meter(name: str, share: float | None, told: str, history: str, wide: int, brush: Brush, aged: bool) -> Row:
+    shown: list[Span] = [(f" {name:<7}", "secondary"), *_aged(bar(share, wide, brush.ascii_only), aged)]
+    shown.append((f" {told}", "warning" if told == "unknown" else "muted" if aged else ""))
+    return (*shown, (f"  {history}" if history else "", "muted" if aged else "primary"))
+
+
+def _disk(disk: DiskSeen, room: int, wide: int, brush: Brush, aged: bool) -> Row:
+    share = 1 - disk.free / disk.total if disk.free is not None and disk.total else None
+    told = "free: unknown" if disk.free is None else f"{size(disk.free)} free"
+    if disk.free is not None and disk.total:
+        told += f" of {size(disk.total)} ({percent(disk.free / disk.total)})"
+    kind = plain(disk.file_system or "type unknown", 20) + (", no events" if disk.network else "")
+    if disk.error:
+        told = plain(disk.error, 200)
+    head: list[Span] = [(" disk   ", "secondary"), *_aged(bar(share, wide, brush.ascii_only), aged)]
+    rest = f" {told}  {kind}"
+    path = middle(plain(disk.path, 300), max(8, room - width(head) - len(rest) - 4), brush.more)
+    colour = "warning" if disk.error or disk.free is None else "muted" if aged else ""
+    return (*head, (f" {told}", colour), (f"  {kind}", "muted"), (f"  {path}", "secondary"))
+
+
+def _aged(spans: tuple[Span, ...], aged: bool) -> tuple[Span, ...]:
+    return tuple((text, "muted") for text, _ in spans) if aged else spans
+
+
+# The accelerators.
+
+
+@dataclass(frozen=True)
+class GpuColumns:
+    """Cells of each part of a GPU's row.
+
+    Attributes:
+        bar: Of both bars.
+        looks: Of both histories.
+        name: 0 where there is no room for it.
+        held: Likewise.
+    """
+
+    bar: int
+    looks: int
+    name: int
+    held: int
+
+
+_FIXED = 1 + 3 + 1 + 8 + 5 + 6 + 9 + 10  # mark, index, numbers of memory, busy, temperature and power, and blanks
+
+
+def gpu_columns(host: HostFacts, room: int) -> GpuColumns:
+    """What fits into `room` cells."""
+    longest = max((width([(plain(device.name or "?", 40), "")]) for device in host.devices), default=1)
+    name = min(26, longest) if room >= _NAME_FROM else 0
+    held = min(44, room - _HELD_FROM + 24) if room >= _HELD_FROM else 0
+    left_over = max(8, room - _FIXED - (name + 2 if name else 0) - (held + 2 if held else 0))
+    bars = max(2, min(16, left_over // 4))
+    return GpuColumns(bars, max(2, min(60, left_over // 2 - bars)), name, held)
+
+
+def gpu_head(at: GpuColumns) -> Row:
+    """The titles of the GPUs' columns."""
+    memory, busy = at.bar + 1 + 8 + 1 + at.looks, at.bar + 1 + 5 + 1 + at.looks
+    text = f" {'GPU':<4}{'MEMORY':<{memory}}  {'BUSY':<{busy}}  {'TEMP':<5} {'POWER':<9}"
+    text += f"  {'NAME':<{at.name}}" if at.name else ""
+    return ((text + ("  HELD BY" if at.held else ""), "muted"),)
+
+
+def gpu_row(host: HostFacts, device: GpuDevice, at: GpuColumns, brush: Brush, aged: bool) -> Row:
+    """One GPU."""
+    body, style = host.body, "muted" if aged else ""
+    memory, busy = body.memory.get(device.index, ()), body.utilisation.get(device.index, ())
+    known = device.memory_used is not None
+    spans: list[Span] = [(f" {device.index:<3}", "secondary")]
+    spans += _aged(bar(memory_share(device), at.bar, brush.ascii_only, ghost=_ghost(host, device)), aged)
+    held = f"{gib(device.memory_used)}/{gib(device.memory_total)}G"
+    spans.append((f" {held:<8}", style if known else "warning"))
+    spans.append((f" {left(spark(memory, at.looks, brush.ascii_only), at.looks)}", "muted" if aged else "primary"))
+    spans += [("  ", ""), *_aged(bar(busy_share(device), at.bar, brush.ascii_only), aged)]
+    spans.append((f" {number(device.utilisation, '%'):>5}", style if device.utilisation is not None else "warning"))
+    spans.append((f" {left(spark(busy, at.looks, brush.ascii_only), at.looks)}", "muted" if aged else "primary"))
+    heat = "?" if device.temperature is None else f"{device.temperature}°C"
+    if brush.ascii_only:
+        heat = heat.replace("°", "")
+    spans.append((f"  {heat:<5}", style if device.temperature is not None else "warning"))
+    spans.append((f" {power(device):<9}", style if device.power is not None else "warning"))
+    if at.name:
+        spans.append(("  " + left(cut(plain(device.name or "?", 40), at.name, brush.more), at.name), "muted"))
+    if at.held:
+        spans.append(("  " + cut(holders(host, device, brush), at.held, brush.more), style))
+    return tuple(spans)
+
+
+def power(device: GpuDevice) -> str:
+    """`350/400W`, `350W`, `?`."""
+    limit = "" if device.power_limit is None else f"/{device.power_limit:.0f}"
+    return "?" if device.power is None else f"{device.power:.0f}{limit}W"
+
+
+def _ghost(host: HostFacts, device: GpuDevice) -> bool:
+    return device.index in host.body.ghosts
+
+
+def holders(host: HostFacts, device: GpuDevice, brush: Brush, most: int = 4) -> str:
+    """Who holds a GPU: run and stage where they are known, else owner, pid and command."""
+    parts = []
+    if _ghost(host, device):
+        parts.append(f"{gib(host.body.ghosts[device.index])} GiB ghost memory, no owner")
+    if device.processes is None:
+        parts.append("processes unknown")
+    parts += [holder(host, process, brush) for process in (device.processes or ())[:most]]
+    if device.processes and len(device.processes) > most:
+        parts.append(f"+{len(device.processes) - most} more")
+    return "; ".join(parts) or ("nobody" if is_free(device) else "nobody that is known")
+
+
+def holder(host: HostFacts, process: GpuProcess, brush: Brush) -> str:
+    """One process in words."""
+    whose = belonging(host, process, brush)
+    about = [plain(process.owner or "owner unknown", 40), f"pid {process.pid}"]
+    about += [f"{gib(process.memory)}G"] if process.memory is not None else []
+    if whose:
+        return f"{whose} ({', '.join(about)})"
+    return " ".join([*about, plain(process.command or "command unknown", 200)])
+
+
+def belonging(host: HostFacts, process: GpuProcess, brush: Brush) -> str:
+    """The run and the stage of a process, or ""."""
+    whose = host.body.owners.get(process.pid)
+    if whose is None:
+        return ""
+    title = _titles(host).get(whose.watch, whose.watch)
+    stage = f" {'-' if brush.ascii_only else '·'} {plain(whose.stage, 80)}" if whose.stage else ""
+    return plain(title, 80) + stage
+
+
+def _titles(host: HostFacts) -> Mapping[str, str]:
+    return {run.watch: run.title for run in host.look.runs}
+
+
+def _mig(part: MigDevice, room: int, brush: Brush, aged: bool) -> Row:
+    share = None
+    if part.memory_used is not None and part.memory_total:
+        share = min(1.0, part.memory_used / part.memory_total)
+    wide = max(2, min(10, room // 8))
+    told = f" {gib(part.memory_used)}/{gib(part.memory_total)}G"
+    name = f"     MIG {part.index} {plain(part.profile or '?', 24):<12} "
+    return ((name, "secondary"), *_aged(bar(share, wide, brush.ascii_only), aged), (told, "muted" if aged else ""))
+
+
+# Who holds them, and the runs.
+
+
+def _processes(host: HostFacts, room: int, brush: Brush, aged: bool) -> Iterator[Line]:
+    found = [(device, process) for device in host.devices for process in device.processes or ()]
+    blind = [str(device.index) for device in host.devices if device.processes is None]
+    if not host.devices:
+        return
+    owner = min(14, max([5, *(width([(plain(one.owner or "?", 40), "")]) for _, one in found)]))
+    whose = [belonging(host, process, brush) for _, process in found]
+    run = min(max(12, room // 4), max([11, *(width([(text, "")]) for text in whose)]))
+    yield _fixed()
+    yield _fixed(
+        (
+            f" {'GPU':<4}{'PID':<9}{'MEMORY':<8}{'OWNER':<{owner}}  {'STARTED':<11}{'RUN, STAGE':<{run}}  COMMAND",
+            "muted",
+        )
+    )
+    if blind:
+        yield _fixed(
+            (cut(f" processes unknown on GPU {', '.join(blind)}: memory alone tells", room, brush.more), "warning")
+        )
+    if not found and not blind:
+        yield _fixed((" no process is known", "muted"))
+    for (device, process), text in zip(found, whose, strict=True):
+        known = host.body.owners.get(process.pid)
+        watch = known.watch if known is not None and known.watch in _titles(host) else ""
+        make = partial(_process, host, device, process, text, (owner, run, room), brush, aged)
+        yield Line(make, f"pid {process.pid} {device.index}", watch)
+
+
+def _process(
+    host: HostFacts,
+    device: GpuDevice,
+    process: GpuProcess,
+    whose: str,
+    rooms: tuple[int, int, int],
+    brush: Brush,
+    aged: bool,
+) -> Row:
+    owner, run, room = rooms
+    snapshot = host.look.snapshot
+    since = "?"
+    if process.since is not None and snapshot is not None:
+        since = brush.clock(snapshot.seen.ours(process.since))
+    style = "muted" if aged else ""
+    memory = "?" if process.memory is None else f"{gib(process.memory)}G"
+    told = left(cut(plain(process.owner or "?", 40), owner, brush.more), owner)
+    spans: list[Span] = [
+        (f" {device.index:<4}{process.pid:<9}", "secondary"),
+        (f"{memory:<8}", style if process.memory is not None else "warning"),
+        (f"{told}  ", style if process.owner else "warning"),
+        (f"{since:<11}", style if process.since is not None else "warning"),
+        (left(middle(whose or "-", run, brush.more), run) + "  ", "muted" if aged or not whose else "primary"),
+    ]
+    command = plain(process.command or "?", 1000)
+    spans.append((cut(command, max(0, room - width(spans) - 1), brush.more), style if process.command else "warning"))
+    return tuple(spans)
+
+
+def _runs(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:
+    yield _fixed()
+    yield _fixed((" RUNS WATCHED HERE" if host.look.runs else " no run is watched here", "muted"))
+    for run in host.look.runs:
+        yield Line(partial(_run, run, room, brush), f"run {run.watch}", run.watch, run.log)
+
+
+def _run(run: HostRun, room: int, brush: Brush) -> Row:
+    look = STATES.get(run.state.value, STATES["unknown"])
+    title = cut(plain(run.title, 80), max(8, room // 3), brush.more)
+    spans: list[Span] = [(f" {look.sign(brush.ascii_only)} {look.word:<11}", look.style), (title, "")]
+    spans.append((f"  {plain(run.stage, 80)}" if run.stage else "", "primary"))
+    log = middle(plain(run.log, 400), max(0, room - width(spans) - 4), brush.more) if run.log else ""
+    return (*spans, (f"  {log}" if log else "", "muted"))
