@@ -19,6 +19,10 @@ class InputError(GatewatchError):
     code = 2
 
 
+class NoPythonError(InputError):
+    """A host has no Python that our helper could run in."""
+
+
 class RefusedError(GatewatchError):
     """A gate says no: the action was understood and is not allowed now. Nothing was changed."""
 

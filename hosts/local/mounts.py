@@ -26,7 +26,11 @@ def file_system(path: str, mountinfo: str | None = None) -> str | None:
                 mountinfo = file.read()
         except OSError:
             return None
-    path = os.path.realpath(path)
+    return type_of(os.path.realpath(path), mountinfo)
+
+
+def type_of(path: str, mountinfo: str) -> str | None:
+    """As `file_system`, of a path without links, from the content of /proc/self/mountinfo, here or elsewhere."""
     best, kind = "", None
     for line in mountinfo.splitlines():
         left, separator, right = line.partition(" - ")

@@ -283,6 +283,17 @@ def _number(data: dict[str, Json], key: str, *, least: int = 0, otherwise: int |
     return value
 
 
+def session_groups(sid: int) -> list[int]:
+    """The process groups in which something of a session lives, in order; what only waits to be reaped does not."""
+    found: set[int] = set()
+    for pid in pids():
+        data = _read(f"/proc/{pid}/stat", 4096)
+        fields = data[data.rfind(b")") + 1 :].split() if data is not None else []
+        if len(fields) > 3 and fields[0] not in (b"Z", b"X") and fields[3] == b"%d" % sid:
+            found.add(int(fields[2]))
+    return sorted(found)
+
+
 def _ref(place: Place, pid: int, found: _Stat) -> ProcRef:
     return ProcRef(place.host, place.boot_id, pid, found.start_ticks, found.sid, place.pid_ns)
 

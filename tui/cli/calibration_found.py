@@ -16,6 +16,7 @@ from jobs.calibration.site import find_site
 from jobs.calibration.stages_text import yaml_text
 from jobs.connect import open_reader
 from tui import console
+from tui.cli.asking import connects
 from tui.exits import ExitCode
 
 _NONE = "—"
@@ -25,7 +26,7 @@ _DIFF_LINES = 200
 async def run_discover(args: argparse.Namespace) -> int:
     """Find the stages of one model, and put them into its stages.yaml."""
     site = await asyncio.to_thread(find_site, args.root, args.repo, args.host)
-    reader = await asyncio.to_thread(open_reader, site.profile)
+    reader = await asyncio.to_thread(open_reader, site.profile, connects())
     try:
         found = await discover_stages(site, reader, args.model, args.venv_python, os.environ)
     finally:

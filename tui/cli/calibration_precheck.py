@@ -42,18 +42,6 @@ class Precheck:
         return asyncio.run(check_model(args))
 
 
-class HostCheck:
-    """Looks at a host for every model of the checkout, or for one; keeps nothing."""
-
-    def add(self, parser: argparse.ArgumentParser) -> None:
-        add_site(parser)
-        add_venv(parser)
-        add_json(parser)
-
-    def run(self, args: argparse.Namespace) -> int:
-        return asyncio.run(check_host(args))
-
-
 async def check_model(args: argparse.Namespace) -> int:
     """Precheck one model's stages, and keep the answer where that was asked for."""
     from hosts.errors import InputError
@@ -194,4 +182,3 @@ def _print(result: PrecheckResult, there: str, items: list[Item] | None = None) 
 
 
 PRECHECK = Precheck()
-CHECK = HostCheck()

@@ -40,18 +40,19 @@ async def make_report(args: argparse.Namespace) -> int:
     from jobs.calibration.report import make
     from jobs.connect import open_actor, open_reader
     from tui import console
+    from tui.cli.asking import connects
 
     watched = await asyncio.to_thread(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
     profile = watched.profile if not watched.local else None
     quiet = args.json or args.read_only
     if quiet:
-        reader = await asyncio.to_thread(open_reader, profile)
+        reader = await asyncio.to_thread(open_reader, profile, connects())
         try:
             made = await make(reader, watched, args.repo, args.since)
         finally:
             await reader.close()
         return await _show(args, watched, made, None)
-    actor = await asyncio.to_thread(open_actor, profile, False)
+    actor = await asyncio.to_thread(open_actor, profile, False, connects())
     try:
         made = await make(actor, watched, args.repo, args.since)
         if made.report is None:

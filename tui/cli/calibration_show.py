@@ -15,6 +15,7 @@ from jobs.calibration.watch import Look, look, missing_manifest, status_document
 from jobs.connect import open_reader
 from monitors.snapshot import State
 from tui import console
+from tui.cli.asking import connects
 from tui.exits import ExitCode, of_decision
 
 _MOST = 10
@@ -25,7 +26,7 @@ async def show_audit(args: argparse.Namespace) -> int:
     """Print the audit; the exit code is its answer."""
     watched, found = await _look(args, processes=True)
     result = _audit_of(found)
-    for finding in result.findings:
+    for finding in (*result.findings, *_some(_journal_findings(found))):
         console.warn(finding)
     if args.json:
         console.print_json(audit_document(result, watched.run_dir, found.model))
@@ -116,6 +117,7 @@ def status_lines(found: Look, run_dir: str) -> list[str]:
         if gate.decision is Decision.FAIL:
             lines.append(f"  {word} {gate.outcome}: {gate.detail}")
     lines.extend(f"  {line}" for line in _some([f"finding: {finding}" for finding in result.findings]))
+    lines.extend(f"  {line}" for line in _some(_journal_findings(found)))
     lines.extend(f"  to continue: {offer.change}" for offer in snapshot.offers)
     return lines
 
@@ -144,6 +146,11 @@ def _lacks_model(watched: Watched, found: Look) -> bool:
     return True
 
 
+def _journal_findings(found: Look) -> list[str]:
+    """The lines of the journal that are no events: they decide no result, but a consent may have been lost."""
+    return list(found.snapshot.body.journal.findings)
+
+
 def _some(lines: list[str]) -> list[str]:
     most = shown_of(len(lines), _MOST)
     return [*lines[:most], f"and {len(lines) - most} more"] if len(lines) > most else lines
@@ -151,7 +158,7 @@ def _some(lines: list[str]) -> list[str]:
 
 async def _look(args: argparse.Namespace, processes: bool) -> tuple[Watched, Look]:
     watched = await asyncio.to_thread(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
-    reader = await asyncio.to_thread(open_reader, watched.profile if not watched.local else None)
+    reader = await asyncio.to_thread(open_reader, watched.profile if not watched.local else None, connects())
     try:
         return watched, await look(reader, watched, processes)
     finally:

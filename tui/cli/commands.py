@@ -83,13 +83,20 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, "formatter_class": _Help, **options})
         self.declare: Callable[[], None] | None = None
+        self.behind: str | None = None  # what the words behind `--` are kept as, where they are no words of ours
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Declare the options if that has not happened yet, then parse; every command knows all its options."""
         declare, self.declare = self.declare, None
         if declare is not None:
             declare()
+        behind: list[str] | None = None
+        if self.behind is not None and args is not None and "--" in args:
+            at = args.index("--")
+            args, behind = args[:at], args[at + 1 :]
         known, unknown = super().parse_known_args(args, namespace)
+        if self.behind is not None:
+            setattr(known, self.behind, behind)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return known, unknown

@@ -1,4 +1,4 @@
-"""`gatewatch hosts …`: the host profiles of a checkout, which one is meant here, and what a host has."""
+"""`gatewatch hosts …`: the host profiles of a checkout, which one is meant here, what hosts have, commands there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from tui.cli.commands import Entry, Group, add_json
 
 CLI = Group(
     "hosts",
-    "list the host profiles, show their accelerators, and check a host",
+    "list the host profiles, show their accelerators, check a host, and run a command there",
     (
         Entry("list", "list the host profiles", "tui.cli.hosts", "LIST"),
         Entry("gpus", "show the accelerators of hosts, and who holds them", "tui.cli.hosts_gpus", "GPUS"),
-        Entry("check", "say whether a host has what runs need", "tui.cli.calibration_precheck", "CHECK"),
+        Entry(
+            "watch",
+            "watch hosts on a screen: their accelerators, who holds them, how they are reached",
+            "tui.cli.hosts_watch",
+            "WATCH",
+        ),
+        Entry("check", "say whether a host has what runs need", "tui.cli.hosts_check", "CHECK"),
+        Entry("exec", "run a command on hosts", "tui.cli.hosts_exec", "EXEC"),
     ),
 )
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tui.cli.commands import add_json
+from tui.cli.hosts_options import add_timeout
 
 if TYPE_CHECKING:
     from hosts.connects import Connects
@@ -34,9 +35,7 @@ class HostGpus:
             help="a profile in hosts/, or [user@]host as ssh knows it (default: every profile, else this machine)",
         )
         add_root(parser)
-        parser.add_argument(
-            "--timeout", metavar="S", type=_seconds, default=DEADLINE_S, help=f"seconds for a host ({DEADLINE_S:g})"
-        )
+        add_timeout(parser, DEADLINE_S, 3600, "seconds for a host")
         add_json(parser)
 
     def run(self, args: argparse.Namespace) -> int:
@@ -46,29 +45,22 @@ class HostGpus:
 GPUS = HostGpus()
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError(f"more than 0 and at most 3600 s, got {text}")
-    return value
-
-
 async def _show(args: argparse.Namespace) -> int:
-    from hosts.connects import Connects
     from hosts.errors import GatewatchError
     from tui import console
+    from tui.cli.asking import connects
     from tui.exits import combine
 
-    readers, wrong = await asyncio.to_thread(_readers, args.hosts, args.root, Connects())
+    readers, wrong = await asyncio.to_thread(_readers, args.hosts, args.root, connects())
     answers = await asyncio.gather(*(_look(reader, args.timeout) for reader in readers))
     seen = [*answers, *wrong]
     failed = [(name, what) for name, what in seen if isinstance(what, GatewatchError)]
     for name, error in failed:
         console.error(str(error) if name in str(error) else f"{name}: {error}")
     found = [(name, what) for name, what in seen if not isinstance(what, GatewatchError)]
+    for name, what in found:
+        if "python" in what.errors:
+            console.warn(f"{name}: {what.errors['python']}")
     if args.json:
         console.print_json({"hosts": [_document(name, what) for name, what in seen]})
     elif found:

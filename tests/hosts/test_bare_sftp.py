@@ -1,0 +1,137 @@
+"""What a server may send in place of SFTP, over the pipe of a real process."""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+import pytest
+
+from hosts.bare_sftp import Sftp
+from hosts.child import open_subprocess
+from hosts.errors import GatewatchError, InputError, UnreachableError
+from hosts.local.observe import NotThereError
+
+# Answers each request with the next of its arguments (hex), the request's number put in the place of NNNNNNNN
+SERVER = """
+import os, sys
+def take(size):
+    data = b""
+    while len(data) < size:
+        more = os.read(0, size - len(data))
+        if not more:
+            sys.exit()
+        data += more
+    return data
+for answer in sys.argv[1:]:
+    packet = take(int.from_bytes(take(4), "big"))
+    body = bytes.fromhex(answer.replace("NNNNNNNN", packet[1:5].hex()))
+    while body:
+        body = body[os.write(1, body):]
+take(1)
+"""
+VERSION = "0000000502" + "00000003"
+
+
+def packet(kind: int, body: bytes) -> str:
+    """An answer to the request whose number the server puts in."""
+    return struct.pack(">IB", 5 + len(body), kind).hex() + "NNNNNNNN" + body.hex()
+
+
+def text(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def status(code: int, words: bytes = b"") -> str:
+    return packet(101, struct.pack(">I", code) + text(words) + text(b""))
+
+
+async def session(*answers: str) -> Sftp:
+    sftp = Sftp("box", await open_subprocess((sys.executable, "-I", "-c", SERVER, *answers)))
+    try:
+        await sftp.start()
+    except UnreachableError:
+        await sftp.close()
+        raise
+    return sftp
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("", "its SFTP ended"),
+        (b"Welcome to the machine\n".hex(), "it speaks no SFTP"),
+        ("ffffffff02", "it speaks no SFTP"),
+        ("0000000002", "it speaks no SFTP"),
+    ],
+)
+async def test_what_is_no_sftp(answer: str, says: str) -> None:
+    if not answer:
+        sftp = Sftp("box", await open_subprocess((sys.executable, "-c", "")))
+        with pytest.raises(UnreachableError):
+            await sftp.start()
+        return await sftp.close()
+    with pytest.raises(UnreachableError, match=f"box: {says}"):
+        await session(answer)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "says"),
+    [
+        (status(2), NotThereError, "cannot read /x: not there"),
+        (status(3), InputError, "cannot read /x: permission denied"),
+        (status(4, b"a\x1b\nb"), InputError, "cannot read /x: a? b"),
+        (status(1), InputError, "cannot read /x: SFTP says 1"),
+        (status(0), InputError, "cannot read /x: SFTP says 0"),
+        (packet(102, text(b"h")), UnreachableError, "box: its SFTP gave another answer"),
+        (packet(105, b"\0\0"), UnreachableError, "cut short"),
+        (packet(105, struct.pack(">I", 1) + b"\0" * 4), UnreachableError, "cut short"),
+    ],
+)
+async def test_answers_that_are_none(answer: str, kind: type[GatewatchError], says: str) -> None:
+    sftp = await session(VERSION, answer)
+    with pytest.raises(kind) as caught:
+        await sftp.stat("/x")
+    assert says in str(caught.value)
+    await sftp.close()
+    with pytest.raises(UnreachableError):
+        await sftp.stat("/x")
+
+
+async def test_more_than_was_asked_for_is_refused() -> None:
+    sftp = await session(VERSION, packet(103, text(b"x" * 11)))
+    with pytest.raises(UnreachableError, match="what was not asked for"):
+        await sftp.read(b"h", "/x", 0, 10)
+    await sftp.close()
+
+
+async def test_a_range_that_comes_in_bits_is_whole() -> None:
+    bits = [packet(103, text(bit)) for bit in (b"01", b"234", b"56789")]
+    sftp = await session(VERSION, *bits)
+    assert await sftp.read(b"h", "/x", 0, 10) == b"0123456789"
+    await sftp.close()
+
+
+async def test_names_that_lead_elsewhere_are_left_out() -> None:
+    names = (b".", b"..", b"../up", b"/etc/passwd", b"a/b", b"", b"nul\0", b"-rf", b"good")
+    listed = struct.pack(">I", len(names)) + b"".join(text(name) + text(b"") + struct.pack(">I", 0) for name in names)
+    sftp = await session(VERSION, packet(102, text(b"h")), packet(104, listed), status(1), status(0))
+    assert await sftp.names("/x") == ["-rf", "good"]
+    await sftp.close()
+
+
+async def test_a_folder_of_far_too_many_names_is_given_up() -> None:
+    listed = struct.pack(">I", 2001) + b"".join(text(b"%d" % n) + text(b"") + bytes(4) for n in range(2001))
+    sftp = await session(VERSION, packet(102, text(b"h")), *[packet(104, listed)] * 5, status(0))
+    with pytest.raises(InputError, match="more than 10000 names"):
+        await sftp.names("/x")
+    await sftp.close()
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "~nobody/x"])
+async def test_paths_that_are_none(path: str) -> None:
+    sftp = await session(VERSION)
+    with pytest.raises(InputError):
+        await sftp.stat(path)
+    await sftp.close()

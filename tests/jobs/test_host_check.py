@@ -1,0 +1,133 @@
+"""The lines of `hosts check`: what each kind of answer is judged as, and what mends it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hosts.connection import Connection, Way
+from hosts.errors import GatewatchError, InputError, UnreachableError
+from hosts.host import Accelerators, Chunk, DiskSeen, GpuDevice, Load, Observation
+from hosts.profiles import HostProfile, Ssh
+from jobs.host_check import GIB, check_host
+
+FAR = HostProfile(name="box", launcher="ssh", ssh=Ssh(host="far", user="op", port=2222))
+CARD = GpuDevice(0, "NVIDIA H200", "GPU-1", 0, 143771, 0)
+WELL = Observation(
+    host="box",
+    at=1000.0,
+    received=1000.02,
+    rtt=0.04,
+    accelerators=Accelerators((CARD, CARD), "nvml", "580.1"),
+    load=Load((1.5, 1, 1), 192, 2048 * 1024, 1024 * 1024, hostname="n1", kernel="5.15"),
+    disks=(DiskSeen("~", 100 * GIB, 200 * GIB, "ext4"), DiskSeen("/nfs", 50 * GIB, 90 * GIB, "nfs4", True)),
+)
+
+
+class Told:
+    """A host whose answers are given."""
+
+    name = "box"
+
+    def __init__(self, seen: Observation | GatewatchError, way: Way = Way.UP, release: str = "") -> None:
+        self._seen = seen
+        self._release = release
+        self.connection = Connection(way, time.time())
+
+    async def observe(self, *_: Any) -> Observation:
+        if isinstance(self._seen, GatewatchError):
+            raise self._seen
+        return self._seen
+
+    async def query(self, *_: Any) -> Any:
+        return {"python": "3.12.1"}
+
+    async def read(self, path: str, *_: Any) -> Chunk:
+        assert path == "/etc/os-release"
+        if not self._release:
+            raise InputError("not there")
+        return Chunk(self._release.encode(), 0, 0, 1, 0, "")
+
+
+async def lines(seen: Observation | GatewatchError, profile: HostProfile = FAR, **more: Any) -> tuple[list[str], int]:
+    told: Any = Told(seen, **more)
+    found = await check_host(told, profile, 5)
+    assert found.ok is all(item.ok for item in found.items)
+    return [
+        f"{item.mark} {item.name}: {item.detail}{f' | {item.mend}' if item.mend else ''}" for item in found.items
+    ], (found.code)
+
+
+async def test_all_is_well() -> None:
+    assert await lines(WELL) == (
+        [
+            "✓ reachable: a look takes 40 ms",
+            "✓ python: python3 is 3.12.1",
+            "✓ GPUs: 2 × NVIDIA H200, by nvml, driver 580.1",
+            "✓ machine: n1, Linux 5.15, 192 cores, 1024 of 2048 GiB memory free, load 1.5",
+            "✓ clock: as ours, to 0.1 s",
+            "✓ room in ~: 100 of 200 GiB free, ext4",
+            "✓ room in /nfs: 50 of 90 GiB free, nfs4 from another machine: what changes there is looked for, not told",
+        ],
+        0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"at": 1010.0}, "✗ clock: 10.0 s ahead of ours, to 0.1 s | sudo timedatectl set-ntp true"),
+        ({"at": 990.0}, "✗ clock: 10.0 s behind ours, to 0.1 s | sudo timedatectl set-ntp true"),
+        ({"at": 1001.0}, "✓ clock: 1.0 s ahead of ours, to 0.1 s"),
+        ({"disks": (DiskSeen("~", GIB, 9 * GIB, "xfs"),)}, "✗ room in ~: 1 of 9 GiB free, xfs; what may be removed"),
+        ({"disks": (DiskSeen("~", None, None, error="not there"),)}, "✗ room in ~: not there"),
+        ({"accelerators": Accelerators((), "unknown", detail="the driver hangs")}, "✗ GPUs: the driver hangs"),
+        ({"accelerators": Accelerators((), "none")}, "✓ GPUs: none"),
+        ({"accelerators": None, "errors": {"accelerators": "no answer in time"}}, "✗ GPUs: no answer in time"),
+    ],
+)
+async def test_what_is_wrong_is_one_line(change: dict[str, Any], line: str) -> None:
+    found, code = await lines(replace(WELL, **change))
+    assert [one for one in found if one.startswith(line)]
+    assert code == (1 if line.startswith("✗") else 0)
+
+
+@pytest.mark.parametrize(
+    ("release", "mend"),
+    [
+        ("ID=ubuntu\nID_LIKE=debian\n", " | sudo apt-get install -y python3"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', " | sudo dnf install -y python3"),
+        ("ID=$(id)\n", ""),
+        ("", ""),
+    ],
+)
+async def test_without_a_python(release: str, mend: str) -> None:
+    found, code = await lines(replace(WELL, errors={"python": "no python there: none"}), release=release)
+    assert f"✗ python: no python there: none; logs and GPUs can be watched, nothing can be run{mend}" in found
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "way", "said", "mend"),
+    [
+        ("far: its host key is unknown: …", Way.REFUSED, "its host key is unknown", "ssh -p 2222 op@far true"),
+        ("far: login refused: no", Way.REFUSED, "login refused", "ssh-copy-id -p 2222 op@far"),
+        ("far: connection refused", Way.WAITING, "connection refused", None),
+        (
+            "far: its host key has changed; if that is right, remove the old one: ssh-keygen -R far -f known",
+            Way.KEY_CHANGED,
+            "its host key has changed",
+            "ssh-keygen -R far -f known",
+        ),
+    ],
+)
+async def test_one_that_cannot_be_reached(error: str, way: Way, said: str, mend: str | None) -> None:
+    told: Any = Told(UnreachableError(error), way)
+    found = await check_host(told, FAR, 5)
+    [item] = found.items
+    assert (item.ok, item.name, item.mend, found.code) == (False, "reachable", mend, 4)
+    assert said in item.detail
+    assert "ssh-keygen" not in item.detail
