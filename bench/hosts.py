@@ -1,5 +1,9 @@
 """What following a file and polling over SSH take, in one run against `ssh host tail -F` and `ssh host true`.
 
+"ours" is every byte of a file received; "ours indexed" a log as it is shown, from nothing until its end is here and
+each of its lines is counted, which the far side does; "growing" the same while it grows as fast as it can be written.
+"shown" is when whoever shows the log is told of a line.
+
     python bench/hosts.py [--size MB] [--rounds N] [--seconds S] [--polls N] [--json]
 
 The server is a real sshd on loopback that this starts. Figures of one run on one machine can be compared with each
@@ -29,10 +33,22 @@ from hosts.host import Data, Position, Wants
 from hosts.pipe import PipeReader
 from hosts.ssh import SshHost, SshSpec
 from jobs.bundle import build_image
+from monitors.logs.model import LogModel
+from monitors.logs.remote import RemoteSource
 from tests.peers import sshd
 
 MB = 1_000_000
+_PATIENCE_S = 120.0
 _FAST = "aes128-gcm@openssh.com"
+_GROWER = """
+import os, sys
+path, size = sys.argv[1], int(sys.argv[2])
+line = b"%08d a line of a log as long as they are in most logs, give or take a few words\\n"
+block = b"".join(line % n for n in range(12_000))
+file = os.open(path, os.O_WRONLY | os.O_APPEND)
+while size > 0:
+    size -= os.write(file, block[:size])
+"""
 _WRITER = """
 import os, sys, time
 path, rate, seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
@@ -115,6 +131,52 @@ class Bench:
                 took, cpu = time.monotonic() - began, time.process_time() - own
         return size / MB / took, cpu / size * 1e9
 
+    async def our_index(self, path: Path, size: int) -> tuple[float, float]:
+        """MB/s and seconds of our CPU per GB until every line of a log that is followed is counted."""
+        async with self.reader() as host:
+            await host.read(str(path), 0, 0)
+            children, own, began = _children(), time.process_time(), time.monotonic()
+            model = LogModel(RemoteSource(host, str(path)))
+            await model.start()
+            await _until(model, size)
+            took, cpu = time.monotonic() - began, time.process_time() - own
+            await model.close()
+            cpu += _children() - children
+        return size / MB / took, cpu / size * 1e9
+
+    # A log that grows as fast as it can be written.
+
+    def tail_growth(self, path: Path, size: int) -> tuple[float, float]:
+        """MB/s and seconds of our CPU per GB from the first byte that is written to the last that is received."""
+        path.write_bytes(b"begin\n")
+        with _tailing(self.ssh("tail", "-s", "0.2", "-n", "+1", "-F", str(path))) as (process, read):
+            read()
+            began, before, own = time.monotonic(), _cpu_of(process.pid), time.process_time()
+            with _growing(path, size):
+                left = size
+                while left > 0:
+                    left -= len(read())
+            took = time.monotonic() - began
+            cpu = _cpu_of(process.pid) - before + time.process_time() - own
+        return size / MB / took, cpu / size * 1e9
+
+    async def our_growth(self, path: Path, size: int) -> tuple[float, float]:
+        """The same of a log as it is shown, until each of its lines is counted and its end is here."""
+        await asyncio.to_thread(path.write_bytes, b"begin\n")
+        async with self.reader() as host:
+            model = LogModel(RemoteSource(host, str(path)))
+            await model.start()
+            await _until(model, 6)
+            own, began = time.process_time(), time.monotonic()
+            with _growing(path, size):
+                await _until(model, size + 6)
+                await model.window(model.end_place(), 50, 0)
+                took, cpu = time.monotonic() - began, time.process_time() - own
+            children = _children()
+            await model.close()
+            cpu += _children() - children
+        return size / MB / took, cpu / size * 1e9
+
     # Latency.
 
     def tail_latency(self, path: Path, rate: float, seconds: float) -> list[float]:
@@ -140,6 +202,27 @@ class Bench:
                         break
         return sorted(lines.late)
 
+    async def our_showing(self, path: Path, rate: float, seconds: float) -> list[float]:
+        """Milliseconds from the writing of each line to when whoever shows the log is told of it, sorted."""
+        lines, seen = _Lines(), 6
+        async with self.reader() as host:
+            source = RemoteSource(host, str(path))
+            model, told = LogModel(source), asyncio.Event()
+            await model.start()
+            await _until(model, seen)
+            model.listen(told.set)
+            with _writing(path, rate, seconds):
+                while True:
+                    await told.wait()
+                    told.clear()
+                    size = model.state.bytes
+                    data = await source.read(0, seen, size - seen)
+                    seen = size
+                    if not lines.take(data):
+                        break
+            await model.close()
+        return sorted(lines.late)
+
     # Polls.
 
     def ssh_poll(self, polls: int) -> float:
@@ -157,6 +240,22 @@ class Bench:
             for _ in range(polls):
                 seen = await host.observe(Wants(load=True), seen.cursor, 20)
             return (time.process_time() - own) / polls
+
+
+async def _until(model: LogModel, size: int) -> None:
+    """Wait until a log is known to be so large, and every line of it is counted."""
+    counted = asyncio.Event()
+
+    def look() -> None:
+        state = model.state
+        if state.lines is not None and state.bytes == state.counted == size:
+            counted.set()
+
+    end = model.listen(look)
+    look()
+    async with asyncio.timeout(_PATIENCE_S):
+        await counted.wait()
+    end()
 
 
 class _Lines:
@@ -199,6 +298,15 @@ def _tailing(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], Call
 
 
 @contextlib.contextmanager
+def _growing(path: Path, size: int) -> Iterator[None]:
+    writer = subprocess.Popen([sys.executable, "-c", _GROWER, str(path), str(size)])
+    try:
+        yield
+    finally:
+        writer.wait()
+
+
+@contextlib.contextmanager
 def _writing(path: Path, rate: float, seconds: float) -> Iterator[None]:
     writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(path), str(rate), str(seconds)])
     try:
@@ -236,11 +344,22 @@ def measure(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
     big = bench.folder / "big.log"
     size = args.size * MB
     _make_log(big, size)
-    speeds: dict[str, list[tuple[float, float]]] = {"ssh": [], "ssh aes128-gcm": [], "ours": []}
+    speeds: dict[str, list[tuple[float, float]]] = {
+        "ssh": [],
+        "ssh aes128-gcm": [],
+        "ours": [],
+        "ours indexed": [],
+        "ssh growing": [],
+        "ours growing": [],
+    }
     for _ in range(args.rounds):
         speeds["ssh"].append(bench.tail_throughput(big, size, None))
         speeds["ssh aes128-gcm"].append(bench.tail_throughput(big, size, _FAST))
         speeds["ours"].append(asyncio.run(bench.our_throughput(big, size)))
+        speeds["ours indexed"].append(asyncio.run(bench.our_index(big, size)))
+        grown = bench.folder / "grown.log"
+        speeds["ssh growing"].append(bench.tail_growth(grown, size))
+        speeds["ours growing"].append(asyncio.run(bench.our_growth(grown, size)))
     figures["throughput"] = {
         who: {
             "mb_per_s": statistics.median(speed for speed, _ in found),
@@ -255,6 +374,8 @@ def measure(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
         ways = {"ssh": bench.tail_latency(log, rate, args.seconds)}
         log.write_bytes(b"begin\n")
         ways["ours"] = asyncio.run(bench.our_latency(log, rate, args.seconds))
+        log.write_bytes(b"begin\n")
+        ways["shown"] = asyncio.run(bench.our_showing(log, rate, args.seconds))
         figures["latency_ms"][rate] = {
             who: {"lines": len(late), "p50": _quantile(late, 0.5), "p99": _quantile(late, 0.99), "most": late[-1]}
             for who, late in ways.items()
@@ -271,10 +392,11 @@ def show(figures: dict[str, Any]) -> None:
     speeds = figures["throughput"]
     for who, found in speeds.items():
         print(f"{who:16} {found['mb_per_s']:7.0f} MB/s {found['cpu_s_per_gb']:6.2f} CPU s/GB")
-    for other in ("ssh", "ssh aes128-gcm"):
-        speed = speeds["ours"]["mb_per_s"] / speeds[other]["mb_per_s"]
-        cpu = speeds["ours"]["cpu_s_per_gb"] / speeds[other]["cpu_s_per_gb"]
-        print(f"  ours / {other}: {speed:.2f} of its throughput, {cpu:.2f} of its CPU per GB")
+    pairs = [(ours, other) for ours in ("ours", "ours indexed") for other in ("ssh", "ssh aes128-gcm")]
+    for ours, other in (*pairs, ("ours growing", "ssh growing")):
+        speed = speeds[ours]["mb_per_s"] / speeds[other]["mb_per_s"]
+        cpu = speeds[ours]["cpu_s_per_gb"] / speeds[other]["cpu_s_per_gb"]
+        print(f"  {ours} / {other}: {speed:.2f} of its throughput, {cpu:.2f} of its CPU per GB")
     for rate, ways in figures["latency_ms"].items():
         for who, late in ways.items():
             print(

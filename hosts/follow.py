@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from hosts.errors import InputError
 from hosts.host import Chunk, Data, Gap, Position, Rotated
-from hosts.local.following import HELD, Follower, Item, Look
+from hosts.local.following import BLOCK, HELD, Follower, Item, Look
 from hosts.local.observe import NotThereError
 
 INTERVAL = 0.5
@@ -25,6 +25,8 @@ async def follow(
     at: Position,
     interval: float = INTERVAL,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    last: bytes = b"",
+    block: int = BLOCK,
 ) -> AsyncGenerator[Data | Gap | Rotated]:
     """Hand out what is appended to a file, for as long as it is asked.
 
@@ -36,15 +38,17 @@ async def follow(
         at: Where to begin; the position of an earlier item continues there, even in another session.
         interval: Seconds between two looks at a file that does not grow.
         sleep: Waits that long.
+        last: The last bytes before `at`, where they are known: by them a copy of the file is found.
+        block: Bytes that one look takes at most, about.
 
     Raises:
         UnreachableError: The host does not answer; the position of the last item is where to go on.
         InputError: The file is there and cannot be read.
     """
-    follower = Follower(path, at)
+    follower = Follower(path, at, last)
     while True:
         waiting = True
-        for item in await _seen(follower.look(), read):
+        for item in await _seen(follower.look(block), read):
             waiting = False
             yield item
         if waiting:

@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol, cast, runtime_checkable
 
 from hosts.errors import InputError, UnreachableError
 from hosts.host import Chunk, Data, Gap, Json, Position, Rotated
+from hosts.local.counting import Counts, CountWish
 from hosts.local.following import OVERLAP
 from hosts.local.frames import FrameError, encode_frame
 from hosts.local.observe import NotThereError
@@ -19,22 +21,67 @@ from hosts.session import BytePipe, Session
 _STEP = WINDOW // 4
 _JOINED = 1 << 14
 _HEX_SHA256 = 64
-
+_BEAT = 3.0
+# Between two signs of life while somebody follows: a stream that says nothing else is to be known for dead in time
 
 Item = Data | Gap | Rotated
+
+
+@dataclass(frozen=True)
+class Sign:
+    """That the far end is alive, and what it last saw of a file.
+
+    Attributes:
+        there: Whether there is a file at the path; None where it has not looked yet.
+        ahead: Bytes that the file holds beyond what is sent, where they are many; else 0.
+    """
+
+    there: bool | None = None
+    ahead: int = 0
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A host that sends what is written as soon as it is."""
+
+    def watch(self, path: str, at: Position, last: bytes = b"") -> AsyncGenerator[Item | Sign]:
+        """As `HostReader.follow`, with signs of life in between; at its end there is no way to have it so."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A host that counts the newlines of its files itself."""
+
+    def count(self, wish: CountWish) -> AsyncGenerator[Counts]:
+        """Have newlines counted there, block by block; nothing at all where there is no way to have that.
+
+        Raises:
+            UnreachableError: The way was lost.
+            InputError: The file cannot be read, or is another one by now.
+        """
+        ...
 
 
 class _Inbox:
     """What arrived of one file and was not taken yet."""
 
-    def __init__(self, at: Position) -> None:
+    def __init__(self, at: Position, signs: bool) -> None:
         self.at = at
-        self.items: deque[Item] = deque()
+        self.items: deque[Item | Sign] = deque()
         self.held = 0
+        self.seen = Sign()
+        self._signs = signs
         self.ended: Exception | None = None
         self._ready = asyncio.Event()
 
-    def put(self, item: Item) -> None:
+    def sign(self, sign: Sign) -> None:
+        """Something was told of the file; of the helper alone, where it is what was told before."""
+        self.seen = replace(sign, ahead=0)
+        if self._signs:
+            self.put(sign)
+
+    def put(self, item: Item | Sign) -> None:
         before = self.items[-1] if self.items else None
         if isinstance(item, Data) and isinstance(before, Data) and len(before.data) + len(item.data) <= _JOINED:
             # Whoever reads is slower: many small pieces would take more memory than their bytes
@@ -47,7 +94,7 @@ class _Inbox:
         self.ended = self.ended or error
         self._ready.set()
 
-    async def next(self) -> Item:
+    async def next(self) -> Item | Sign:
         """The next item; what arrived before the end comes first."""
         while not self.items:
             if self.ended is not None:
@@ -108,6 +155,25 @@ class _Range:
             self.done.set_result(replace(self._about, data=b"".join(self._parts)))
 
 
+class _Counting:
+    """Newlines that are being counted; None in `found` comes last."""
+
+    def __init__(self, wish: CountWish) -> None:
+        self.found: asyncio.Queue[Counts | Exception | None] = asyncio.Queue()
+        self.done = False
+        self._wish = wish
+
+    def told(self, body: dict[str, Json]) -> None:
+        if "counts" in body:
+            try:
+                self.found.put_nowait(self._wish.checked(body["counts"]))
+            except InputError as error:
+                raise FrameError(str(error)) from None
+            return
+        self.done = True
+        self.found.put_nowait(InputError(_text(body["error"])) if "error" in body else None)
+
+
 class StreamLink(Session):
     """Followed files and ranges of files over one pipe, several at a time; its arguments are those of every session.
 
@@ -117,12 +183,13 @@ class StreamLink(Session):
     """
 
     def __init__(self, host: str, python: str, pipe: BytePipe, nonce: str, heartbeat: float) -> None:
-        super().__init__(host, python, pipe, nonce, heartbeat)
+        super().__init__(host, python, pipe, nonce, min(heartbeat, _BEAT))
         self.most_held = 0
         self.pid = 0
         self._parts: PartReader | None = None
         self._inboxes: dict[int, _Inbox] = {}
         self._ranges: dict[int, _Range] = {}
+        self._counts: dict[int, _Counting] = {}
         self._count = 0
 
     @property
@@ -133,7 +200,7 @@ class StreamLink(Session):
     @property
     def used(self) -> bool:
         """Whether a file is followed or read now."""
-        return bool(self._inboxes or self._ranges)
+        return bool(self._inboxes or self._ranges or self._counts)
 
     async def read(self, path: str, offset: int, size: int) -> Chunk:
         """A range of a file, at most 8 MiB of it.
@@ -161,7 +228,7 @@ class StreamLink(Session):
             if wanted.done.done() and not wanted.done.cancelled():
                 wanted.done.exception()  # seen, also where the sending failed first
 
-    async def follow(self, path: str, at: Position, last: bytes = b"") -> AsyncGenerator[Item]:
+    def follow(self, path: str, at: Position, last: bytes = b"") -> AsyncGenerator[Item]:
         """Hand out what is appended to a file, for as long as it is asked.
 
         Args:
@@ -173,11 +240,18 @@ class StreamLink(Session):
             UnreachableError: The way was lost; the position of the last item is where to go on.
             InputError: The file is there and cannot be read.
         """
+        return cast("AsyncGenerator[Item]", self._followed(path, at, last, signs=False))
+
+    def watch(self, path: str, at: Position, last: bytes = b"") -> AsyncGenerator[Item | Sign]:
+        """As `follow`, with a sign between the items whenever there is something to know, and every few seconds."""
+        return self._followed(path, at, last, signs=True)
+
+    async def _followed(self, path: str, at: Position, last: bytes, *, signs: bool) -> AsyncGenerator[Item | Sign]:
         if self.lost:
             raise UnreachableError(f"{self._host}: {self.lost}")
         self._count += 1
         number = self._count
-        inbox = self._inboxes[number] = _Inbox(at)
+        inbox = self._inboxes[number] = _Inbox(at, signs)
         try:
             await self._ask({"stream": number, "follow": path, "at": position_json(at), "last": last.hex()})
             taken = 0
@@ -195,6 +269,29 @@ class StreamLink(Session):
             if not self.lost:
                 self._spawn(self._ask({"stream": number, "stop": True}))
 
+    async def count(self, wish: CountWish) -> AsyncGenerator[Counts]:
+        """Have newlines counted there.
+
+        Raises:
+            UnreachableError: The way was lost.
+            InputError: The file cannot be read, or is another one by now.
+        """
+        if self.lost:
+            raise UnreachableError(f"{self._host}: {self.lost}")
+        self._count += 1
+        number = self._count
+        counting = self._counts[number] = _Counting(wish)
+        try:
+            await self._ask({"stream": number, **wish.to_json()})
+            while (found := await counting.found.get()) is not None:
+                if isinstance(found, Exception):
+                    raise found
+                yield found
+        finally:
+            del self._counts[number]
+            if not counting.done and not self.lost:
+                self._spawn(self._ask({"stream": number, "stop": True}))
+
     async def _ask(self, body: dict[str, Json]) -> None:
         await self._send(encode_frame(self._nonce, body))
 
@@ -203,6 +300,8 @@ class StreamLink(Session):
             inbox.end(error)
         for wanted in self._ranges.values():
             wanted.end(error)
+        for counting in self._counts.values():
+            counting.found.put_nowait(error)
 
     async def _take(self, data: bytes) -> None:
         if self._parts is None:
@@ -225,8 +324,17 @@ class StreamLink(Session):
                 else:
                     self._told(inbox, part)
                 continue
+            if not part.stream:  # nothing but a sign of life
+                for inbox in self._inboxes.values():
+                    if not inbox.items:
+                        inbox.sign(inbox.seen)
+                continue
+            counting = self._counts.get(part.stream)
+            if counting is not None and isinstance(part, Told):
+                counting.told(part.body)
+                continue
             wanted = self._ranges.get(part.stream)
-            if wanted is not None:  # else a sign of life, or of something that nobody waits for any more
+            if wanted is not None:  # else of something that nobody waits for any more
                 if isinstance(part, Piece):
                     wanted.take(part)
                 else:
@@ -248,6 +356,9 @@ class StreamLink(Session):
         body = told.body
         if "error" in body:
             return inbox.end(InputError(_text(body["error"])))
+        if "there" in body:
+            ahead = body.get("ahead")
+            inbox.sign(Sign(body["there"] is True, ahead if isinstance(ahead, int) else 0))
         if "at" in body:
             at = position_of(body["at"])
             if "rotated" in body:

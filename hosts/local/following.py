@@ -53,11 +53,15 @@ class Follower:
     Attributes:
         position: Where the next byte comes from.
         size: Bytes in the file at `path` when it was last looked at; None where there was none.
+        ahead: How many of them come after the position; 0 while an earlier file is read to its end.
+        at_end: Whether the last look went to the end of the file at `path`, so that the next has nothing to see yet.
     """
 
     def __init__(self, path: str, at: Position, last: bytes = b"") -> None:
         self.position = at
         self.size: int | None = None
+        self.ahead = 0
+        self.at_end = False
         self._path = path
         self._last = last  # the last bytes handed out of this file, which end at the position
         self._drained: str | None = None  # where the old file went, once it was found there
@@ -72,6 +76,7 @@ class Follower:
         start = self._start()
         chunk = yield self._range(self._path, start, block)
         self.size = chunk.size if chunk is not None else None
+        self.ahead, self.at_end = 0, False
         if chunk is None:
             first, self._missed = not self._missed, True
             return (
@@ -129,7 +134,10 @@ class Follower:
 
     def _grown(self, chunk: Chunk, start: int, block: int) -> list[Item]:
         self._adopt(chunk)
-        return self._advance(chunk, start, block)
+        grown = self._advance(chunk, start, block)
+        self.ahead = chunk.size - self.position.offset
+        self.at_end = self.ahead == 0
+        return grown
 
     def _advance(self, chunk: Chunk, start: int, block: int) -> list[Item]:
         before = self.position.offset - start

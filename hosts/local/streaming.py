@@ -18,10 +18,11 @@ from collections.abc import Callable, Sequence
 
 from hosts.errors import InputError
 from hosts.host import Data, Json, Rotated
+from hosts.local.counting import CountWish, counted
 from hosts.local.following import BLOCK, Follower, Item, Range, seen_by
 from hosts.local.frames import FrameError, FrameReader, encode_frame
 from hosts.local.openfile import OpenFile
-from hosts.local.streamwire import MAX_DATA, MAX_RANGE, WINDOW, data_header, event, position_json, position_of
+from hosts.local.streamwire import FAR, MAX_DATA, MAX_RANGE, WINDOW, data_header, event, position_json, position_of
 from hosts.local.watching import Watched, Watches
 
 SILENCE = 60.0
@@ -64,6 +65,7 @@ class Streams:
         self._silence = silence
         self._writing = threading.Lock()
         self._followed: dict[int, _Followed] = {}
+        self._counting: set[int] = set()
         self._watches = Watches()
         self._broken = False
 
@@ -147,6 +149,11 @@ class Streams:
             self._follow(number, request)
         elif "read" in request:
             threading.Thread(target=_read, args=(self, number, request), daemon=True).start()
+        elif "count" in request:
+            self._counting.add(number)
+            threading.Thread(target=self._count, args=(number, request), daemon=True).start()
+        elif number in self._counting and "stop" in request:
+            self._counting.discard(number)
         elif followed is not None and "stop" in request:
             followed.stop()
         elif followed is not None:
@@ -164,6 +171,20 @@ class Streams:
         follower = Follower(path, position_of(request.get("at")), bytes.fromhex(last))
         followed = self._followed[number] = _Followed(self, self._watches, number, path, follower)
         threading.Thread(target=followed.run, name=f"follow {number}", daemon=True).start()
+
+    def _count(self, number: int, request: dict[str, Json]) -> None:
+        """Answer a request for the newlines of a file, until all are counted or nobody wants to know."""
+        try:
+            for counts in counted(CountWish.from_json(request)):
+                if number not in self._counting or self._broken:
+                    return
+                if counts:
+                    self.write([event(number, {"counts": [list(one) for one in counts]})])
+            self.write([event(number, {"counted": True})])
+        except InputError as error:
+            self.write([event(number, {"error": str(error)[:_SHOWN]})])
+        finally:
+            self._counting.discard(number)
 
     def _pong(self) -> None:
         # This thread never waits for whoever reads: it has to notice that nobody does. What is being written
@@ -248,9 +269,9 @@ class _Followed:
             items = []
         finally:
             self._looking.release()
-        few = len(items) == 1 and isinstance(items[0], Data) and len(items[0].data) < _FEW
-        # A file that was not there before is not watched yet: the other thread sees to that.
-        if not few or self._follower.position.inode != before:
+        # A file that was not there before is not watched yet, and what was left of an earlier one is not all there is:
+        # the other thread sees to that.
+        if not items or not self._follower.at_end or self._follower.position.inode != before:
             self._wake.set()
 
     def _look(self, block: int, found: list[Item] | None = None) -> list[Item]:
@@ -273,6 +294,8 @@ class _Followed:
                 self._known = item.position
                 kind = "rotated" if isinstance(item, Rotated) else "gap"
                 parts.append(event(self._number, {kind: item.why, "at": position_json(item.position)}))
+        if self._follower.ahead > FAR:
+            parts.append(event(self._number, {"there": there, "ahead": self._follower.ahead}))
         return parts
 
     def _data_parts(self, item: Data) -> list[bytes]:

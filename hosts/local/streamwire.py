@@ -24,6 +24,8 @@ WINDOW = 4 << 20
 """Bytes of one file that may be under way or unread at our end."""
 MAX_RANGE = 8 << 20
 """Bytes of one range that is read."""
+FAR = 8 << 20
+"""Bytes that a file is ahead of what is sent of it from which on that is told."""
 MAX_DATA = 1 << 20
 MAX_EVENT = 1 << 16
 _HEADER = struct.Struct(">BIIQ")

@@ -28,6 +28,7 @@ from monitors.logs.seek import Seeker
 from monitors.logs.spans import Spans
 from monitors.logs.strip import AllLines
 from monitors.logs.tally import Tally
+from monitors.logs.tally_far import FarTally, begin_tally
 from monitors.logs.types import Filter, Generation, GoneError, LogState, Place, Query, Shape, Source, Window
 from monitors.logs.walk import Purse
 from monitors.logs.window import Framer
@@ -76,7 +77,7 @@ class LogModel:
         self._framer = Framer(self._marks, self._arrivals)
         self._scanner = scanner
         self._own_scanner = scanner is None
-        self._tally: Tally | None = None
+        self._tally: Tally | FarTally | None = None
         self._spec: Filter | None = None
         self._chosen: Search | None = None
         self._searches: weakref.WeakSet[Search] = weakref.WeakSet()
@@ -98,7 +99,7 @@ class LogModel:
         await self._source.start(self._changed)
         self._notice()
         self._begun = True
-        self._tally = Tally(self._source, self._scanner, self._known, self._encoding, self._counted)
+        self._tally = begin_tally(self._source, self._scanner, self._known, self._encoding, self._counted)
         self._notice()
         self._follower = asyncio.create_task(self._follow())
 

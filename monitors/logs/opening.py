@@ -92,7 +92,8 @@ def _open_absent(path: str) -> Source:
         from monitors.logs.pointing import LocalLooker, PointingSource
 
         root, parts = split_pattern(path)
-        return PointingSource(LocalLooker(Look(root, parts)), LocalSource, root, f"no file matches {path} yet")
+        looker = LocalLooker(Look(root, parts))
+        return PointingSource(looker, LocalSource, root, f"no file matches {path} yet", name=path)
     if path.endswith("/"):
         return _open_folder(path)
     parent = os.path.dirname(path) or "."
@@ -203,7 +204,7 @@ def _point_there(target: Target, reader: HostReader, root: str, parts: tuple[str
         lambda path: RemoteSource(reader, path, f"{before}{path}", held=_HELD_EACH),
         root,
         nothing,
-        name=f"{before}{root}",
+        name=f"{before}{root}" if parts is None else str(target),
         visible_interval=_LOOK_S,
         hidden_interval=_LOOK_HIDDEN_S,
     )

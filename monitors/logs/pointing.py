@@ -19,6 +19,7 @@ from hosts.aside import aside
 from hosts.errors import GatewatchError
 from monitors.logs.choosing import Chooser, Looked
 from monitors.logs.looking import Look, is_text
+from monitors.logs.tally_far import Counter, CountingSource
 from monitors.logs.types import Generation, GoneError, Mark, MarkKind, Place, Shape, Source, Status
 
 VISIBLE_S = 0.5
@@ -163,6 +164,13 @@ class PointingSource:
     def descriptor(self, generation: int) -> int | None:
         part = self._parts.get(generation)
         return part.file.source.descriptor(part.number) if part is not None else None
+
+    def counter(self, generation: int) -> Counter | None:
+        """Who counts the lines of a generation where it lies; None where nobody does."""
+        part = self._parts.get(generation)
+        if part is None or not isinstance(part.file.source, CountingSource):
+            return None
+        return part.file.source.counter(part.number)
 
     def watch(self, visible: bool) -> None:
         self._visible = visible

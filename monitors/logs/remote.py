@@ -1,28 +1,31 @@
 """A log that is a file on another host, followed over whatever way leads there.
 
-The last bytes are held here, all others are read by range when somebody wants them. A way that is lost is tried again
-for as long as it takes: the follower never hears of it, so it goes on at the byte where it was.
+While somebody watches, what is written there is sent as it is; where that cannot be had, and while nobody watches, the
+file is looked at from time to time. The last bytes are held here, all others are read by range when somebody wants
+them. A way that is lost is tried again for as long as it takes: following goes on at the byte where it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import os
-import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import replace
 
-from hosts.errors import InputError, UnreachableError
+from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.follow import follow
 from hosts.host import Chunk, Data, Gap, HostReader, Position, Rotated
-from hosts.local.observe import FINGERPRINT, MAX_READ, NotThereError
+from hosts.local.following import BLOCK, OVERLAP
+from hosts.local.observe import FINGERPRINT, NotThereError
+from hosts.local.streamwire import FAR
+from hosts.stream import Counting, Sign, Streaming
 from monitors.logs.local_ring import Ring
 from monitors.logs.record import ShapeRecorder
-from monitors.logs.types import Generation, GoneError, MarkKind, Shape, Status
+from monitors.logs.remote_ranges import Ranges, RemoteCounter, RemoteFile
+from monitors.logs.remote_way import WayThere
+from monitors.logs.tally_far import Counter
+from monitors.logs.types import GoneError, MarkKind, Shape, Status
 
 VISIBLE_S = 0.1
 HIDDEN_S = 2.0
@@ -30,26 +33,10 @@ HELD = 16 << 20
 """Bytes that are held here: a quarter for the file that grows, the rest for the ends of those before it."""
 
 _TAIL = 256 << 10
-_JUMP = 8 << 20
+_LITTLE = 128 << 10
 _IDLE_S = 0.5
 _SLOWER = 1.25
-_PATIENCE_S = 3.0
-_FIRST_S = 0.25
-_SAMPLE = 1024
-_FIRST_DENIED_S = 1.0
-_LONGEST_S = 30.0
-_ROTATED = (".1", ".0", ".old", *(f".{number}" for number in range(2, 10)))
-_T = TypeVar("_T")
-
-
-@dataclass
-class _File:
-    """What was one generation: which file it is there, and the bytes of it that are held here."""
-
-    ring: Ring
-    position: Position = field(default_factory=Position)
-    found: tuple[str, int] = ("", 0)  # the name and inode under which it was found once it had ended
-    lost: bool = False  # nobody knows a file that holds the rest
+_NO_STREAM_S = 30.0
 
 
 class RemoteSource:
@@ -59,8 +46,8 @@ class RemoteSource:
         host: Who reads it.
         path: The file; it need not be there yet.
         name: What the log is called, for a title.
-        visible_interval: Seconds between two looks at a file that grows, while somebody watches; up to half a second
-            at one that does not.
+        visible_interval: Seconds between two looks at a file that grows, while somebody watches and nothing is sent by
+            itself; up to half a second at one that does not.
         hidden_interval: Seconds between two looks while nobody watches.
         noticed: Seconds without an answer from which on a mark says so.
         kept: Generations that stay readable at most.
@@ -87,20 +74,17 @@ class RemoteSource:
         self._path = path
         self._name = name or path
         self._intervals = (hidden_interval, visible_interval)
-        self._noticed = noticed
-        self._now = now
         self._held = held
         self._on_close = on_close
         self._record = ShapeRecorder(self._name, kept=kept, now=now)
-        self._files: dict[int, _File] = {}
+        self._way = WayThere(host.name, self._record, noticed, now)
+        self._ranges = Ranges(host, path, self._name, self._record)
+        self._files: dict[int, RemoteFile] = {}
         self._gap = False
         self._ahead = 0  # bytes that the file has beyond the last look at it
         self._visible = True
+        self._switched = asyncio.Event()
         self._idle = 0
-        self._heard = now()
-        self._away_since = 0.0  # our clock, 0 while the host answers
-        self._fails = 0
-        self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -110,7 +94,7 @@ class RemoteSource:
     async def start(self, changed: Callable[[], None]) -> None:
         """Begin to follow."""
         self._record.listen(asyncio.get_running_loop(), changed)
-        self._heard = self._now()
+        self._way.answered()
         self._task = asyncio.create_task(self._follow())
 
     async def read(self, generation: int, offset: int, size: int) -> bytes:
@@ -127,7 +111,7 @@ class RemoteSource:
         size = max(0, min(size, known.size - offset))
         parts: list[bytes] = []
         while size > 0:
-            data = file.ring.read(offset, size) or await self._range(known, file, offset, size)
+            data = file.ring.read(offset, size) or await self._ranges.read(known, file, offset, size)
             parts.append(data)
             offset += len(data)
             size -= len(data)
@@ -137,11 +121,20 @@ class RemoteSource:
         """None: there is no file here."""
         return None
 
+    def counter(self, generation: int) -> Counter | None:
+        """Who counts its lines there; None where the host does not."""
+        file = self._files.get(generation)
+        if file is None or not isinstance(self._host, Counting):
+            return None
+        return RemoteCounter(self._host, self._ranges, lambda: self._record.generation(generation), file)
+
     def watch(self, visible: bool) -> None:
-        self._visible = visible
+        if visible != self._visible:
+            self._visible = visible
+            self._switched.set()
         if visible:
             self._idle = 0
-            self._wake.set()
+            self._way.wake()
 
     async def close(self) -> None:
         self._record.listen(asyncio.get_running_loop(), None)
@@ -156,30 +149,98 @@ class RemoteSource:
     # Following.
 
     async def _follow(self) -> None:
-        at = await self._begin()
+        await self._begin()
         while True:
-            new = follow(self._look, self._path, at, sleep=self._rest)
+            self._switched.clear()
+            streams = self._visible and isinstance(self._host, Streaming)
+            following = asyncio.ensure_future(self._sent() if streams else self._polled())
+            switched = asyncio.ensure_future(self._switched.wait())
+            try:
+                await asyncio.wait({following, switched}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                following.cancel()
+                switched.cancel()
+                await asyncio.wait({following, switched})
+            if not following.cancelled():
+                following.result()
+
+    async def _begin(self) -> None:
+        """Where to follow from: near the end of what is there."""
+        with contextlib.suppress(NotThereError):
+            chunk = await self._look(self._path, 0, 0)
+            self._skip(Position(0, chunk.inode, chunk.fingerprint, min(FINGERPRINT, chunk.size)), chunk.size)
+
+    def _skip(self, at: Position, size: int) -> None:
+        """Go on near the end of what is there: what lies before that is read when somebody wants it."""
+        self._live().position = replace(at, offset=max(at.offset, size - _TAIL))
+        self._record.grow(size)
+
+    def _place(self) -> tuple[Position, bytes]:
+        """Where to go on, and the last bytes before that, where they are held."""
+        live = self._record.live
+        if live is None:
+            return Position(), b""
+        file = self._files[live.number]
+        return file.position, file.ring.last(OVERLAP) if file.ring.end == file.position.offset else b""
+
+    async def _sent(self) -> None:
+        """Have what is written sent, from the place on that was reached."""
+        assert isinstance(self._host, Streaming)
+        while True:
+            try:
+                async with self._way.minded():
+                    goes_on = await self._stream(self._host)
+                if not goes_on:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_NO_STREAM_S):
+                            await self._polled()
+            except UnreachableError as error:
+                await self._way.lost(error)
+            except GatewatchError as error:
+                self._way.answered()
+                await self._way.refused(error)
+
+    async def _stream(self, host: Streaming) -> bool:
+        """Take what is sent; False where nothing can be, True to ask for it again from another place."""
+        sign = Sign()
+        async with contextlib.aclosing(host.watch(self._path, *self._place())) as items:
+            async for item in items:
+                self._way.answered()
+                sign = item if isinstance(item, Sign) else sign
+                self._saw(sign.there)
+                if not isinstance(item, Sign):
+                    self._take(item)
+                elif item.ahead > FAR and item.there:
+                    at, _ = self._place()
+                    self._skip(at, at.offset + item.ahead)
+                    return True
+        return False
+
+    def _saw(self, there: bool | None) -> None:
+        """Whether there is a file; None where nobody has looked."""
+        if there is None:
+            return
+        self._way.allowed()
+        if there:
+            self._live()
+            self._record.status(Status.LIVE)
+        else:
+            known = self._record.live is not None
+            self._record.status(Status.WAITING, "the file is deleted" if known else "no such file yet")
+
+    async def _polled(self) -> None:
+        """Look at the file again and again, from the place on that was reached."""
+        while True:
+            at, last = self._place()
+            # So little comes over the pipe that is there in any case
+            block = BLOCK if self._visible else _LITTLE
+            new = follow(self._look, self._path, at, sleep=self._rest, last=last, block=block)
             async with contextlib.aclosing(new) as items:
                 async for item in items:
                     self._take(item)
-                    if isinstance(item, Data) and self._ahead > _JUMP:
-                        # The end first: what lies between is read when somebody wants it
-                        at = self._end(item.position, item.position.offset + self._ahead)
+                    if isinstance(item, Data) and self._ahead > (FAR if self._visible else _TAIL):
+                        self._skip(item.position, item.position.offset + self._ahead)
                         break
-
-    async def _begin(self) -> Position:
-        """Where to follow from: near the end of what is there."""
-        try:
-            chunk = await self._look(self._path, 0, 0)
-        except NotThereError:
-            return Position()
-        return self._end(Position(0, chunk.inode, chunk.fingerprint, min(FINGERPRINT, chunk.size)), chunk.size)
-
-    def _end(self, at: Position, size: int) -> Position:
-        at = replace(at, offset=max(at.offset, size - _TAIL))
-        self._live().position = at
-        self._record.grow(size)
-        return at
 
     async def _look(self, path: str, offset: int, size: int) -> Chunk:
         """Read for the follower: it waits as long as the host does not answer, or does not let us.
@@ -188,74 +249,44 @@ class RemoteSource:
             NotThereError: There is no such file.
             InputError: One of the names that rotation gives cannot be read.
         """
-        denied = 0
         while True:
             try:
-                chunk = await self._patiently(self._host.read(path, offset, size))
+                chunk = await self._way.patiently(self._host.read(path, offset, size))
             except UnreachableError as error:
-                await self._lost(error)
+                await self._way.lost(error)
             except NotThereError:
-                self._answered()
+                self._way.answered()
                 if path == self._path:
-                    known = self._record.live is not None
-                    self._record.status(Status.WAITING, "the file is deleted" if known else "no such file yet")
+                    self._saw(False)
                 raise
-            except InputError as error:
-                self._answered()
+            except GatewatchError as error:
+                self._way.answered()
                 if path != self._path:
-                    raise
-                self._record.status(*_refused(error))
-                denied += 1
-                await self._pause(min(_FIRST_DENIED_S * denied, _LONGEST_S))
+                    raise InputError(str(error)) from None
+                await self._way.refused(error)
             else:
-                self._answered()
+                self._way.answered()
                 self._ahead = 0
                 if path == self._path:
                     self._ahead = chunk.size - offset - len(chunk.data)
-                    self._live()
-                    self._record.status(Status.LIVE)
+                    self._saw(True)
                 return chunk
 
-    async def _patiently(self, work: Awaitable[_T]) -> _T:
-        """Wait for an answer, and say so when it takes long."""
-        asked = asyncio.ensure_future(work)
-        try:
-            done, _ = await asyncio.wait({asked}, timeout=_PATIENCE_S)
-            if not done:
-                self._away_since = self._away_since or self._now()
-                self._record.status(Status.STALE, f"{self._host.name}: no answer for {_PATIENCE_S:g} s")
-            return await asked
-        finally:
-            asked.cancel()
-
-    async def _lost(self, error: UnreachableError) -> None:
-        """The way is lost: wait before it is tried again, longer each time, and not at the same moment as others."""
-        self._away_since = self._away_since or self._now()
-        self._record.status(Status.STALE, " ".join(str(error).split()))
-        wait = min(_FIRST_S * 2**self._fails, _LONGEST_S)
-        self._fails = min(self._fails + 1, 16)
-        await self._pause(random.uniform(wait / 2, wait))  # noqa: S311 - no secret
-
-    def _answered(self) -> None:
-        now = self._now()
-        silent = now - self._heard
-        # A machine that slept finds its way lost the moment it wakes, and may be back in no time
-        if self._away_since and (now - self._away_since >= self._noticed or silent >= self._noticed + _PATIENCE_S):
-            self._record.mark(MarkKind.OFFLINE, f"no answer from {self._host.name} for {_span(silent)}", 0)
-        self._away_since, self._fails, self._heard = 0.0, 0, now
-
     async def _rest(self, _seconds: float) -> None:
-        """Between two looks: longer and longer while nothing comes."""
+        """Between two looks: longer and longer while nothing comes; while nobody watches, until something has."""
         hidden, visible = self._intervals
-        wait = min(visible * _SLOWER**self._idle, max(_IDLE_S, visible)) if self._visible else hidden
-        self._idle = min(self._idle + 1, 64)
-        await self._pause(wait)
-
-    async def _pause(self, seconds: float) -> None:
-        self._wake.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
+        if self._visible:
+            wait = min(visible * _SLOWER**self._idle, max(_IDLE_S, visible))
+            self._idle = min(self._idle + 1, 64)
+            return await self._way.pause(wait)
+        try:
+            before = _stamp(await self._look(self._path, 0, 0))
+            while True:
+                await self._way.pause(hidden)
+                if before[0] != self._place()[0].offset or _stamp(await self._look(self._path, 0, 0)) != before:
+                    return None
+        except NotThereError:
+            return await self._way.pause(hidden)
 
     # What is known.
 
@@ -294,15 +325,15 @@ class RemoteSource:
     def _turn(self, kind: MarkKind, text: str, missing: int | None, at: Position) -> None:
         number = self._record.turn(kind, text, missing, self._name)
         kept = {known: file for known, file in self._files.items() if self._record.generation(known) is not None}
-        self._files = {**kept, number: _File(self._ring(), at)}
+        self._files = {**kept, number: RemoteFile(self._ring(), at)}
         self._let_go()
 
-    def _live(self) -> _File:
+    def _live(self) -> RemoteFile:
         """The file of the live generation; the first begins here."""
         live = self._record.live
         number = live.number if live is not None else self._record.begin(self._name)
         if number not in self._files:
-            self._files = {**self._files, number: _File(self._ring())}
+            self._files = {**self._files, number: RemoteFile(self._ring())}
         return self._files[number]
 
     def _ring(self) -> Ring:
@@ -318,67 +349,9 @@ class RemoteSource:
             held -= file.ring.end - file.ring.start
             file.ring.reset(file.ring.end)
             if file.lost:
-                self._unreadable(number, file)
-
-    # Reading by range.
-
-    async def _range(self, known: Generation, file: _File, offset: int, size: int) -> bytes:
-        """Bytes that are not held: from the file, under whichever name it has by now."""
-        for name in self._names(file):
-            try:
-                chunk = await self._host.read(name, offset, min(size, MAX_READ))
-                if chunk.data and await self._is(known, file, name, chunk):
-                    return chunk.data
-            except InputError:
-                continue
-        now = self._record.generation(known.number)
-        if now is None or not now.live:
-            self._unreadable(known.number, file)
-        raise GoneError(f"{self._name}: the file that held this is not there any more")
-
-    def _names(self, file: _File) -> list[str]:
-        if file.lost:
-            return []
-        names = [self._path, *(self._path + suffix for suffix in _ROTATED)]
-        return [file.found[0], *names] if file.found[0] else names
-
-    async def _is(self, known: Generation, file: _File, name: str, chunk: Chunk) -> bool:
-        """Whether a chunk is of the file that was this generation."""
-        at, ring = file.position, file.ring
-        if at.fingerprint_size >= FINGERPRINT and chunk.fingerprint != at.fingerprint:
-            return False
-        if (name, chunk.inode) == file.found:
-            return True
-        if known.live and name == self._path:
-            return chunk.inode == at.inode and chunk.size >= at.offset
-        if chunk.size < known.size:
-            return False
-        held = ring.last(_SAMPLE)
-        if not held:
-            return chunk.inode == at.inode
-        # A copy has another inode, an inode is used again, and many files begin alike: what is held decides
-        sample = await self._host.read(name, ring.end - len(held), len(held))
-        if sample.data != held or sample.inode != chunk.inode:
-            return False
-        file.found = (name, chunk.inode)
-        return True
-
-    def _unreadable(self, number: int, file: _File) -> None:
-        known = self._record.generation(number)
-        if known is not None and file.ring.start > known.first:
-            missing = file.ring.start - known.first
-            self._record.cut(number, file.ring.start, f"{missing:,} bytes went with the file that held them", missing)
+                self._ranges.unreadable(number, file)
 
 
-def _refused(error: InputError) -> tuple[Status, str]:
-    text = " ".join(str(error).split())
-    denied = text.endswith((os.strerror(errno.EPERM), os.strerror(errno.EACCES)))
-    return (Status.DENIED if denied else Status.FAILED), text
-
-
-def _span(seconds: float) -> str:
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+def _stamp(chunk: Chunk) -> tuple[int, int, int, str]:
+    """What tells a file that nobody touched."""
+    return chunk.size, chunk.inode, chunk.mtime_ns, chunk.fingerprint

@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from hosts.errors import InputError
 from hosts.local import streaming, watching
+from hosts.local.counting import CountWish
 from hosts.local.frames import FrameReader, encode_frame
 from hosts.local.inotify import Inotify
+from hosts.local.lines import BLOCK, ENCODINGS, UTF8, Encoding
 from hosts.local.streaming import Streams
-from hosts.local.streamwire import WINDOW, PartReader, Piece, Told
+from hosts.local.streamwire import FAR, WINDOW, PartReader, Piece, Told
 
 pytestmark = pytest.mark.travels
 
@@ -154,6 +157,40 @@ def test_what_is_reported_is_looked_at_without_a_clock(
     assert not any("gap" in body for _, body in near.told)
 
 
+def test_a_last_line_and_another_file_that_are_reported_together_both_come(
+    near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After what was left of the old file, nothing more is reported: the new one is looked at all the same."""
+    monkeypatch.setattr(streaming, "WATCHED", NEVER)
+    path = tmp_path / "log"
+    path.write_bytes(b"old\n")
+    near.follow(1, path)
+    near.until_data(1, b"old\n")
+    while not near.streams._followed[1]._watched.told:
+        time.sleep(0.001)
+    append(path, b"more\n")
+    near.until_data(1, b"old\nmore\n")
+    inotify, gate = near.streams._watches.inotify, threading.Event()
+    assert inotify is not None
+    events = inotify.events
+    monkeypatch.setattr(inotify, "events", lambda: events() if gate.wait(20) else [])
+    append(path, b"last\n")
+    path.rename(tmp_path / "log.1")
+    append(path, b"new\n")
+    gate.set()
+    near.until_data(1, b"old\nmore\nlast\nnew\n")
+
+
+def test_that_a_file_is_far_ahead_is_told(near: Near, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(bytes(FAR + 2 * BLOCK))
+    near.follow(1, path)
+    assert near.until_told("ahead") == {"there": True, "ahead": FAR + BLOCK}
+    near.send({"stream": 1, "stop": True})
+    while near.streams._followed:
+        near.take(10)
+
+
 def test_a_file_of_an_unwatched_instant_is_not_missed(
     near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +254,48 @@ def test_no_more_is_sent_than_there_is_room_for(near: Near, tmp_path: Path) -> N
     assert len(near.data[1]) == 2 * WINDOW + 1000
     near.send({"stream": 1, "taken": WINDOW})
     near.until_data(1, content)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=lambda one: one.name)
+def test_lines_are_counted(near: Near, tmp_path: Path, encoding: Encoding) -> None:
+    path = tmp_path / "log"
+    text = "".join(f"{number} a line\n" for number in range(300_000)) + "no end"
+    path.write_bytes(text.encode(encoding.name))
+    size = path.stat().st_size
+    for number, (first, low) in enumerate(((0, 0), (BLOCK + 10, BLOCK + 10), (0, 2 * BLOCK + 7))):
+        wish = CountWish(str(path), path.stat().st_ino, first, low, size, encoding)
+        near.send({"stream": number, **wish.to_json()})
+        near.until_told("counted")
+        found = [tuple(one) for stream, body in near.told if stream == number for one in body.get("counts", [])]
+        assert found == wish.checked([list(one) for one in found])
+        assert [block for block, _, _ in found] == list(range(low // BLOCK, -(-size // BLOCK)))
+        data = path.read_bytes()
+        for block, upto, newlines in found:
+            begin = max(first, block * BLOCK)
+            assert newlines == data[begin:upto].decode(encoding.name).count("\n")
+        near.told.clear()
+
+
+def test_of_another_file_no_line_is_counted(near: Near, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"one\n")
+    for name, inode in ((path, path.stat().st_ino + 1), (tmp_path / "none", 1), (tmp_path, tmp_path.stat().st_ino)):
+        near.send({"stream": 1, **CountWish(str(name), inode, 0, 0, 4, UTF8).to_json()})
+        assert str(name) in near.until_told("error")["error"]
+        near.told.clear()
+    for body in ({"count": str(path)}, {"count": "", "inode": 1, "first": 0, "low": 0, "size": 1, "encoding": "utf-8"}):
+        near.send({"stream": 1, **body})
+        assert near.until_told("error")
+        near.told.clear()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, [1], [[1, 2]], [[0, BLOCK + 1, 0]], [[0, 0, 0]], [[5, 6 * BLOCK, 0]], [[0, 9, 10]]],
+)
+def test_counts_that_cannot_be_are_refused(value: Any) -> None:
+    with pytest.raises(InputError):
+        CountWish("/x", 1, 0, 0, 2 * BLOCK, UTF8).checked(value)
 
 
 def test_it_goes_on_at_a_position(near: Near, tmp_path: Path) -> None:

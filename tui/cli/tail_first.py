@@ -54,7 +54,7 @@ class FirstLook:
         placed = "".join(f"\x1b[{at};{_LEFT + 1}H{row}" for at, row in enumerate(rows, 1))
         try:
             self._before = termios.tcgetattr(_KEYS)
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 self._signals[number] = signal.signal(number, self._end)
             termios.tcsetattr(_KEYS, termios.TCSANOW, _quiet(self._before))
             self.shown = True

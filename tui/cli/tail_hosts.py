@@ -13,28 +13,48 @@ from hosts.profiles import HostProfile, Ssh, profile_paths, read_profile, select
 from hosts.target import parse_target
 from jobs.calibration.checkout import find_checkout
 from jobs.connect import open_reader
+from monitors.logs.opening import Connect
 
 
-async def connect(name: str) -> HostReader:
-    """A host that can be looked at.
+def connecting_by(connects: Connects) -> Connect:
+    """What gives a host that can be looked at, by HOST or USER@HOST.
+
+    HOST is a profile of the checkout around us, or whatever ssh makes of it; with a user it is always the latter. It
+    raises InputError where the profile cannot be read, or says no way to get there.
 
     Args:
-        name: HOST or USER@HOST. HOST is a profile of the checkout around us, or whatever ssh makes of it; with a
-            user it is always the latter.
-
-    Raises:
-        InputError: The profile cannot be read, or says no way to get there.
+        connects: What all connections of this process share.
     """
-    return await asyncio.to_thread(open_host, name)
+
+    async def connect(name: str) -> HostReader:
+        return await asyncio.to_thread(open_host, name, None, connects)
+
+    return connect
 
 
 def open_host(name: str, root: str | None = None, connects: Connects | None = None) -> HostReader:
-    """As `connect`, from a thread.
+    """A host that can be looked at; this may wait for files.
 
     Args:
         name: HOST or USER@HOST.
         root: Where the checkout is, None to find it from here.
         connects: What all connections of this process share, where there are several.
+
+    Raises:
+        InputError: The profile cannot be read, or says no way to get there.
+    """
+    return open_reader(named_profile(name, root), connects)
+
+
+def named_profile(name: str, root: str | None = None) -> HostProfile:
+    """The profile that a name means, or one that says no more than where the host is.
+
+    Args:
+        name: HOST or USER@HOST.
+        root: Where the checkout is, None to find it from here.
+
+    Raises:
+        InputError: The name is none, or the profile cannot be read.
     """
     user, host = _named(name)
     folder = None
@@ -43,8 +63,8 @@ def open_host(name: str, root: str | None = None, connects: Connects | None = No
     if not user and folder is not None and _knows(folder, host):
         selected = select_profile(folder, host, {})
         if selected is not None:
-            return open_reader(selected.file.profile, connects)
-    return open_reader(HostProfile(name=name, launcher="ssh", ssh=Ssh(host=host, user=user)), connects)
+            return selected.file.profile
+    return HostProfile(name=name, launcher="ssh", ssh=Ssh(host=host, user=user))
 
 
 def _named(name: str) -> tuple[str | None, str]:

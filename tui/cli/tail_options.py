@@ -12,6 +12,9 @@ from hosts.target import Target
 from monitors.logs.types import Filter, Query
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hosts.connects import Connects
     from monitors.logs.opening import Connect
     from tui.logs.goto import Goal
 
@@ -65,10 +68,17 @@ def goal_of(option: str, text: str | None) -> Goal | None:
     return goal
 
 
-def connecting(target: Target) -> Connect | None:
-    """The way to other hosts; a log on this machine needs nothing of it."""
+def connecting(target: Target, connects: Callable[[], Connects] | None = None) -> Connect | None:
+    """The way to other hosts; a log on this machine needs nothing of it.
+
+    Args:
+        target: The log.
+        connects: Makes what the connections share; by default what asks on the terminal, for commands that have it to
+            themselves.
+    """
     if target.host is None:
         return None
-    from tui.cli.tail_hosts import connect
+    from tui.cli import asking
+    from tui.cli.tail_hosts import connecting_by
 
-    return connect
+    return connecting_by(connects() if connects is not None else asking.connects())

@@ -21,9 +21,10 @@ from tui.cli.tail_options import filter_of, goal_of
 from tui.cli.terminal import Ending, take_keys_from_the_terminal
 
 if TYPE_CHECKING:
+    from hosts.connects import Asker
     from tui.cli.tail_first import FirstLook
     from tui.cli.tail_open import EarlyModel
-    from tui.logs.screen import Wish
+    from tui.logs.screen import TailApp, Wish
 
 _QUICK_S = 0.03  # that opening may take before the framework is imported beside it
 _TURN_S = 0.0005
@@ -54,7 +55,24 @@ def _check(args: argparse.Namespace) -> None:
         goal_of(name, getattr(args, name))
 
 
-async def _open(target: Target) -> EarlyModel:
+class LateAsker:
+    """Asks on the app's screen, once there is one: a login that asks sooner waits for it."""
+
+    def __init__(self) -> None:
+        self._asker: asyncio.Future[Asker] = asyncio.get_running_loop().create_future()
+
+    async def ask(self, host: str, what: str) -> str | None:
+        asker = await asyncio.shield(self._asker)
+        return await asker.ask(host, what)
+
+    def ask_on(self, app: TailApp) -> None:
+        """From now on there is one."""
+        from tui.screens.secret import ScreenAsker, show_question
+
+        self._asker.set_result(ScreenAsker(lambda question: app.call_later(show_question, app, question)))
+
+
+async def _open(target: Target, asker: LateAsker) -> EarlyModel:
     """The log; who counts its lines starts beside us before we import what shows them."""
     from monitors.logs.scanning import SMALL, Scanner
 
@@ -64,7 +82,7 @@ async def _open(target: Target) -> EarlyModel:
         await asyncio.sleep(0)  # it is started while we wait
     from tui.cli.tail_open import open_early
 
-    return await open_early(target, scanner)
+    return await open_early(target, scanner, asker)
 
 
 def _size(target: Target) -> int:
@@ -76,7 +94,8 @@ def _size(target: Target) -> int:
 
 
 async def _show(args: argparse.Namespace, target: Target, look: FirstLook, ending: Ending) -> int:
-    opening = asyncio.ensure_future(_open(target))
+    asker = LateAsker()
+    opening = asyncio.ensure_future(_open(target, asker))
     try:
         await asyncio.wait({opening}, timeout=_QUICK_S)
         with _taking_turns(), _telling(opening, look):
@@ -91,6 +110,8 @@ async def _show(args: argparse.Namespace, target: Target, look: FirstLook, endin
         app = TailApp(lambda: opening, _wish(args), ascii_only=args.ascii, early=look.shown)
         app.keep_private(name for name in (target.host, target.user) if name)
         ending.leave_on_signals(app)
+        if target.host is not None:
+            asker.ask_on(app)
         if look.shown:
             keep_screen(app)
         look.hand_over()

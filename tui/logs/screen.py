@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -9,7 +10,9 @@ from textual.app import ComposeResult
 from textual.events import Event, InputEvent, Paste
 from textual.screen import Screen
 
+from hosts.errors import GatewatchError
 from monitors.logs.model import LogModel
+from tui import shims
 from tui.app import GatewatchApp
 from tui.keyline import KeyLine
 from tui.logs.filterpart import Chosen
@@ -17,6 +20,8 @@ from tui.logs.goto import Goal
 from tui.logs.pane import LogPane
 from tui.logs.view import Look
 
+_QUICK_S = 0.25  # that a log may take to open before the empty pane is shown
+_LONG_S = 3600.0
 _EARLY_S = 2.0  # that keys wait at most
 
 
@@ -88,7 +93,26 @@ class TailApp(GatewatchApp):
         """Open the log; a log that cannot be opened ends the app with its one line."""
         if self._waiting is not None:
             self.set_timer(_EARLY_S, self._let_in)
-        model = await self._make()
+        opening = asyncio.ensure_future(self._make())
+        await asyncio.wait({opening}, timeout=_QUICK_S)
+        if opening.done():
+            await self._show(opening.result())
+        else:
+            self.run_worker(self._show_later(opening), exit_on_error=False)
+
+    async def _show_later(self, opening: asyncio.Future[LogModel]) -> None:
+        """Show a log that takes its time: keys are heard meanwhile, and a host may ask for a passphrase."""
+        self.notify("no answer yet", title="opening the log", timeout=_LONG_S)
+        try:
+            model = await opening
+        except GatewatchError as error:
+            self.failure = error
+            shims.stop(self)
+            return
+        self.clear_notifications()
+        await self._show(model)
+
+    async def _show(self, model: LogModel) -> None:
         pane, wish = self.log_pane, self._wish
         pane.view.show_as(wish.look)
         pane.chosen = wish.chosen

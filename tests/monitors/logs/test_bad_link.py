@@ -176,6 +176,35 @@ async def test_a_link_that_is_cut_is_told_and_comes_back_by_itself(far: Far, req
     assert far.ways[-1] is Way.UP
 
 
+async def test_a_dead_host_is_told_within_ten_seconds(
+    link: tuple[badlink.BadLink, sshd.SshPeer], request: pytest.FixtureRequest
+) -> None:
+    if not request.config.getoption("--long-proof"):
+        pytest.skip("measures seconds; needs --long-proof")
+    between, peer = link
+    key, known = str(peer.keys["plain"]), str(peer.known_hosts)
+    host = SshHost(SshSpec(badlink.FAR, peer.port, identity_file=key, known_hosts=known, config_file=None))
+    told: list[tuple[Way, float]] = []
+    host.on_change(lambda one: told.append((one.way, time.monotonic())))
+    try:
+        for _ in range(5):
+            await host.open(("cat",))
+            await asyncio.sleep(random.Random().uniform(1.0, 4.0))
+            told.clear()
+            cut = time.monotonic()
+            between.shape(up=False)
+            assert await until(lambda: host.connection.way is Way.WAITING, PATIENCE_S)
+            (stale, stale_at), (lost, lost_at) = told
+            assert (stale, lost) == (Way.STALE, Way.WAITING)
+            assert stale_at - cut < lost_at - cut < 10.0
+            print(f"stale after {stale_at - cut:.1f} s, lost after {lost_at - cut:.1f} s")  # noqa: T201 - a figure
+            between.shape()
+            await host.retry_now()
+    finally:
+        between.shape()
+        await host.close()
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 async def test_a_server_that_dies_or_stands_still(far: Far, how: signal.Signals) -> None:
     async def trouble() -> None:

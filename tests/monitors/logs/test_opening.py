@@ -342,6 +342,8 @@ async def test_there_a_pattern(far: Open, tmp_path: Path, monkeypatch: pytest.Mo
         source = await far(f"me@box:{text}")
         assert isinstance(source, PointingSource)
         assert await shows(source, b"two\n")
+    none = (await far("me@box:*.none")).shape
+    assert none.name in none.detail, "no other name stands before what is said"
     with pytest.raises(InputError, match=r"on another host it can hold neither '\*\*' nor '..'"):
         await far(f"me@box:{tmp_path}/**/*.log")
 

@@ -27,7 +27,7 @@ from hosts.pipe import PipeReader
 from hosts.profiles import HostProfile, Ssh
 from jobs.bundle import build_image
 from jobs.connect import open_reader
-from monitors.logs import remote
+from monitors.logs import remote, remote_way
 from monitors.logs.remote import RemoteSource
 from monitors.logs.types import GoneError, MarkKind, Source, Status
 from tests.peers import sshd
@@ -74,8 +74,8 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 async def follow(log: Path, way: Way, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
     """Makes and starts sources of the log."""
-    monkeypatch.setattr(remote, "_FIRST_S", 0.01)
-    monkeypatch.setattr(remote, "_FIRST_DENIED_S", 0.05)
+    monkeypatch.setattr(remote_way, "_FIRST_S", 0.01)
+    monkeypatch.setattr(remote_way, "_FIRST_DENIED_S", 0.05)
     made: list[RemoteSource] = []
 
     async def make(**options: Any) -> RemoteSource:
@@ -375,7 +375,7 @@ async def test_what_is_not_held_cannot_be_read_while_the_way_is_lost(follow: Ope
 async def test_a_host_that_says_nothing_is_told(
     follow: Open, log: Path, way: Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(remote_way, "PATIENCE_S", 0.05)
     append(log, "one\n")
     source = await follow(noticed=0.0)
     assert await until(lambda: sizes(source) == [4])
@@ -395,7 +395,7 @@ async def test_the_wait_between_tries_grows_up_to_a_limit(log: Path, way: Way, m
         waits.append(seconds)
         way.down = len(waits) < 40
 
-    monkeypatch.setattr(source, "_pause", pause)
+    monkeypatch.setattr(source._way, "pause", pause)
     way.down = True
     append(log, "one\n")
     await source._look(str(log), 0, 0)
@@ -411,7 +411,7 @@ async def test_nobody_who_looks_costs_less(follow: Open, log: Path, way: Way) ->
     source = await follow(hidden_interval=60.0)
     assert await until(lambda: way.reads > 5)
     source.watch(False)
-    assert await until(lambda: source._wake.is_set() is False)
+    assert await until(lambda: source._way._wake.is_set() is False)
     before = way.reads
     await asyncio.sleep(0.7)  # nothing is to happen but a look that had begun
     assert way.reads <= before + 2
