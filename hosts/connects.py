@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar, cast
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, cast
 
 # OpenSSH drops connections at random from the tenth that has not logged in (sshd_config, MaxStartups 10:30:100).
 _PER_ADDRESS = 8
@@ -38,6 +40,19 @@ class Turn:
             place.release()
 
 
+@dataclass
+class Shared(Generic[T]):
+    """What several have a part in.
+
+    Attributes:
+        held: What they share.
+        parts: How many have one.
+    """
+
+    held: T
+    parts: int = 0
+
+
 class Connects:
     """What the connections of a process share; made once, and handed to each of its hosts.
 
@@ -63,6 +78,8 @@ class Connects:
         self._gap = gap
         self._next = 0.0
         self._kept: dict[object, tuple[object, object]] = {}
+        self._shared: dict[Hashable, Shared[object]] = {}
+        self._sharing = threading.Lock()
         self._hold = hold
         self._asker = asker
         self._asking = asyncio.Lock()
@@ -73,6 +90,31 @@ class Connects:
         if kept is None or kept[0] != mark:
             kept = self._kept[name] = (mark, make())
         return cast(T, kept[1])
+
+    def share(self, name: Hashable, make: Callable[[], T]) -> tuple[T, Callable[[], bool]]:
+        """What others have under this name already, or else what `make` gives; from any thread.
+
+        Returns:
+            It, and what gives this part of it back, which is True when that was the last: then it is to be closed.
+        """
+        with self._sharing:
+            shared = self._shared.get(name)
+            if shared is None:
+                shared = self._shared[name] = Shared(make())
+            shared.parts += 1
+        given = [name]
+
+        def give_back() -> bool:
+            with self._sharing:
+                if not given:
+                    return False
+                given.clear()
+                shared.parts -= 1
+                if shared.parts == 0 and self._shared.get(name) is shared:
+                    del self._shared[name]
+                return shared.parts == 0
+
+        return cast(T, shared.held), give_back
 
     async def begin(self, address: str) -> Turn:
         """Wait for a place; `address` is where one connects to, which must not be overrun either."""

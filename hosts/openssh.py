@@ -46,13 +46,18 @@ _OFFENDING = re.compile(r"^Offending (\S+) key in (.+):(\d+)\s*$", re.MULTILINE)
 _OFFERED = re.compile(r"\b(SHA256:[A-Za-z0-9+/]{43})")
 
 
-def ssh_argv(way: tuple[SshSpec, ...], command: str) -> tuple[str, ...]:
+def ssh_argv(way: tuple[SshSpec, ...], command: str, subsystem: bool = False) -> tuple[str, ...]:
     """The argument vector that runs a command line on the last of these hosts, through the others in their order.
+
+    Args:
+        way: The hosts.
+        command: The command line, or a subsystem's name.
+        subsystem: Whether it is the latter.
 
     Raises:
         InputError: A path cannot be passed on.
     """
-    return (*_words(way), "-T", "--", way[-1].host, command)
+    return (*_words(way), "-T", *(["-s"] if subsystem else []), "--", way[-1].host, command)
 
 
 def _words(way: tuple[SshSpec, ...]) -> list[str]:
@@ -165,10 +170,16 @@ class OpenSshHost:
             UnreachableError: It failed so lately that it is left alone for now.
             InputError: There is no ssh, its configuration cannot be read, or `argv` cannot be passed on.
         """
-        command = remote_command(argv)
+        return await self._open(remote_command(argv), False)
+
+    async def open_subsystem(self, name: str) -> BytePipe:
+        """Start a subsystem of the host's SSH server, such as sftp; otherwise as `open`."""
+        return await self._open(name, True)
+
+    async def _open(self, command: str, subsystem: bool) -> BytePipe:
         self._standing.check()
         way = await find_way(self._spec)
-        words = ssh_argv(way, command)
+        words = ssh_argv(way, command, subsystem)
         turn = await self._connects.begin(f"{way[0].host}:{way[0].port}")
         if not self._pipes:
             self._standing.connecting()

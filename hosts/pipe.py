@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from hosts.bootstrap import Mode, RunnerImage, boot_argv, preamble
+from hosts.command import CommandLink, Ended, Take
 from hosts.connection import Connection
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import INTERVAL, follow
@@ -19,10 +20,11 @@ from hosts.here import READ_DEADLINE, looked
 from hosts.host import Chunk, Cursor, Data, Gap, Json, Observation, Position, Rotated, Wants
 from hosts.link import Link
 from hosts.local.calls import unwrap
+from hosts.local.counting import Counts, CountWish
 from hosts.local.observe import MAX_READ
 from hosts.local.wire import from_wire, to_wire
 from hosts.session import BytePipe, Session
-from hosts.stream import StreamLink, tail_of
+from hosts.stream import Item, Sign, StreamLink, tail_of
 
 HEARTBEAT = 10.0
 OPENING = 45.0
@@ -31,6 +33,7 @@ _LINGER = 10.0
 _NO_STREAM = 30.0
 _STREAM_OPENING = 10.0
 _LARGE = 1 << 16
+_HUGE = 1 << 18
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Session)
@@ -56,6 +59,7 @@ class PipeReader:
         interval: Seconds between two looks at a followed file that does not grow, where no second pipe can be had.
         on_close: Awaited at the end of `close`, for a connection that was made for this host alone.
         connection: Tells how the way there stands; None where the opener has nothing that can stand or fall.
+        retry: Connects at once, however long the host was to be left alone; None likewise.
     """
 
     _actor = False
@@ -73,6 +77,7 @@ class PipeReader:
         interval: float = INTERVAL,
         on_close: Callable[[], Awaitable[None]] | None = None,
         connection: Callable[[], Connection] | None = None,
+        retry: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._name = name
         self._opener = opener
@@ -84,6 +89,7 @@ class PipeReader:
         self._interval = interval
         self._on_close = on_close
         self._connection = connection
+        self._retry = retry
         self._links = Held(name, lambda: self._open(Link, "actor" if self._actor else "reader"))
         self._streams = Held(name, lambda: self._open(StreamLink, "stream"))
         self._no_stream_until = 0.0
@@ -99,6 +105,15 @@ class PipeReader:
         """How the way there stands, at this instant; None where there is no connection of ours."""
         return self._connection() if self._connection is not None else None
 
+    async def retry_now(self) -> None:
+        """Connect now, however long the host was to be left alone: a person asks for it.
+
+        Raises:
+            UnreachableError, InputError: It cannot be reached.
+        """
+        if self._retry is not None:
+            await self._retry()
+
     async def observe(self, want: Wants, since: Cursor | None, deadline: float) -> Observation:
         """Look once; `deadline` is how many seconds the answer may take, the opening of a lost way included."""
         began = time.monotonic()
@@ -108,13 +123,19 @@ class PipeReader:
             "host": self._name,
             "deadline": deadline,
         }
-        value = looked(await self._ask("observe", payload, None, deadline))
-        took = time.monotonic() - began
-        seen = await asyncio.to_thread(self._decode, Observation, value)
+        took = 0.0
+
+        def understand(answer: Json) -> Observation:
+            nonlocal took
+            took = time.monotonic() - began
+            return self._decode(Observation, looked(answer))
+
+        seen = await self._ask("observe", payload, None, deadline, understand)
         return replace(seen, host=self._name, received=time.time(), rtt=took)
 
     async def read(self, path: str, offset: int, size: int) -> Chunk:
-        if size >= _LARGE:
+        # What is shown first comes sooner over the pipe that is there
+        if size > _HUGE or (size >= _LARGE and self._streams.now is not None):
             try:
                 async with asyncio.timeout(READ_DEADLINE):
                     stream = await self._stream()
@@ -125,8 +146,7 @@ class PipeReader:
             finally:
                 self._let_go_when_idle()
         asked: Json = {"path": path, "offset": offset, "size": size}
-        answer = looked(await self._ask("read", asked, None, READ_DEADLINE))
-        chunk = await asyncio.to_thread(self._decode, Chunk, answer)
+        chunk = await self._ask("read", asked, None, READ_DEADLINE, lambda one: self._decode(Chunk, looked(one)))
         if len(chunk.data) > min(size, MAX_READ) or chunk.offset != offset or len(chunk.fingerprint) != _HEX_SHA256:
             raise UnreachableError(f"{self._name}: an answer to read that does not fit what was asked")
         return chunk
@@ -145,6 +165,45 @@ class PipeReader:
                 async for item in items:
                     at = item.position
                     yield item
+
+    async def watch(self, path: str, at: Position, last: bytes = b"") -> AsyncGenerator[Item | Sign]:
+        """As `follow`, with signs of life in between; ends at once where no second pipe can be had.
+
+        Args:
+            path: The file; one that is not there is waited for.
+            at: Where to begin.
+            last: The last bytes before that, where they are known.
+
+        Raises:
+            UnreachableError: The way was lost; the position of the last item is where to go on.
+            InputError: The file is there and cannot be read.
+        """
+        stream = await self._stream()
+        if stream is None:
+            return
+        try:
+            async with contextlib.aclosing(stream.watch(path, at, last)) as items:
+                async for item in items:
+                    yield item
+        finally:
+            self._let_go_when_idle()
+
+    async def count(self, wish: CountWish) -> AsyncGenerator[Counts]:
+        """Have the newlines of a file counted there; nothing at all where no second pipe can be had.
+
+        Raises:
+            UnreachableError: The way was lost.
+            InputError: The file cannot be read, or is another one by now.
+        """
+        stream = await self._stream()
+        if stream is None:
+            return
+        try:
+            async with contextlib.aclosing(stream.count(wish)) as found:
+                async for counts in found:
+                    yield counts
+        finally:
+            self._let_go_when_idle()
 
     async def _streamed(self, stream: StreamLink, path: str, at: Position) -> AsyncGenerator[Data | Gap | Rotated]:
         known, last = self._tails.get(path, (None, b""))
@@ -175,7 +234,7 @@ class PipeReader:
             VerbError: The verb refused or failed.
             UnreachableError: No answer in time.
         """
-        return looked(await self._ask(verb, payload, None, deadline))
+        return await self._ask(verb, payload, None, deadline, looked)
 
     async def close(self) -> None:
         """End the helpers; no further call is answered."""
@@ -190,11 +249,13 @@ class PipeReader:
         self._links.lose("the connection was dropped")
         self._streams.lose("the connection was dropped")
 
-    async def _ask(self, verb: str, payload: Json, key: str | None, deadline: float) -> Json:
+    async def _ask(
+        self, verb: str, payload: Json, key: str | None, deadline: float, understand: Callable[[Json], T]
+    ) -> T:
         try:
             async with asyncio.timeout(deadline):
                 link = await self._links.get()
-                return await link.request(verb, payload, key, deadline)
+                return await link.request(verb, payload, key, deadline, understand)
         except TimeoutError:
             raise UnreachableError(f"{self._name}: no answer to {verb} within {deadline:g} s") from None
 
@@ -262,4 +323,32 @@ class PipeActor(PipeReader):
             UnreachableError: The answer did not come; calling again with the same key is safe.
             VerbError: The verb refused or failed; "not-yet" where an earlier call has not finished.
         """
-        return unwrap(await self._ask(verb, payload, key, deadline))
+        return await self._ask(verb, payload, key, deadline, unwrap)
+
+    async def command(
+        self, argv: Sequence[str], deadline: float, take: Take, stdin: AsyncGenerator[bytes] | None = None
+    ) -> Ended:
+        """Run one command there, in a helper of its own; once, whatever happens.
+
+        When this is cancelled, or the way is lost, the command is ended there, with all that is in its session.
+
+        Args:
+            argv: What to run; it meets no shell.
+            deadline: Seconds until it is ended, the opening of a lost way included.
+            take: Given what it writes, in order.
+            stdin: What it reads; None for nothing.
+
+        Raises:
+            InputError: It cannot be run.
+            UnreachableError: The host cannot be reached, or the way was lost.
+        """
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(deadline):
+                link = await self._open(CommandLink, "command")
+        except TimeoutError:
+            raise UnreachableError(f"{self._name}: the helper did not start within {deadline:g} s") from None
+        try:
+            return await link.run(argv, max(0.0, deadline - (time.monotonic() - began)), take, stdin)
+        finally:
+            await link.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Protocol
 
 from hosts.bootstrap import OLDEST
-from hosts.errors import GatewatchError, InputError, UnreachableError
+from hosts.errors import GatewatchError, NoPythonError, UnreachableError
 from hosts.host import Json
 from hosts.local.frames import FrameError, FrameReader, encode_frame
 
@@ -16,6 +16,7 @@ _SILENT_BEATS = 2.5
 _PROBE = 5.0
 _SHOWN = 200
 _PATIENCE = 2.0
+_PIECE = 1 << 16
 
 
 class BytePipe(Protocol):
@@ -68,8 +69,8 @@ class Session:
         self._heard = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, first: bytes) -> None:
-        """Send what the helper needs first, and wait until it says hello.
+    async def start(self, first: Iterable[bytes]) -> None:
+        """Send what the helper needs first, part by part, and wait until it says hello.
 
         Raises:
             InputError: The Python there is too old, or cannot be run.
@@ -77,7 +78,7 @@ class Session:
         """
         self._spawn(self._pump())
         # Not awaited here: a helper that dies before it has read all of this has said why on its way out
-        self._spawn(self._send(first))
+        self._spawn(self._send_all(first))
         hello = await self._hello
         if not isinstance(hello, dict) or "hello" not in hello:
             raise self._failed(hello)
@@ -147,6 +148,12 @@ class Session:
                 self.lose(str(error))
                 raise UnreachableError(f"{self._host}: {error}") from None
 
+    async def _send_all(self, parts: Iterable[bytes]) -> None:
+        for part in parts:
+            # What is sent is copied on its way, and there may be hundreds of these at a time
+            for start in range(0, len(part), _PIECE):
+                await self._send(part[start : start + _PIECE])
+
     async def _pump(self) -> None:
         try:
             while data := await self._pipe.read():
@@ -186,9 +193,9 @@ class Session:
             return self._too_old(message)
         return UnreachableError(f"{self._host}: the helper did not start: {message or 'it said nothing of ours'}")
 
-    def _too_old(self, version: str) -> InputError:
+    def _too_old(self, version: str) -> NoPythonError:
         needed = ".".join(map(str, OLDEST))
-        return InputError(
+        return NoPythonError(
             f"{self._python} on {self._host} is {version}; gatewatch needs {needed} or newer there; "
             "set `python:` in the profile"
         )
@@ -201,7 +208,7 @@ class Session:
         if status == 2 and "unknown option" in text.lower() and "-I" in text:
             return self._too_old("older than 3.4")
         if status in (126, 127) or "command not found" in text.lower() or "unknown command" in text.lower():
-            return InputError(
+            return NoPythonError(
                 f"{self._python} cannot be run on {self._host} ({last or f'exit status {status}'}); "
                 "set `python:` in the profile"
             )

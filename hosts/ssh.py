@@ -82,18 +82,28 @@ class SshHost:
                 so lately that it is left alone for now.
             InputError: A file that the connection needs is not there or wrong, or `argv` cannot be passed on.
         """
+        return await self._open(remote_command(argv), False)
+
+    async def open_subsystem(self, name: str) -> BytePipe:
+        """Start a subsystem of the host's SSH server, such as sftp.
+
+        Raises:
+            UnreachableError, InputError: As `open` does.
+        """
+        return await self._open(name, True)
+
+    async def _open(self, command: str, subsystem: bool) -> BytePipe:
         # Its import takes a tenth of a second, which a screen would feel; from here on it is a look-up
         await asyncio.to_thread(importlib.import_module, "hosts.ssh_lane")
         from hosts.ssh_lane import FullError
 
-        command = remote_command(argv)
         for _ in range(_ATTEMPTS):
             lane = next((lane for lane in self._lanes if lane.alive and not lane.full), None)
             if lane is None:
                 await self._connect()
                 continue
             try:
-                return await lane.start(command)
+                return await lane.start(command, subsystem)
             except FullError as error:
                 if not lane.served:
                     raise UnreachableError(f"{self._spec.host}: no session could be opened: {error}") from None

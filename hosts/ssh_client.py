@@ -138,7 +138,9 @@ class Client(asyncssh.SSHClient):
             self._tries += 1
         answers = []
         for prompt, _shown in prompts:
-            answer = await self._ask("password", plain_line(prompt).rstrip(" :") or "password")
+            # In the server's words, which might be those in which we ask for a key's passphrase
+            asked = plain_line(prompt).rstrip(" :") or "password"
+            answer = await self._ask("password", f"answer to: {asked}")
             if not answer:
                 self._tries = _TRIES
                 return None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import asyncssh
+from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED
 
 from hosts.connects import Connects
 from hosts.errors import UnreachableError
 from hosts.link import BytePipe
 from hosts.ssh_login import find_way, log_in
-from hosts.ssh_shim import drop, round_trip
+from hosts.ssh_shim import drop, round_trip, without_padding_packets
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain
 from hosts.standing import Clock, Standing
@@ -81,11 +83,12 @@ class Lane:
         except BaseException:
             await self._end_jumps()
             raise
+        without_padding_packets(self._connection)
         self._heard = self._clock.steady()
         self._watching = asyncio.create_task(self._watch(self._connection))
 
-    async def start(self, command: str) -> BytePipe:
-        """Start a command in a session of its own.
+    async def start(self, command: str, subsystem: bool = False) -> BytePipe:
+        """Start a command, or a subsystem by its name, in a session of its own.
 
         Raises:
             FullError: The server takes no more sessions here.
@@ -95,11 +98,13 @@ class Lane:
             raise UnreachableError("not connected")
         self.sessions += 1
         try:
-            process = await self._connection.create_process(command, encoding=None, request_pty=False)
+            asked: dict[str, Any] = {"subsystem" if subsystem else "command": command}
+            process = await self._connection.create_process(**asked, encoding=None, request_pty=False)
         except _BROKEN as error:
             self._freed()
             await asyncio.sleep(0)  # a connection that just broke is closed one turn of the loop later
-            if isinstance(error, asyncssh.ChannelOpenError) and self.alive:
+            refused = isinstance(error, asyncssh.ChannelOpenError) and error.code != OPEN_REQUEST_SESSION_FAILED
+            if refused and self.alive:  # else it was what we asked for in it that cannot be had
                 self.full = True
                 raise FullError(plain(error)) from None
             raise UnreachableError(f"no session could be opened: {plain(error)}") from None

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncssh
@@ -15,6 +15,7 @@ from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.ssh_client import Client
 from hosts.ssh_keys import known_keys, remember
+from hosts.ssh_names import Direct
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain
 from hosts.standing import KeyChangedError, LoginRefusedError
@@ -47,6 +48,7 @@ class Files:
         certificates: The certificates that are named for it.
         configs: The ssh configuration, if there is one.
         jumps: The hosts to go through, `[user@]host[:port]` with commas, or None.
+        direct: Connects where none is gone through; None where the configuration names a program for that.
     """
 
     known: asyncssh.SSHKnownHosts
@@ -56,6 +58,7 @@ class Files:
     certificates: tuple[str, ...]
     configs: list[str]
     jumps: str | None
+    direct: Direct | None = field(default_factory=Direct)
 
 
 async def find_files(spec: SshSpec, connects: Connects) -> Files:
@@ -79,6 +82,7 @@ async def find_files(spec: SshSpec, connects: Connects) -> Files:
         identities=files.identities or named["IdentityFile"],
         certificates=named["CertificateFile"],
         jumps=configured if spec.proxy_jump is None else spec.proxy_jump,
+        direct=None if options.proxy_command else Direct(options.family, options.local_addr),
     )
 
 
@@ -166,7 +170,7 @@ async def _attempt(
     options: dict[str, Any] = {
         "known_hosts": files.known,
         "config": files.configs,
-        "tunnel": through,
+        "tunnel": files.direct if through is None else through,
         "agent_forwarding": False,
         # What is alive is seen in hosts/ssh_lane.py, which also tells how long an answer takes
         "keepalive_interval": 0,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from functools import cache
 from pathlib import Path
 
 from gates.systems import SYSTEMS
@@ -48,8 +49,9 @@ def travelling_modules() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".__init__") for name in names))
 
 
+@cache
 def build_image() -> RunnerImage:
-    """The runner's zip and its sha256."""
+    """The runner's zip and its sha256; built once, since hundreds of hosts are sent the same."""
     house = _house()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:

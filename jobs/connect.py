@@ -6,9 +6,13 @@ A reader cannot act, and an actor is made only here and never in read-only mode.
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Required, TypedDict
 
+from hosts.bare import BareReader
+from hosts.bare_pipe import EitherActor, EitherReader
 from hosts.child import open_subprocess
 from hosts.connection import Connection
 from hosts.connects import Connects
@@ -19,6 +23,7 @@ from hosts.local.verbs import Verb
 from hosts.openssh import OpenSshHost
 from hosts.pipe import Opener, PipeActor, PipeReader
 from hosts.profiles import HostProfile, Ssh
+from hosts.session import BytePipe
 from hosts.ssh import SshHost, SshSpec
 from jobs.bundle import build_image
 from jobs.runner.verbs import verbs_with
@@ -49,7 +54,11 @@ def open_reader(profile: HostProfile | None, connects: Connects | None = None) -
     """
     if profile is None or (is_local(profile) and not profile.enter):
         return LocalReader(_name(profile), _verbs())
-    return PipeReader(profile.name, image=build_image(), **_way(profile, connects))
+    way = _way(profile, connects)
+    bare = _bare(profile, way)
+    if bare is None:
+        return PipeReader(profile.name, image=build_image(), **way.options)
+    return EitherReader(profile.name, bare=bare, image=build_image(), **way.options)
 
 
 def open_actor(profile: HostProfile | None, read_only: bool, connects: Connects | None = None) -> HostActor:
@@ -67,7 +76,19 @@ def open_actor(profile: HostProfile | None, read_only: bool, connects: Connects 
         raise InputError("read-only: this would start or change something; leave --read-only out")
     if profile is None or (is_local(profile) and not profile.enter):
         return LocalActor(_name(profile), _verbs())
-    return PipeActor(profile.name, image=build_image(), **_way(profile, connects))
+    way = _way(profile, connects)
+    bare = _bare(profile, way)
+    if bare is None:
+        return PipeActor(profile.name, image=build_image(), **way.options)
+    return EitherActor(profile.name, bare=bare, image=build_image(), **way.options)
+
+
+def open_commander(profile: HostProfile | None, read_only: bool, connects: Connects | None = None) -> PipeActor:
+    """A host that commands can be run on, this machine too; otherwise as `open_actor`."""
+    host = open_actor(profile, read_only, connects)
+    if isinstance(host, PipeActor):
+        return host
+    return PipeActor(host.name, open_subprocess, build_image(), python=sys.executable)
 
 
 def _name(profile: HostProfile | None) -> str:
@@ -78,28 +99,55 @@ def _verbs() -> Mapping[str, Verb]:
     return verbs_with(lambda: build_image().data)
 
 
-class _Way(TypedDict, total=False):
+class _Options(TypedDict, total=False):
     opener: Required[Opener]
     python: str
     enter: tuple[str, ...]
     on_close: Callable[[], Awaitable[None]]
     connection: Callable[[], Connection]
+    retry: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How the helper is started on a host, as PipeReader wants it; and its SSH server's subsystems."""
+
+    options: _Options
+    subsystem: Callable[[str], Awaitable[BytePipe]] | None = None
+
+
+def _bare(profile: HostProfile, way: _Way) -> BareReader | None:
+    """How it is looked at without a Python; in a container one would see the files around it, so not there."""
+    if way.subsystem is None or profile.enter:
+        return None
+    return BareReader(profile.name, way.subsystem, way.options["opener"])
 
 
 def _way(profile: HostProfile, connects: Connects | None) -> _Way:
-    """How the helper is started there, as PipeReader wants it."""
     if is_local(profile):
-        return {"opener": open_subprocess, "python": profile.python, "enter": profile.enter}
+        return _Way({"opener": open_subprocess, "python": profile.python, "enter": profile.enter})
     spec = ssh_spec(profile)
     openssh = profile.ssh is not None and profile.ssh.transport == "openssh"
-    host = OpenSshHost(spec, connects=connects) if openssh else SshHost(spec, connects=connects)
-    return {
+    connects = connects or Connects()
+
+    def make() -> OpenSshHost | SshHost:
+        return OpenSshHost(spec, connects=connects) if openssh else SshHost(spec, connects=connects)
+
+    host, give_back = connects.share((openssh, spec), make)  # one connection serves whoever looks and whoever acts
+
+    async def close() -> None:
+        if give_back():
+            await host.close()
+
+    options: _Options = {
         "opener": host.open,
         "python": profile.python,
         "enter": profile.enter,
-        "on_close": host.close,
+        "on_close": close,
         "connection": lambda: host.connection,
+        "retry": host.retry_now,
     }
+    return _Way(options, host.open_subsystem)
 
 
 def ssh_spec(profile: HostProfile) -> SshSpec:

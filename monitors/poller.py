@@ -7,6 +7,7 @@ its last values; the next look comes all the same (DESIGN, rule 6).
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -17,6 +18,8 @@ from hosts.host import Cursor, HostReader, Observation, Wants, merge
 from monitors.snapshot import Monitor, Now, Progress, Seen, Snapshot, State
 
 LONGEST_INTERVAL_S = 120.0
+_SHORT_S = 0.002
+_FEW_FILES = 16
 
 
 class HostPoller:
@@ -30,6 +33,9 @@ class HostPoller:
         deadline: Seconds that one look may take.
         clock: Seconds since the epoch.
         sleep: How to wait; handed in so that tests need not.
+
+    Attributes:
+        blind: Whether the last look failed.
     """
 
     def __init__(
@@ -55,6 +61,8 @@ class HostPoller:
         self._wanted_trees: object = None
         self._last: dict[str, Snapshot[Any]] = {}
         self._looking = asyncio.Lock()
+        self._fold_took = math.inf
+        self.blind = False
 
     def add(self, name: str, monitor: Monitor[Any]) -> None:
         """Fold for one more from the next look on, or for another one under a name that is known."""
@@ -79,8 +87,7 @@ class HostPoller:
                 seen = await self._look(want)
                 if seen is None:
                     return
-                # A large run takes seconds: whoever paints on this loop goes on meanwhile.
-                shown = await asyncio.to_thread(self._fold, monitors, seen)
+                shown = await self._folded(monitors, seen)
                 asked, want = want.procs, self._wants(monitors)
                 if last or {*want.procs.refs, *want.procs.marks} <= {*asked.refs, *asked.marks}:
                     break
@@ -98,15 +105,27 @@ class HostPoller:
             seen = await self._host.observe(want, self._cursor, self._deadline)
         except Exception as error:  # noqa: BLE001 - told to whoever watches; one flaky host never ends the watch
             self._cursor = None
+            self.blind = True
             self._publish_blind(str(error) if isinstance(error, GatewatchError) else f"{type(error).__name__}: {error}")
             return None
+        self.blind = False
         # What a fold passed over because of an error would be missing from the next difference.
         whole = "trees" not in seen.errors and not any(tree.error for tree in seen.trees)
         self._cursor = seen.cursor if whole else None
         return seen
 
+    async def _folded(self, monitors: Mapping[str, Monitor[Any]], seen: Observation) -> dict[str, Snapshot[Any]]:
+        """Fold in a thread: a large run takes seconds, and whoever paints on this loop goes on meanwhile.
+
+        What is known to be short is folded here: for hundreds of hosts, a thread each time costs more than the fold.
+        """
+        if self._fold_took <= _SHORT_S and sum(len(tree.files) for tree in seen.trees) <= _FEW_FILES:
+            return self._fold(monitors, seen)
+        return await asyncio.to_thread(self._fold, monitors, seen)
+
     def _fold(self, monitors: Mapping[str, Monitor[Any]], seen: Observation) -> dict[str, Snapshot[Any]]:
         now = Now(self._clock())
+        began = time.monotonic()
         shown: dict[str, Snapshot[Any]] = {}
         for name, monitor in monitors.items():
             try:
@@ -114,6 +133,7 @@ class HostPoller:
             except Exception as error:  # noqa: BLE001 - the others stand, and this one says why it does not
                 self._cursor = None
                 shown[name] = self._blind(name, f"internal error: {type(error).__name__}: {error}")
+        self._fold_took = time.monotonic() - began
         return shown
 
     def _publish_blind(self, error: str) -> None:

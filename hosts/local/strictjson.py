@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Union
 
 from hosts.errors import InputError
 from hosts.host import Json
 
 _MAX_DIGITS = 4300  # Python's own limit, from 3.10.7 on; kept here so that no environment variable moves it
+_LONG_KEY = 64  # characters; longer ones are data rather than the name of a field
 _SHOWN = 80  # characters of a key or a path that a message repeats
 
 _BOMS = (
@@ -54,8 +56,14 @@ class _RefusedError(ValueError):
     """Raised by a hook, which knows what is wrong and not where."""
 
 
+@lru_cache(1024)
+def _one(key: str) -> str:
+    """The same string for equal keys: the thousands of records of a run have a dozen, and each would keep its own."""
+    return key
+
+
 def _pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    value = dict(pairs)
+    value = {_one(key) if len(key) < _LONG_KEY else key: each for key, each in pairs}
     if len(value) != len(pairs):
         raise _RefusedError("duplicate key")
     return value

@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 
-from hosts.bootstrap import boot_argv
+from hosts.bootstrap import RunnerImage, boot_argv, preamble
 from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.host import Json
+from hosts.local.frames import FrameReader
 from hosts.pipe import PipeActor, PipeReader
 from hosts.ssh import SshHost, SshSpec, remote_command
+from tests.hosts.conftest import make_image
 from tests.peers import sshd
 from tests.peers.callers import until_told
 
@@ -118,6 +120,22 @@ def test_the_boot_command_is_plain_and_short() -> None:
     for python in ("", "-c", "a\0b"):
         with pytest.raises(InputError):
             boot_argv(python)
+
+
+@pytest.mark.parametrize("hurt", [lambda body: body[:-1] + b"!", lambda body: bytes(len(body))])
+def test_an_archive_that_arrives_damaged_is_told_and_not_run(hurt: Callable[[bytes], bytes]) -> None:
+    line, body = preamble(RunnerImage.of(make_image()), "0123456789abcdef", "reader")
+    ended = subprocess.run(boot_argv(sys.executable), input=line + hurt(body), capture_output=True)
+    assert (ended.returncode, ended.stderr) == (4, b"")
+    assert FrameReader("0123456789abcdef").feed(ended.stdout) == [
+        {"failed": "image", "message": "the archive arrived damaged"}
+    ]
+
+
+@pytest.mark.parametrize("jump", ["-oProxyCommand=id", "a b", "$(id)", "gate,-J"])
+def test_a_host_to_jump_over_is_a_plain_name(jump: str) -> None:
+    with pytest.raises(InputError, match="bad host"):
+        SshSpec("box").hops(jump)
 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=id", "a b", "a;id", "a\nb", "", "$(id)", "a/b", "é"])

@@ -288,7 +288,14 @@ async def test_what_a_host_asks_is_shown_plain_and_answered_in_order(reach: Any,
     async with passwords(tmp_path, "keyboard", prompts=PROMPTS) as (port, known, got):
         person = Person("sesame", "999999", "sesame", "123456")
         await up(reach(port, known, person))
-        assert person.asked == [("127.0.0.1", "Password"), ("127.0.0.1", "?[31mCode from your phone")] * 2
+        assert (
+            person.asked
+            == [
+                ("127.0.0.1", "answer to: Password"),
+                ("127.0.0.1", "answer to: ?[31mCode from your phone"),
+            ]
+            * 2
+        )
         person = Person(*["wrong", "wrong"] * 3, "sesame", "123456")
         await refused(reach(port, known, person))
         assert person.answers == ["sesame", "123456"]

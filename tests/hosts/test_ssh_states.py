@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
+import logging
 import os
 import random
 import signal
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
+from hosts import ssh_lane
 from hosts.connection import Connection, Way
 from hosts.connects import Connects
 from hosts.errors import UnreachableError
@@ -141,6 +147,23 @@ async def test_up_lost_and_up_again(reach: Any, ssh_peer: sshd.SshPeer) -> None:
     ]
 
 
+async def test_nothing_is_sent_but_what_is_asked(
+    reach: Any, ssh_peer: sshd.SshPeer, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = reach(ssh_peer, keepalive=60)
+    pipe = await host.open(("cat",))
+    caplog.set_level(logging.DEBUG, "asyncssh")
+    asyncssh.set_debug_level(3)
+    try:
+        await pipe.write(b"x")
+        assert await pipe.read() == b"x"
+    finally:
+        asyncssh.set_debug_level(1)
+    sent = [line.message for line in caplog.records if "Sent MSG_" in line.message]
+    assert len(sent) == 1
+    assert "MSG_CHANNEL_DATA" in sent[0], "an empty packet before each one would double what a poll costs"
+
+
 @needs_sshd
 async def test_a_frozen_server_is_stale_and_then_lost(reach: Any, ssh_peer: sshd.SshPeer) -> None:
     host = reach(ssh_peer, keepalive=0.3)
@@ -166,6 +189,12 @@ async def test_a_server_that_froze_for_a_moment_is_up_again(reach: Any, ssh_peer
     await pipe.write(b"still here")
     assert await pipe.read() == b"still here"
     assert [each.way for each in told] == [Way.CONNECTING, Way.UP, Way.STALE, Way.UP]
+
+
+def test_a_host_that_is_silent_is_given_up_within_ten_seconds() -> None:
+    # At rest, the next sign of life is asked for after one interval, and waited for during two
+    interval = inspect.signature(SshHost).parameters["keepalive"].default
+    assert interval * (1 + ssh_lane._MISSED) < 10
 
 
 async def test_a_host_that_failed_is_left_alone_and_tried_when_asked(reach: Any) -> None:
@@ -289,6 +318,49 @@ async def test_hosts_that_hang_do_not_keep_another_waiting(reach: Any, ssh_peer:
         for host in hanging:
             await host.close()
         assert all(isinstance(end, UnreachableError) for end in await asyncio.gather(*tries, return_exceptions=True))
+
+
+async def test_names_that_nobody_knows_do_not_keep_another_waiting(
+    reach: Any, ssh_peer: sshd.SshPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, asked, over = socket.getaddrinfo, [], threading.Event()
+
+    def slow(host: Any, *arguments: Any, **more: Any) -> Any:
+        if str(host).startswith("hanging"):
+            asked.append(host)
+            over.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return ask(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    connects = Connects()
+    hanging = [reach(22, host=f"hanging{number}", connects=connects, deadline=50) for number in range(40)]
+    tries = [asyncio.create_task(host.open(("cat",))) for host in hanging]
+    try:
+        assert await until(lambda: len(asked) == len(hanging))
+        good = reach(ssh_peer, connects=connects)
+        await good.open(("cat",))
+        assert good.connection.way is Way.UP
+    finally:
+        over.set()
+        ends = await asyncio.gather(*tries, return_exceptions=True)
+    assert all("name resolution" in str(end) for end in ends)
+
+
+async def test_every_address_of_a_name_is_tried(
+    reach: Any, ssh_peer: sshd.SshPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two(_host: Any, port: int, *_arguments: Any, **_more: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("127.0.0.9", "127.0.0.1")]
+
+    known = ssh_peer.folder / "known_by_name"
+    known.write_text(ssh_peer.known_hosts.read_text().replace("127.0.0.1", "box"))
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    host = reach(ssh_peer, host="box", known_hosts=str(known))
+    await host.open(("cat",))
+    assert host.connection.way is Way.UP
+    nowhere = reach(1, host="box")
+    assert await failure(nowhere) == "box: connection refused"
 
 
 async def test_only_so_many_connect_at_a_time() -> None:

@@ -64,7 +64,7 @@ async def test_observe_brings_everything_then_differences(transport: Any, tmp_pa
     seen = await host.observe(want, None, 20)
     assert seen.host == "box"
     assert before <= seen.at <= seen.received <= time.time()
-    assert 0 < seen.rtt < 20
+    assert (time.time() - before) / 4 < seen.rtt < 20
     assert dict(seen.errors) == {}
     (tree,) = seen.trees
     assert tree.full

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.peers import sshd
+
 
 def bench(house: Path, *words: str) -> Any:
     done = subprocess.run([sys.executable, *words, "--json"], cwd=house, capture_output=True, text=True, timeout=50)
@@ -38,6 +40,14 @@ def test_missing_data_are_said_and_nothing_is_measured(house: Path, tmp_path: Pa
     done = subprocess.run(words, cwd=house, capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"no data: {tmp_path / 'none'} holds no plan.json, so nothing was measured\n"
+
+
+def test_hosts_that_hang_keep_nobody_from_watching_the_others(house: Path) -> None:
+    few = ("--hosts", "14", "--bad", "6", "--stages", "2", "--rounds", "2", "--rest", "0.1", "--ssh", "1", "--far", "0")
+    (run,) = (figures := bench(house, "bench/hosts_many.py", *few))["runs"]
+    assert (run["whole"], run["blind"], run["artifacts"]) == (8, 6, 10)
+    assert all(run[part]["cpu_s"] >= 0 for part in ("connected", "helpers_up", "first_look", "poll", "accelerators"))
+    assert ("ssh_cpu_s" in figures) == (sshd.SSHD is not None)
 
 
 def test_the_start_is_measured_beside_a_python_that_does_nothing(house: Path) -> None:

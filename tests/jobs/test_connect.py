@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from hosts.bare_pipe import EitherActor, EitherReader
 from hosts.connection import Way
 from hosts.connects import Connects
 from hosts.errors import InputError, VerbError
@@ -17,7 +18,7 @@ from hosts.here import LocalActor, LocalReader
 from hosts.pipe import PipeActor, PipeReader
 from hosts.profiles import HostProfile, Ssh
 from hosts.ssh import SshSpec
-from jobs.connect import is_local, open_actor, open_reader, ssh_spec
+from jobs.connect import is_local, open_actor, open_commander, open_reader, ssh_spec
 from tests.peers import sshd
 
 HERE = socket.gethostname()
@@ -55,7 +56,8 @@ def test_slurm_is_not_there_yet() -> None:
         (None, LocalReader, LocalActor),
         (HostProfile(name="h"), LocalReader, LocalActor),
         (HostProfile(name="h", enter=("env",)), PipeReader, PipeActor),
-        (HostProfile(name="h", ssh=FAR), PipeReader, PipeActor),
+        (HostProfile(name="h", ssh=FAR, enter=("env",)), PipeReader, PipeActor),
+        (HostProfile(name="h", ssh=FAR), EitherReader, EitherActor),
     ],
 )
 async def test_the_way(profile: HostProfile | None, reader: type, actor: type) -> None:
@@ -68,8 +70,9 @@ async def test_the_way(profile: HostProfile | None, reader: type, actor: type) -
 
 def test_read_only_mode_makes_no_actor() -> None:
     for profile in (None, HostProfile(name="h", enter=("env",)), HostProfile(name="h", ssh=FAR)):
-        with pytest.raises(InputError, match="read-only"):
-            open_actor(profile, read_only=True)
+        for ask in (open_actor, open_commander):
+            with pytest.raises(InputError, match="read-only"):
+                ask(profile, read_only=True)
 
 
 @pytest.mark.parametrize("profile", [None, HostProfile(name="hop", enter=("env",), python=sys.executable)])
@@ -117,15 +120,24 @@ async def test_a_profile_reaches_its_host_and_says_how_that_stands(
         profile = HostProfile(name="box", ssh=ssh, python=sys.executable)
         connects = Connects()
         readers = [await asyncio.to_thread(open_reader, profile, connects) for _ in range(2)]
+        ways = []
         for reader in readers:
             assert isinstance(reader, PipeReader)
             assert reader.connection is not None
-            assert reader.connection.way is Way.IDLE
+            ways.append(reader.connection.way)
             assert await reader.query("locate", {"path": sys.executable}, 20.0) == [sys.executable]
             assert reader.connection is not None
             assert reader.connection.way.value == "up"
-        for reader in readers:
-            await reader.close()
+        assert ways == [Way.IDLE, Way.UP], "the second has a part in the connection of the first"
+        first, second = readers
+        await first.close()
+        await first.close()
+        assert await second.query("locate", {"path": sys.executable}, 20.0) == [sys.executable]
+        assert isinstance(second, PipeReader)
+        assert second.connection is not None
+        assert second.connection.way.value == "up"
+        await second.close()
+        assert second.connection.way.value == "idle", "nobody has a part in it any more"
         added = (peer.folder / "known").read_text().splitlines()
         assert [line.split()[1:] for line in added] == [peer.known_hosts.read_text().split()[1:]]
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,6 +106,37 @@ def complete(run: RunFolder) -> RunFolder:
 def test_an_interval_that_would_leave_us_blind_is_refused(interval: float) -> None:
     with pytest.raises(InputError, match="a poll interval is more than 0 and at most 120 s"):
         HostPoller(LocalReader(), {}, lambda *_: None, interval=interval)
+
+
+class Folder(CalibrationMonitor):
+    """Notes in which thread it folds, and takes its time."""
+
+    def __init__(self, run_dir: str, takes: float) -> None:
+        super().__init__(run_dir)
+        self.on_loop: list[bool] = []
+        self._takes = takes
+
+    def fold(self, previous: Snapshot[Calibration] | None, seen: Observation, now: Now) -> Snapshot[Calibration]:
+        self.on_loop.append(threading.current_thread() is threading.main_thread())
+        time.sleep(self._takes)
+        return super().fold(previous, seen, now)
+
+
+@pytest.mark.parametrize("takes", [0.0, 0.05])
+async def test_only_folds_that_are_known_to_be_short_are_done_on_the_loop(run: RunFolder, takes: float) -> None:
+    run.plan()
+    folder = Folder(str(run.root), takes)
+    desk = Desk(others={"r": folder})
+    await desk.poller.poll()
+    assert folder.on_loop[:1] == [False], "of the first one nobody knows"
+    for _ in range(20):  # one may have been held up by something else
+        await desk.poller.poll()
+    assert any(folder.on_loop) == (takes == 0.0)
+    folder.on_loop.clear()
+    for repeat in range(1, 30):
+        run.cell("a", repeat)
+    await desk.poller.poll()
+    assert folder.on_loop[:1] == [False], "much is new"
 
 
 def test_two_minutes_is_the_longest() -> None:

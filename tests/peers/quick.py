@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -124,9 +125,11 @@ class Quick:
     def argv(self, *words: str) -> list[str]:
         return [sys.executable, str(ROOT / "gatewatch.py"), *words]
 
-    def run(self, *words: str, name: str = "r", env: Mapping[str, str] | None = None, timeout: float = 50) -> Done:
-        """`calibrate run` of two repeats into `.tune-runs/<name>`."""
-        given = ("--stages", "ALL", "--repeats", "2") if "--resume" not in words else ()
+    def run(
+        self, *words: str, name: str = "r", repeats: int = 2, env: Mapping[str, str] | None = None, timeout: float = 50
+    ) -> Done:
+        """`calibrate run` of every stage into `.tune-runs/<name>`."""
+        given = ("--stages", "ALL", "--repeats", str(repeats)) if "--resume" not in words else ()
         where = ("--output-dir", str(self.runs / name))
         return self.gatewatch("calibrate", "run", *given, *where, *words, env=env, timeout=timeout)
 
@@ -255,16 +258,18 @@ def write_cell(run_dir: Path, stage: str, run: int, **more: Any) -> Path:
 def tree(folder: Path, ignored: Sequence[str] = ("__pycache__",)) -> Mapping[str, tuple[str, int, bytes]]:
     """Everything below a folder, to be compared: kind, mode and content of every entry."""
     found: dict[str, tuple[str, int, bytes]] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder).as_posix()
-        if any(part in ignored for part in relative.split("/")):
-            continue
-        if path.is_symlink():
-            found[relative] = ("link", 0, os.fsencode(os.readlink(path)))
-        elif path.is_dir():
-            found[relative] = ("folder", path.stat().st_mode, b"")
-        else:
-            found[relative] = ("file", path.stat().st_mode, path.read_bytes())
+    for base, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in ignored]
+        for name in (*folders, *(name for name in files if name not in ignored)):
+            path = os.path.join(base, name)
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                entry = ("link", 0, os.fsencode(os.readlink(path)))
+            elif stat.S_ISDIR(status.st_mode):
+                entry = ("folder", status.st_mode, b"")
+            else:
+                entry = ("file", status.st_mode, Path(path).read_bytes())
+            found[os.path.relpath(path, folder)] = entry
     return found
 
 
@@ -282,10 +287,11 @@ def git(folder: Path, *words: str) -> str:
 
 def until(true: Callable[[], object], what: str, seconds: float = 30) -> None:
     """Wait for something that will come; AssertionError when it does not."""
-    end = time.monotonic() + seconds
+    begin, pause = time.monotonic(), 0.02
     while not true():
-        assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
-        time.sleep(0.02)
+        assert time.monotonic() < begin + seconds, f"waited {seconds:g} s for {what}"
+        time.sleep(pause)
+        pause = min(pause * 1.1, 0.1)  # to look at every process of the machine costs milliseconds
 
 
 @contextlib.contextmanager

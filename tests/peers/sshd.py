@@ -7,6 +7,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,21 @@ class SshPeer:
     pid: int | None
     known_hosts: Path
     keys: dict[str, Path] = field(default_factory=dict)
+    _server: Openssh | None = None
+
+    def stop(self) -> None:
+        """End the server and every connection it holds; OpenSSH's only."""
+        assert self._server is not None
+        sessions = self.sessions()
+        self._server.stop()
+        for pid in sessions:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def start(self) -> None:
+        """Have it again on the same port, with the host key that is there now."""
+        assert self._server is not None
+        self.pid = self._server.start()
 
     def sessions(self) -> list[int]:
         """The processes of sshd that serve a connection now."""
@@ -98,35 +114,56 @@ def running(folder: Path, settings: str = "") -> Iterator[SshPeer]:
         keys[name] = make_key(folder / name)
         allowed.append(f'command="{command}" {public(keys[name])}')
     (folder / "allowed").write_text("\n".join(allowed) + "\n")
-    server = _openssh(folder, host_key, settings) if SSHD else _asyncssh(folder, host_key)
-    with server as (port, pid):
+    with contextlib.ExitStack() as stack:
+        server: Openssh | None = None
+        pid: int | None = None
+        if SSHD:
+            server = Openssh(folder, host_key, settings)
+            stack.callback(server.stop)
+            port, pid = server.port, server.start()
+        else:
+            port = stack.enter_context(_asyncssh(folder, host_key))
         known_hosts = folder / "known_hosts"
         known_hosts.write_text(f"[127.0.0.1]:{port} {public(host_key)}\n")
-        yield SshPeer(folder, port, pid, known_hosts, keys)
+        yield SshPeer(folder, port, pid, known_hosts, keys, server)
 
 
-@contextlib.contextmanager
-def _openssh(folder: Path, host_key: Path, settings: str) -> Iterator[tuple[int, int | None]]:
-    assert SSHD is not None
-    if os.geteuid() == 0:
-        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = folder / "sshd_config"
-    config.write_text(
+class Openssh:
+    """OpenSSH's sshd on a port of its own."""
+
+    def __init__(self, folder: Path, host_key: Path, settings: str) -> None:
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "sshd_config").write_text(_config(folder, host_key, self.port, settings))
+
+    def start(self) -> int:
+        """Its process, once it listens."""
+        assert SSHD is not None
+        with open(self._folder / "sshd.log", "ab") as log:
+            command = [SSHD, "-D", "-e", "-f", str(self._folder / "sshd_config")]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+        _wait_for(self.port, self._process)
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it; the connections that it holds have processes of their own."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+
+def _config(folder: Path, host_key: Path, port: int, settings: str) -> str:
+    return (
         f"{settings}Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/allowed\nUsePAM no\nStrictModes no\nUseDNS no\nPermitRootLogin yes\n"
         "PasswordAuthentication no\nMaxStartups 500:30:1000\nMaxSessions 100\nPrintMotd no\n"
     )
-    with open(folder / "sshd.log", "wb") as log:
-        server = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log)
-    try:
-        _wait_for(port, server)
-        yield port, server.pid
-    finally:
-        server.kill()
-        server.wait()
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
@@ -139,7 +176,7 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _asyncssh(folder: Path, host_key: Path) -> Iterator[tuple[int, int | None]]:
+def _asyncssh(folder: Path, host_key: Path) -> Iterator[int]:
     """asyncssh's server in a process of its own, so that it does not share our event loop."""
     server = subprocess.Popen(
         [sys.executable, __file__, str(folder), str(host_key)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -147,7 +184,7 @@ def _asyncssh(folder: Path, host_key: Path) -> Iterator[tuple[int, int | None]]:
     assert server.stdout is not None
     assert server.stdin is not None
     try:
-        yield int(server.stdout.readline()), None
+        yield int(server.stdout.readline())
     finally:
         server.stdin.close()
         server.stdout.close()
