@@ -6,18 +6,20 @@ import asyncio
 import importlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
-from textual.message import Message
 from textual.screen import Screen
 
 from hosts.connects import Connects
 from hosts.errors import GatewatchError
-from monitors.snapshot import Snapshot
+from monitors.snapshot import Snapshot, State
 from tui.app import GatewatchApp
-from tui.dashboard_hosts import HOST, Station
+from tui.dashboard_fleet import Ways, host_looks, station_of, unseen
+from tui.dashboard_hosts import HOST, Station, open_host, places_of
+from tui.dashboard_messages import Asks, Broken, Faltered, Looked
 from tui.dashboard_runs import (
     HERE,
     Entry,
@@ -33,57 +35,26 @@ from tui.dashboard_runs import (
 )
 from tui.dashboard_since import Since
 from tui.screens.home import HomeScreen
+from tui.screens.secret import ScreenAsker, show_question
 from tui.screens.subject import RunLook, RunPlace
 
 if TYPE_CHECKING:
-    from hosts.host import HostReader
+    from textual.timer import Timer
+
     from hosts.profiles import HostProfile
     from jobs.calibration.locate import Watched
     from monitors.host import HostBody
+    from tui.screens.hosts import HostsScreen
 
 INTERVAL_S = 5.0
 READ_ONLY = "read-only: start with --act"
 
 
+_FEW = 16  # hosts whose looks are painted as they come
+_SHOWER_S = 0.2
 _LOOKING = ("tui.screens.stage",)
 _ACTING = ("tui.screens.prompt", "tui.screens.resume", "tui.screens.form")
 """What a key in a run opens: imported while nobody waits, for an import holds the event loop."""
-
-
-class Looked(Message):
-    """A host, or something on it, was looked at.
-
-    Attributes:
-        host: The host's name.
-        watch: What it is watched as; "" for the host itself.
-    """
-
-    def __init__(self, host: str, watch: str, snapshot: Snapshot[Any]) -> None:
-        super().__init__()
-        self.host = host
-        self.watch = watch
-        self.snapshot = snapshot
-
-    def can_replace(self, message: Message) -> bool:
-        """A newer look makes the older one of the same thing needless."""
-        return isinstance(message, Looked) and (message.host, message.watch) == (self.host, self.watch)
-
-
-class Faltered(Message):
-    """Watching a host stopped for a moment, for a reason of our own; it goes on by itself."""
-
-    def __init__(self, host: str, error: str) -> None:
-        super().__init__()
-        self.host = host
-        self.error = error
-
-
-class Broken(Message):
-    """A task of the dashboard's own failed: a defect, which ends the app and nothing else."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__()
-        self.error = error
 
 
 class DashboardApp(GatewatchApp):
@@ -122,7 +93,11 @@ class DashboardApp(GatewatchApp):
         self._since = since or Since()
         self._locator = Locator()
         self._stations: dict[str, Station] = {}
-        self._connects = Connects()
+        self._asker = ScreenAsker(lambda question: self.post_message(Asks(question)))
+        self.connects = Connects(asker=self._asker)
+        self._ways = Ways()
+        self._hosts_shown: HostsScreen | None = None
+        self._seconds: Timer | None = None
         self._unjudged: set[str] = set()
         self._home_due = False
         self._tasks: set[asyncio.Future[None]] = set()
@@ -160,16 +135,31 @@ class DashboardApp(GatewatchApp):
             if watch not in self.entries or self.entries[watch].place is None:
                 station = await self._station(watched)
                 place = place_of(watched, station.reader, self.read_only, station.request, wanted.title)
+                place = replace(place, connects=self.connects)
                 self.entries[watch] = Entry(watch, place.title, place.host, place)
                 fresh.append(place)
         if fresh:
+            self._show_home()
             await asyncio.to_thread(self._since.read, fresh)
-            judged = [(place, await judge(place)) for place in fresh]
-            for place, (monitor, problem) in judged:  # all at once: each set of runs costs the host one whole look
-                self._judged(place, problem)
-                self._station_of(place.watched).add(place.watch, monitor, place.run_dir)
+            far = [place for place in fresh if not place.watched.local]
+            for host in {place.host for place in far}:  # one that hangs delays no other
+                self._start(self._begin_looking([place for place in far if place.host == host]))
+            await self._begin_looking([place for place in fresh if place.watched.local])
         self._show_home()
         return watches
+
+    async def _begin_looking(self, places: Sequence[RunPlace]) -> None:
+        """Watch these, all at once: each set of runs costs the host one whole look."""
+        if len(places) > 1 and not places[0].watched.local:  # there each question takes a round trip
+            judged = list(zip(places, await asyncio.gather(*map(judge, places)), strict=True))
+        else:
+            judged = [(place, await judge(place)) for place in places]
+        for place, (monitor, problem) in judged:
+            if problem:
+                self._unjudged.add(place.watch)
+            self.entries[place.watch] = replace(self.entries[place.watch], problem=problem)
+            self._stations["" if place.watched.local else place.host].add(place.watch, monitor, place.run_dir)
+        self._home_soon()
 
     async def add_host(self, profile: HostProfile) -> None:
         """Watch a host's accelerators, whether or not there is a run."""
@@ -177,6 +167,17 @@ class DashboardApp(GatewatchApp):
 
         local = is_local(profile) and not profile.enter
         await self._station_named("" if local else profile.name, profile.name, None if local else profile)
+
+    async def add_hosts(self, profiles: Iterable[HostProfile]) -> list[str]:
+        """Watch several; returns what is wrong with those that cannot be."""
+        wrong = []
+        for profile in profiles:
+            try:
+                await self.add_host(profile)
+            except GatewatchError as error:
+                wrong.append(f"host {profile.name}: {error}" if profile.name not in str(error) else str(error))
+        self._home_soon()
+        return wrong
 
     def enter(self, watch: str) -> None:
         """Go into a run."""
@@ -186,9 +187,17 @@ class DashboardApp(GatewatchApp):
         if entry.place is None:
             self.say(entry.problem, "warning")
         else:
-            self._start(self._go_into(entry.place))
+            waiting = ExitStack()
+            waiting.enter_context(self.keys_waiting())  # at once: the next key may have been typed already
+            self._start(self._go_into(entry.place, waiting))
 
-    async def _go_into(self, place: RunPlace) -> None:
+    async def _go_into(self, place: RunPlace, waiting: ExitStack) -> None:
+        with waiting:
+            await self._open_run(place)
+        for name in _LOOKING if self.read_only else (*_LOOKING, *_ACTING):
+            await asyncio.to_thread(importlib.import_module, name)
+
+    async def _open_run(self, place: RunPlace) -> None:
         await asyncio.to_thread(importlib.import_module, "tui.screens.run")  # the first time it takes a while
         from tui.screens.run import RunScreen
 
@@ -202,8 +211,6 @@ class DashboardApp(GatewatchApp):
         if (look := self.entries[place.watch].look) is not None:
             screen.show(look)
         await opened
-        for name in _LOOKING if self.read_only else (*_LOOKING, *_ACTING):
-            await asyncio.to_thread(importlib.import_module, name)
 
     def on_looked(self, message: Looked) -> None:
         """Keep it, and hand it to whoever shows it."""
@@ -212,11 +219,14 @@ class DashboardApp(GatewatchApp):
         self._home_soon()
         if message.watch == HOST:
             self.hosts[message.host] = host_seen(message.host, message.snapshot)
+            self._take_ways()
             return
         entry = self.entries.get(message.watch)
         if entry is None or entry.place is None:
             return
-        look = RunLook(seen_of(message.snapshot), self.hosts.get(message.host))
+        host = self.hosts.get(message.host)
+        known = host is not None and host.state is not State.UNKNOWN
+        look = RunLook(seen_of(message.snapshot), host if known else None)
         self.entries[message.watch] = replace(entry, look=look)
         self._since.take(entry.place, look.snapshot, self.now())
         for screen in self.screen_stack:
@@ -225,7 +235,11 @@ class DashboardApp(GatewatchApp):
         run = look.snapshot.body.run
         if message.watch in self._unjudged and run is not None and run.plan is not None:
             self._unjudged.discard(message.watch)
-            self._start(self._judge_again(entry.place))
+            self._start(self._begin_looking([entry.place]))
+
+    def on_asks(self, message: Asks) -> None:
+        """Put the question on the screen."""
+        show_question(self, message.question)
 
     def on_faltered(self, message: Faltered) -> None:
         """Say it."""
@@ -259,8 +273,9 @@ class DashboardApp(GatewatchApp):
     def _asked(self, what: str) -> None:
         """What Home was asked for."""
         if what == "poll":
-            for station in self._stations.values():
-                station.request()
+            self._look_now(self._stations.values())
+        elif what == "hosts":
+            self.show_hosts()
         elif self.read_only:
             self.say(READ_ONLY, "warning")
         else:
@@ -270,30 +285,22 @@ class DashboardApp(GatewatchApp):
             open_form(self, entry.place if entry else None, entry.look if entry else None)
 
     def _home_soon(self) -> None:
-        """Paint Home once for a shower of looks."""
-        if not self._home_due:
-            self._home_due = True
+        """Paint Home once for a shower of looks; with hundreds of hosts it never ends."""
+        if self._home_due:
+            return
+        self._home_due = True
+        if len(self._stations) <= _FEW:
             self.call_later(self._show_home)
+        else:
+            self.set_timer(_SHOWER_S, self._show_home)
 
     def _show_home(self) -> None:
         self._home_due = False
         if not self.is_running:
             return
         self.home.show_all(tuple(self.entries.values()), self.hosts)
+        self._feed_hosts()
         self.home.say_since(self._since.lines(self.entries, self.now(), self.zone))
-
-    async def _judge_again(self, place: RunPlace) -> None:
-        monitor, problem = await judge(place)
-        self._judged(place, problem)
-        self._station_of(place.watched).add(place.watch, monitor, place.run_dir)
-
-    def _judged(self, place: RunPlace, problem: str) -> None:
-        if problem:
-            self._unjudged.add(place.watch)
-        self.entries[place.watch] = replace(self.entries[place.watch], problem=problem)
-
-    def _station_of(self, watched: Watched) -> Station:
-        return self._stations["" if watched.local else host_of(watched)]
 
     async def _station(self, watched: Watched) -> Station:
         profile = None if watched.local else watched.profile
@@ -302,11 +309,85 @@ class DashboardApp(GatewatchApp):
     async def _station_named(self, key: str, name: str, profile: HostProfile | None) -> Station:
         self.keep_private(names_of(name, profile))
         if key not in self._stations:
-            reader = await asyncio.to_thread(_reader, profile, self._connects)
+            reader = await asyncio.to_thread(open_host, profile, self.connects)
             if key not in self._stations:
-                self._stations[key] = Station(name, reader, key == "", self.interval, self._took, self._faltered)
+                self._stations[key] = Station(
+                    name, reader, key == "", self.interval, self._took, self._faltered, places_of(profile)
+                )
+                if key:
+                    self.hosts.setdefault(name, unseen(name))
+                    self._count_seconds()
                 self._start(self._stations[key].run())
         return self._stations[key]
+
+    # The hosts, and the ways there.
+
+    def on_hosts_wanted(self) -> None:
+        """A screen asks for them."""
+        self.show_hosts()
+
+    def show_hosts(self) -> None:
+        """Open the screen of the hosts."""
+        if self.is_running:
+            self._start(self._open_hosts())
+
+    async def _open_hosts(self) -> None:
+        await asyncio.to_thread(importlib.import_module, "tui.screens.hosts")
+        from tui.screens.hosts import HostsScreen
+
+        if not self.is_running:
+            return
+        if self._hosts_shown is not None and self._hosts_shown in self.screen_stack:
+            while self.screen is not self._hosts_shown:  # it lies below the run from which it is asked for
+                _ = self.pop_screen()
+            return
+        self._hosts_shown = HostsScreen(self._hosts_asked)
+        opened = self.push_screen(self._hosts_shown)
+        self._feed_hosts()
+        await opened
+
+    def _feed_hosts(self) -> None:
+        if self._hosts_shown is not None and self._hosts_shown in self.screen_stack:
+            self._hosts_shown.show_hosts(host_looks(self._stations.values(), self.hosts, self.entries))
+
+    def _hosts_asked(self, what: str, name: str) -> None:
+        """What the screen of the hosts was asked for."""
+        if what == "poll":
+            self._look_now(one for one in self._stations.values() if name in ("", one.name))
+        elif what == "enter":
+            self.enter(name)
+        elif what == "tail":
+            self._start(self._tail(name))
+
+    async def _tail(self, target: str) -> None:
+        """Show a log: HOST:PATH, of this machine the path alone."""
+        await asyncio.to_thread(importlib.import_module, "tui.screens.stage_log")
+        from tui.screens.stage_log import RepeatLogScreen
+
+        station, path = station_of(self._stations.values(), target)
+        if station is None:
+            self.say(f"{target}: a file of a host is named by its absolute path, or from ~ on", "warning")
+        elif self.is_running:
+            await self.push_screen(RepeatLogScreen(station.place(self.read_only), path, station.name))
+
+    def _look_now(self, stations: Iterable[Station]) -> None:
+        self._asker.ask_again()
+        for station in stations:
+            self._start(station.look_now())
+
+    def _count_seconds(self) -> None:
+        """From the first host on that is not this machine."""
+        if self._seconds is None:
+            self._seconds = self.set_interval(1.0, self._take_ways)
+
+    def _take_ways(self) -> None:
+        if not self.is_running or not self._ways.look(self._stations.values(), self.now()):
+            return
+        self.home.show_ways(self._ways.now)
+        self._feed_hosts()
+        for screen in self.screen_stack:
+            if hasattr(screen, "show_way"):
+                screen.show_way()
 
     def _took(self, host: str, watch: str, snapshot: Snapshot[Any]) -> None:
         self.post_message(Looked(host, watch, snapshot))
@@ -323,9 +404,3 @@ class DashboardApp(GatewatchApp):
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.post_message(Broken(error))
-
-
-def _reader(profile: HostProfile | None, connects: Connects) -> HostReader:
-    from jobs.connect import open_reader
-
-    return open_reader(profile, connects)

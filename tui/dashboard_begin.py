@@ -79,8 +79,8 @@ async def _add_host(app: DashboardApp, name: str, root: str | None) -> None:
     except GatewatchError as error:
         app.say(f"host {name}: {error}", "warning")
         return
-    if selected is not None:
-        await app.add_host(selected.file.profile)
+    for note in await app.add_hosts([selected.file.profile] if selected is not None else []):
+        app.say(note, "warning")
 
 
 def first_words(folders: Sequence[str]) -> tuple[str, ...]:

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable
-from typing import Any
+import posixpath
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from gates.calibration.layout import PYTEST
+from hosts.connection import Connection, Way
+from hosts.errors import GatewatchError
 from hosts.host import HostReader
 from hosts.local.mounts import file_system, has_events
 from jobs.watching import HostWatch
+from monitors.calibration import Calibration
+from monitors.calibration.stages import stage_at, stages_by_token
 from monitors.host import HostMonitor
+from monitors.owners import KnownRun
 from monitors.snapshot import Monitor, Snapshot
+from tui.dashboard_runs import lending
+from tui.screens.subject import RunPlace
+
+if TYPE_CHECKING:
+    from hosts.connects import Connects
+    from hosts.profiles import HostProfile
 
 HOST = ""
 """The name under which a host's own snapshot is published; no run is called so."""
 
 _MOST_FOLDERS = 4000
+_MOST_DISKS = 16
+_HOME = "~"  # where caches lie that nothing else is said of
 
 
 class Station:
@@ -30,6 +45,7 @@ class Station:
         interval: Seconds between looks that nothing called for.
         publish: Gets the host's name, the watch (`HOST` for the host itself) and its snapshot, on the event loop.
         failed: Gets the host's name and what went wrong in the watching itself.
+        places: Paths there whose file systems matter, beside those of the runs.
     """
 
     def __init__(
@@ -40,19 +56,62 @@ class Station:
         interval: float,
         publish: Callable[[str, str, Snapshot[Any]], None],
         failed: Callable[[str, str], None],
+        places: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.reader = reader
+        self.local = local
+        self._publish = publish
         self._failed = failed
         self._interval = interval
         self._folders: dict[str, str] = {}
-        self._watch = HostWatch(
-            reader,
-            {HOST: HostMonitor(name)},
-            lambda watch, snapshot: publish(name, watch, snapshot),
-            interval,
-            self.listened if local else None,
-        )
+        self._known: dict[str, KnownRun] = {}
+        self._disks = tuple(dict.fromkeys(places))[:_MOST_DISKS]
+        self._tried = 0.0
+        self._watch = HostWatch(reader, {HOST: self._monitor()}, self._took, interval, self.listened if local else None)
+
+    def _monitor(self) -> HostMonitor:
+        return HostMonitor(self.name, self._disks, lambda: tuple(self._known.values()))
+
+    def _took(self, watch: str, snapshot: Snapshot[Any]) -> None:
+        if isinstance(snapshot.body, Calibration) and watch in self._folders:
+            self._known[watch] = known_run(watch, self._folders[watch], snapshot.body)
+        self._publish(self.name, watch, snapshot)
+
+    @property
+    def connection(self) -> Connection | None:
+        """How the way there stands; None where there is none."""
+        found = getattr(self.reader, "connection", None)
+        return found if isinstance(found, Connection) else None
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """What is watched there, the host itself apart."""
+        return tuple(self._folders)
+
+    async def look_now(self) -> None:
+        """Look, however long the host was to be left alone: a person asks for it."""
+        retry = getattr(self.reader, "retry_now", None)
+        if retry is not None:
+            with contextlib.suppress(GatewatchError):  # the look says so
+                await retry()
+        self.request()
+
+    def place(self, read_only: bool) -> RunPlace:
+        """The host without a run, as what shows a log by its own path is given it."""
+        from jobs.calibration.locate import Watched
+
+        watched = Watched("", None, self.local, None, None)
+        connect = None if self.local else lending(self.reader)
+        return RunPlace("", "", watched, self.reader, self.name, read_only, connect, self.request)
+
+    def retry_when_due(self, now: float) -> None:
+        """Look as soon as a host that could not be reached may be tried again, not only at the next look."""
+        way = self.connection
+        due = way.retry_at if way is not None and way.way is Way.WAITING else None
+        if due is not None and due <= now and due != self._tried:
+            self._tried = due
+            self.request()
 
     @property
     def without_events(self) -> str:
@@ -62,6 +121,11 @@ class Station:
     def add(self, watch: str, monitor: Monitor[Any], folder: str) -> None:
         """Watch one more run, or a known one with another monitor."""
         self._folders[watch] = folder
+        self._known.setdefault(watch, known_run(watch, folder, Calibration()))
+        disks = tuple(dict.fromkeys((*self._disks, posixpath.dirname(folder.rstrip("/")) or folder)))[:_MOST_DISKS]
+        if disks != self._disks:
+            self._disks = disks
+            self._watch.add(HOST, self._monitor())
         self._watch.add(watch, monitor)
 
     def request(self) -> None:
@@ -87,6 +151,28 @@ class Station:
         found = [folder for run in list(self._folders.values()) for folder in run_folders(run)]
         heard: dict[int, bool] = {}  # asked after every change: the list of mounts is read once per device
         return [folder for folder in found if _is_heard(folder, heard)][:_MOST_FOLDERS]
+
+
+def open_host(profile: HostProfile | None, connects: Connects | None) -> HostReader:
+    """A way to look at a host, None for this machine; from a thread, for what it needs is imported then."""
+    from jobs.connect import open_reader
+
+    return open_reader(profile, connects)
+
+
+def known_run(watch: str, run_dir: str, body: Calibration) -> KnownRun:
+    """What the processes of a run are known by, as far as it has been seen."""
+    root = run_dir if run_dir.startswith("/") else ""
+    return KnownRun(watch, root, body.run_id, stages_by_token(body), stage_at)
+
+
+def places_of(profile: HostProfile | None) -> tuple[str, ...]:
+    """Where the jobs of a host keep their checkout and their caches, as its profile says."""
+    if profile is None:
+        return (_HOME,)
+    kept = profile.physical
+    said = (profile.repo_root, kept.hf_hub or _HOME, kept.speaker_sim, kept.omni_ci_home)
+    return tuple(place for place in said if place)
 
 
 def run_folders(run_dir: str) -> list[str]:

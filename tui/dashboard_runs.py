@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hosts.errors import GatewatchError
+from hosts.lent import lend
 from hosts.target import Target
 from monitors.calibration import Calibration, CalibrationMonitor
 from monitors.host import HostBody
@@ -140,16 +140,16 @@ def place_of(
         reader=reader,
         host=host_of(watched),
         read_only=read_only,
-        connect=None if watched.local else _connect_to(watched.profile),
+        connect=None if watched.local else lending(reader),
         request=request,
     )
 
 
-def _connect_to(profile: HostProfile | None) -> Callable[[str], Any]:
-    async def connect(_name: str) -> HostReader:
-        from jobs.connect import open_reader
+def lending(reader: HostReader) -> Callable[[str], Any]:
+    """The way to the logs of a run: the one that its host is watched over, whoever opens how many of them."""
 
-        return await asyncio.to_thread(open_reader, profile)
+    async def connect(_name: str) -> HostReader:
+        return lend(reader)
 
     return connect
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from textual.events import Key
 from textual.message import Message
 from textual.pilot import Pilot
 
@@ -23,9 +24,10 @@ from monitors.calibration import CalibrationMonitor
 from tests.monitors.runs import RunFolder
 from tests.peers.quick import old_run
 from tests.tui.snapshots import text
-from tui.dashboard import Broken, DashboardApp, Faltered, Looked
+from tui.dashboard import DashboardApp
 from tui.dashboard_begin import Sight, begin
 from tui.dashboard_hosts import HOST, Station, run_folders
+from tui.dashboard_messages import Broken, Faltered, Looked
 from tui.dashboard_runs import Wanted
 from tui.screens.home import HomeScreen
 from tui.screens.run import RunScreen
@@ -100,6 +102,15 @@ async def test_one_run_is_gone_into_and_escape_comes_home(tmp_path: Path) -> Non
         await at.until(lambda: isinstance(at.app.screen, HomeScreen))
         await at.press("enter")
         await at.until(lambda: isinstance(at.app.screen, RunScreen))
+
+
+async def test_what_is_typed_while_a_run_is_opened_is_meant_for_it(tmp_path: Path) -> None:
+    runs = runs_of(tmp_path, "r1", "r2")
+    async with desk(Sight(runs=tuple(map(Wanted, runs)))) as at:
+        await at.until(lambda: at.looked("r1") and at.looked("r2"))
+        for key in ("enter", "question_mark"):
+            at.app.post_message(Key(key, None).set_sender(at.app))
+        await at.until(lambda: any("keys: stage matrix" in row for row in at.rows))
 
 
 async def test_several_are_rows_and_the_host_is_looked_at_too(tmp_path: Path) -> None:
@@ -318,6 +329,9 @@ async def test_a_large_fold_does_not_hold_the_screen_up(tmp_path: Path, monkeypa
     from monitors.calibration import CalibrationMonitor
 
     runs = runs_of(tmp_path, "r1", "r2")
+    for run in runs:
+        for number in range(40):
+            RunFolder(Path(run)).cell(f"more-{number}", 1)
     in_loop: list[bool] = []
     fold = CalibrationMonitor.fold
 

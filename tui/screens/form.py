@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
 from gates.calibration.schema import Manifest
+from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError
 from jobs.calibration.checkout import Checkout, find_checkout, load_manifest
 from jobs.calibration.control import Started
@@ -33,6 +34,7 @@ from tui.screens.form_words import fault_lines, question_lines
 from tui.screens.leaving import leave
 from tui.screens.modal import EVERYWHERE
 from tui.screens.resume_ask import AskScreen
+from tui.screens.secret import URGENT
 from tui.screens.subject import RunLook, RunPlace
 
 READ_ONLY = "read-only: start with --act"
@@ -281,10 +283,16 @@ class FormScreen(ModalScreen[None]):
             self._tell([Content.styled("checking on the host; nothing is changed there", "$text-muted")])
             self._start(partial(self._check, wanted), "check")
 
+    @property
+    def _connects(self) -> Connects | None:
+        app = self.app
+        return app.connects if isinstance(app, GatewatchApp) else None
+
     async def _check(self, wanted: Wanted) -> None:
         try:
             site = await asyncio.to_thread(wanted.site)
-            reader = await asyncio.to_thread(open_reader, site.profile)
+            URGENT.set(True)
+            reader = await asyncio.to_thread(open_reader, site.profile, self._connects)
             try:
                 self.post_message(Checked(wanted, await make_ready(site, wanted.options, reader)))
             finally:
@@ -319,7 +327,7 @@ class FormScreen(ModalScreen[None]):
         _ = self.app.push_screen(AskScreen("start this run?", lines, wanted.line(), "Yes, start it"), answered)
 
     async def _begin(self, ready: Ready) -> None:
-        self.post_message(Begun(ready, await start_it(ready)))
+        self.post_message(Begun(ready, await start_it(ready, self._connects)))
 
     def on_begun(self, message: Begun) -> None:
         self._busy = ""
@@ -364,11 +372,12 @@ class FormScreen(ModalScreen[None]):
             self._tell([Content.styled(clean_inline(redact(said)), "$text-error")])
 
 
-async def start_it(ready: Ready) -> Started | str:
+async def start_it(ready: Ready, connects: Connects | None = None) -> Started | str:
     """Start what was asked about and answered with yes, or say in one line why it was not started."""
     site = ready.request.site
     try:
-        actor = await asyncio.to_thread(open_actor, site.profile, False)
+        URGENT.set(True)
+        actor = await asyncio.to_thread(open_actor, site.profile, False, connects)
         try:
             return await begin(actor, ready)
         finally:

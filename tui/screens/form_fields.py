@@ -12,24 +12,18 @@ from textual.events import Click
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Input
 
 from tui.cells import shorten
 from tui.sanitise import clean_inline, redact
+from tui.textfield import TextField
 
 
-class Field(Input):
-    """A line to type in that holds nothing a terminal would obey, whatever is pasted into it."""
+class Field(TextField):
+    """A line to type in."""
 
     def __init__(self, value: str, id: str) -> None:
         super().__init__(value, id=id, compact=True, select_on_focus=False)
         self.cursor_blink = False
-
-    def validate_value(self, value: str) -> str:
-        """The same without control characters, overrides of direction and what has no width."""
-        if clean_inline(value, limit=None) == value:
-            return value
-        return "".join(letter for letter in value if clean_inline(letter, limit=None) == letter)
 
 
 class Choice(Widget, can_focus=True):

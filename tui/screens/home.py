@@ -3,226 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.message import Message
 from textual.screen import Screen
-from textual.strip import Strip
-from textual.widget import Widget
 
 from monitors.poller import LONGEST_INTERVAL_S
 from monitors.snapshot import State
-from tui import keys
 from tui.screens.covered import is_covered
 from tui.screens.home_detail import Detail, Space
 from tui.screens.home_keyline import HomeKeyLine
-from tui.screens.home_lines import Columns, calm_line, columns, head, line
-from tui.screens.home_rows import HomeRow, folded, rows_of, sentence
+from tui.screens.home_list import HomeList
+from tui.screens.home_rows import rows_of, sentence
 from tui.screens.home_strip import strip_rows
-from tui.screens.run_ink import CLASSES, Row, Rows, css, cut, strip
+from tui.screens.run_ink import Row, Rows, cut
 from tui.screens.run_words import next_seen, seen
 
 if TYPE_CHECKING:
-    from textual.events import Click, MouseScrollDown, MouseScrollUp
     from textual.timer import Timer
 
+    from hosts.connection import Connection
     from monitors.host import HostBody
     from monitors.snapshot import Snapshot
     from tui.app import GatewatchApp
     from tui.dashboard_runs import Entry
 
-_CALM = "\0calm"
 _TALL = 34  # rows of a screen on which more is told of the chosen run
 _MOST_STRIP = 6  # rows of hosts on such a screen
 _LEAST_DETAIL = 6  # rows of it, or it is one line
 _LEAST_TICK_S = 1.0
 
 
-class HomeList(Widget, can_focus=True):
-    """The rows; keeps its place on a run, not on a number, when the order changes.
-
-    Attributes:
-        paints: How often it was painted.
-        most: Rows that it may have, titles included, where it takes no more than it needs; None where it has its size.
-    """
-
-    PANE = "home"
-    HELP_TITLE = "home"
-    ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(CLASSES)
-    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("home")]
-    DEFAULT_CSS = "HomeList { height: 1fr; width: 1fr; }\n" + css("HomeList")
-
-    class Entered(Message):
-        """Somebody wants to go into a run."""
-
-        def __init__(self, watch: str) -> None:
-            super().__init__()
-            self.watch = watch
-
-    class Chosen(Message):
-        """Another row is the chosen one."""
-
-    class Asked(Message):
-        """Something that only the app can do: `poll` or `new`."""
-
-        def __init__(self, what: str) -> None:
-            super().__init__()
-            self.what = what
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._rows: tuple[HomeRow, ...] = ()
-        self._shown: tuple[HomeRow, ...] = ()
-        self._calm: tuple[HomeRow, ...] = ()
-        self._unfolded = False
-        self._at = ""
-        self._moved = False
-        self._top = 0
-        self._painted: tuple[object, ...] = ()
-        self.paints = 0
-        self.most: int | None = None
-
-    @property
-    def chosen(self) -> HomeRow | None:
-        """The run that the keys are about; None on the folded ones, or where there is none."""
-        return next((row for row in self._shown if row.watch == self._at), None)
-
-    def show_rows(self, rows: tuple[HomeRow, ...]) -> None:
-        """Show these from now on; what is the same is not painted again."""
-        self._rows = rows
-        self._lay()
-
-    def render_line(self, y: int) -> Strip:
-        """Titles, then runs."""
-        base, width = self.rich_style, self.size.width
-        plain = bool(getattr(self.app, "ascii_only", False))
-        at = columns(self._rows, width)
-        if y == 0:
-            return strip(self, head(at) if self._rows else (), width, base)
-        place = self._top + y - 1
-        return strip(self, self._line(place, at, width, plain), width, base)
-
-    def action_up(self) -> None:
-        self._move(-1)
-
-    def action_down(self) -> None:
-        self._move(1)
-
-    def action_page_up(self) -> None:
-        self._move(-max(1, self.size.height - 2))
-
-    def action_page_down(self) -> None:
-        self._move(max(1, self.size.height - 2))
-
-    def action_home(self) -> None:
-        self._move(-len(self._names))
-
-    def action_end(self) -> None:
-        self._move(len(self._names))
-
-    def action_open(self) -> None:
-        """Go into the chosen run, or unfold."""
-        if self._at == _CALM:
-            self.action_unfold()
-        elif self.chosen is not None:
-            self.post_message(self.Entered(self._at))
-
-    def action_unfold(self) -> None:
-        """Show the calm ones one by one, or as one again."""
-        self._moved = True
-        self._unfolded = not self._unfolded
-        if not self._unfolded and any(row.watch == self._at and row.calm for row in self._rows):
-            self._at = _CALM
-        elif self._unfolded and self._at == _CALM and self._calm:
-            self._at = self._calm[0].watch
-        self._lay()
-
-    def action_poll(self) -> None:
-        """Look now."""
-        self.post_message(self.Asked("poll"))
-
-    def action_new(self) -> None:
-        """A new run."""
-        self.post_message(self.Asked("new"))
-
-    def on_resize(self) -> None:
-        self._lay()
-
-    def on_click(self, event: Click) -> None:
-        """A click chooses; on the chosen one it goes in."""
-        place = self._top + event.y - 1
-        if event.y == 0 or place >= len(self._names):
-            return
-        if self._names[place] == self._at:
-            self.action_open()
-        else:
-            self._choose(self._names[place])
-
-    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
-        event.stop()
-        self._move(1)
-
-    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
-        event.stop()
-        self._move(-1)
-
-    @property
-    def wanted(self) -> int:
-        """Rows that it takes to show everything, titles included."""
-        return 1 + len(self._names)
-
-    @property
-    def _names(self) -> list[str]:
-        return [*(row.watch for row in self._shown), *([_CALM] if self._calm else [])]
-
-    def _move(self, by: int) -> None:
-        names = self._names
-        if names:
-            at = names.index(self._at) if self._at in names else 0
-            self._choose(names[max(0, min(len(names) - 1, at + by))])
-
-    def _choose(self, name: str) -> None:
-        self._moved = True
-        if name != self._at:
-            self._at = name
-            self._lay()
-
-    def _lay(self) -> None:
-        room = max(1, (self.size.height if self.most is None else self.most) - 1)
-        self._shown, self._calm = folded(self._rows, self._unfolded, room)
-        names = self._names
-        if not self._moved and names:
-            self._at = names[0]  # the worst, until somebody has gone elsewhere
-        elif self._at not in names:
-            hidden = any(row.watch == self._at for row in self._calm)
-            self._at = _CALM if hidden else names[0] if names else ""
-        at = names.index(self._at) if names else 0
-        self._top = max(0, min(self._top, at, len(names) - room)) if at < self._top else max(self._top, at - room + 1)
-        self._top = max(0, min(self._top, len(names) - room))
-        painted = (self._shown, self._calm, self._at, self._top, self.size)
-        if painted != self._painted:
-            self._painted = painted
-            self.paints += 1
-            self.refresh()
-            self.post_message(self.Chosen())
-
-    def _line(self, place: int, at: Columns, width: int, plain: bool) -> Row:
-        if place < len(self._shown):
-            row = self._shown[place]
-            return line(row, at, row.watch == self._at, plain)
-        if self._calm and place == len(self._shown):
-            return calm_line(self._calm, width, self._at == _CALM, plain)
-        return ()
-
-
 class HomeScreen(Screen[None]):
     """Everything that is watched.
 
     Args:
-        ask: Does what the list asks for: `poll` or `new`.
+        ask: Does what the list asks for: `poll`, `hosts` or `new`.
         enter: Goes into a run.
         first: What is said while there is no run, a line each; the first one is the sentence.
     """
@@ -244,6 +60,7 @@ class HomeScreen(Screen[None]):
         self._first = tuple(first)
         self._entries: tuple[Entry, ...] = ()
         self._hosts: Mapping[str, Snapshot[HostBody]] = {}
+        self._ways: Mapping[str, Connection] = {}
         self._since: tuple[str, ...] = ()
         self._note = ""
         self._timer: Timer | None = None
@@ -277,6 +94,12 @@ class HomeScreen(Screen[None]):
         """Paint these; while another screen covers it, keep them until it is seen again."""
         self._entries, self._hosts = tuple(entries), dict(hosts)
         self._repaint()
+
+    def show_ways(self, ways: Mapping[str, Connection]) -> None:
+        """Paint how the ways to the hosts stand, by name; a host without one is this machine."""
+        self._ways = dict(ways)
+        if self.is_mounted and not is_covered(self):
+            self._paint_strip()
 
     def say_first(self, lines: Sequence[str]) -> None:
         """What is said while there is no run."""
@@ -329,14 +152,17 @@ class HomeScreen(Screen[None]):
         ages = [age for entry in self._entries if (age := _age(entry, now)) is not None]
         self._paint_top(said, colour, max(ages, default=None), now)
         self.query_one("#first", Rows).show_rows([((text, "" if text[:1] == " " else "muted"),) for text in first[1:]])
-        shown = tuple(self._hosts.values())
-        strips = strip_rows(shown, now, self.size.width, 2 if self.size.height < _TALL else _MOST_STRIP, self._plain)
-        self.query_one("#strip", Rows).show_rows(strips)
+        self._paint_strip()
         table = self.query_one(HomeList)
-        table.most = self._room if self.size.height >= _TALL and rows else None
+        table.most = self._room if rows else None
         table.show_rows(rows)
         self._paint_why()
         self._tick(max(ages, default=None))
+
+    def _paint_strip(self) -> None:
+        app: GatewatchApp = self.app  # type: ignore[assignment]  # as above
+        space = Space(self.size.width, 2 if self.size.height < _TALL else _MOST_STRIP, self._plain, app.now(), app.zone)
+        self.query_one("#strip", Rows).show_rows(strip_rows(tuple(self._hosts.values()), self._ways, space))
 
     def _paint_top(self, said: str, colour: str, age: float | None, now: float) -> None:
         from tui.words import clock

@@ -13,7 +13,7 @@ from monitors.snapshot import Now, State
 from tui.marks import STATES, Look
 from tui.sanitise import clean_inline, redact
 from tui.screens.prompt_state import APPLIED, closed_reason
-from tui.screens.run_words import hour, seen
+from tui.screens.run_words import hour, seen, without_wait
 from tui.words import counted
 
 if TYPE_CHECKING:
@@ -181,7 +181,8 @@ def _row(entry: Entry, now: float, zone: tzinfo | None) -> HomeRow:
     run = snapshot.body.run
     plan = run.plan if run is not None else None
     folder = entry.place.run_dir.rpartition("/")[0] if entry.place is not None else ""
-    told = snapshot.error or entry.problem or (entry.place.run_dir if entry.place is not None else "")
+    told = without_wait(snapshot.error or "") or entry.problem
+    told = told or (entry.place.run_dir if entry.place is not None else "")
     return HomeRow(
         entry.watch,
         look,

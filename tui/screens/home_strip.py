@@ -1,56 +1,102 @@
-"""The hosts' accelerators as one strip: how full and how busy each is; load and memory where there are none."""
+"""The hosts in few words: how the way there stands, and how full and how busy each accelerator is.
+
+Where there are none it is load and memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from hosts.connection import Connection, Way
 from hosts.host import Accelerators, GpuDevice, Load
 from monitors.host import HostBody
 from monitors.snapshot import Now, Snapshot, State
 from tui.sanitise import clean_inline, redact
+from tui.screens.host_look import way_look
 from tui.screens.run_ink import Row, Span, width
-from tui.screens.run_words import seen
+from tui.screens.run_words import seen, way_span
+
+if TYPE_CHECKING:
+    from tui.screens.home_detail import Space
 
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = ".:-=+*%#"
 _BUSY = 50  # percent
 _GAP: Span = ("   ", "")
+_Host = Snapshot[HostBody]
 
 
-def strip_rows(
-    hosts: Sequence[Snapshot[HostBody]], now: float, room: int, most: int, ascii_only: bool
-) -> tuple[Row, ...]:
-    """As many hosts in each row as fit, in at most `most` rows; how many are left out stands at the end."""
+def strip_rows(hosts: Sequence[_Host], ways: Mapping[str, Connection], space: Space) -> tuple[Row, ...]:
+    """As many hosts in each row as fit; how many are left out stands at the end, and none of these is in trouble first.
+
+    Args:
+        ways: How the way to each host stands, by name; one without needs none.
+    """
+    rows, left = _laid(hosts, ways, space)
+    if left:
+        worst = [host for host in hosts if _troubled(host, ways.get(host.watch))]
+        rows, hidden = _laid(worst, ways, space)
+        others = [host for host in hosts if not _troubled(host, ways.get(host.watch))]
+        rows, _ = _laid([*worst, *others], ways, space, brief=bool(hidden))
+    return rows
+
+
+def _laid(
+    hosts: Sequence[_Host], ways: Mapping[str, Connection], space: Space, *, brief: bool = False
+) -> tuple[tuple[Row, ...], int]:
+    """The rows, and how many hosts have no room in them.
+
+    Args:
+        brief: Of those in trouble only how the way there stands.
+    """
     rows: list[tuple[Span, ...]] = []
     current: tuple[Span, ...] = ()
-    parts = [host_spans(host, now, ascii_only) for host in hosts]
-    for place, part in enumerate(parts):
+    for place, host in enumerate(hosts):
+        part = host_spans(host, ways.get(host.watch), space, brief=brief)
+        left = len(hosts) - place
+        rest: Span = (f"+{left} {'host' if left == 1 else 'hosts'}", "muted")
+        last = len(rows) + 1 == space.most
         joined = (*current, _GAP, *part) if current else ((" ", ""), *part)
+        room = space.room - (width((_GAP, rest)) if last and left > 1 else 0)  # kept for what comes behind it
         if current and width(joined) > room:
-            if len(rows) + 1 == most:
-                left = len(parts) - place
-                return (*rows, (*current, _GAP, (f"+{left} hosts", "muted")))
+            if last:
+                return (*rows, (*current, _GAP, rest)), left
             rows.append(current)
             joined = ((" ", ""), *part)
         current = joined
-    return (*rows, current) if current else tuple(rows)
+    return ((*rows, current) if current else tuple(rows)), 0
 
 
-def host_spans(host: Snapshot[HostBody], now: float, ascii_only: bool) -> tuple[Span, ...]:
-    """One host."""
+def _troubled(host: _Host, way: Connection | None) -> bool:
+    return host.state is State.BLIND or (way is not None and way.way not in (Way.UP, Way.IDLE, Way.CONNECTING))
+
+
+def host_spans(host: _Host, way: Connection | None, space: Space, *, brief: bool = False) -> tuple[Span, ...]:
+    """One host; in brief, and where it is in trouble, without what was last seen of it."""
     name = clean_inline(redact(host.watch), limit=40)
-    age = host.seen.age(Now(now))
+    age = host.seen.age(Now(space.now))
     body = host.body
+    told, style = way_span(way, space.now, space.zone, host.seen.received)
     spans: list[Span] = [(f"{name} ", "secondary")]
+    if told:
+        spans.append((f"{way_look(way).sign(space.ascii_only)} {told} ", style))
     devices = body.accelerators.devices if body.accelerators is not None else ()
+    blind = host.state is State.BLIND
+    shown: list[Span] = []
+    if brief and told and _troubled(host, way):
+        return (*spans[:-1], (spans[-1][0].rstrip(), style))
     if devices:
-        spans += [_device(one, ascii_only) for one in devices]
-        spans.append((f" {_sum(devices)}", ""))
-    else:
-        spans += _plain(body.accelerators, body.load)
-    if host.state is State.BLIND:
-        spans.append((f" {seen(age)} old" if age is not None else " not seen yet", "warning"))
-    return tuple(spans)
+        shown = [*(_device(one, space.ascii_only) for one in devices), (f" {_sum(devices)}", "muted" if blind else "")]
+    elif body.accelerators is not None or body.load is not None or not told:
+        shown = _plain(body.accelerators, body.load)
+    if blind and age is not None:
+        shown.append((f" {seen(age)} old", "warning"))
+    elif blind and not told:
+        shown.append((" not seen yet", "warning"))
+    if not shown:
+        spans[-1] = (spans[-1][0].rstrip(), spans[-1][1])
+    return (*spans, *shown)
 
 
 def _device(device: GpuDevice, ascii_only: bool) -> Span:

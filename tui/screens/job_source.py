@@ -7,8 +7,9 @@ one when somebody who sees the pane asks for it.
 from __future__ import annotations
 
 import asyncio
+import posixpath
 
-from hosts.errors import GatewatchError
+from hosts.errors import GatewatchError, InputError
 from hosts.host import Chunk, HostReader
 from hosts.local.observe import NotThereError
 from monitors.calibration.milestones import Milestones
@@ -59,12 +60,25 @@ class RunLogSource:
                 pass
             self.there, self.problem = True, ""
         except NotThereError:
-            if self.there:
-                self._begin(0)
-            self.there, self.problem = False, ""
+            try:
+                if self._end and not await self._folder_is_gone():
+                    self._begin(0)
+                self.there, self.problem = False, ""
+            except GatewatchError as error:
+                self.problem = str(error)
         except GatewatchError as error:
             self.problem = str(error)
         return self._state() != before
+
+    async def _folder_is_gone(self) -> bool:
+        """Whether the run directory itself is not there: what it held is kept then, as a look that failed keeps it."""
+        try:
+            await self._reader.read(posixpath.dirname(self.path), 0, 1)
+        except NotThereError:
+            return True
+        except InputError:  # it is a directory, which has nothing to read
+            return False
+        return False
 
     async def _block(self) -> bool:
         """Read one block; returns whether there is more."""

@@ -9,7 +9,7 @@ from tui.screens import run_ink
 from tui.screens.matrix_grid import RUNNING, Grid, Row, cell_of, fill, fill_sign, fill_step, look_of
 from tui.screens.run_facts import plain
 from tui.screens.run_ink import Span
-from tui.screens.run_words import hour, instant, lasting
+from tui.screens.run_words import faulty, hour, instant, lasting
 from tui.words import took
 
 LEAST_ROWS = 5
@@ -30,16 +30,18 @@ def told(
     more = "..." if ascii_only else "…"
     look = look_of(grid, row, cell)
     runs = grid.runs(row, run)
+    word, why = faulty(look.word, cell.reason, cell.path)
+    word = look.word if runs else word
     where = f" {run}/{row.stage.repeats}  " if row.stage.repeats else f" {run}  "
     sign = fill_sign(fill_step(fill(grid, row, far)), ascii_only) if look is RUNNING else look.sign(ascii_only)
-    name = run_ink.middle(row.name, max(1, room - len(where) - len(sign) - len(look.word) - 3), more)
+    name = run_ink.middle(row.name, max(1, room - len(where) - len(sign) - len(word) - 3), more)
     lines: list[run_ink.Row] = [
         (),
-        ((" ", ""), (name, "strong"), (where, ""), (f"{sign} {look.word}", look.style)),
+        ((" ", ""), (name, "strong"), (where, ""), (f"{sign} {word}", look.style)),
     ]
     if cell.mark not in (Mark.STRICT, Mark.ABSENT):
         before = "before: " if runs else ""
-        lines += [((f" {text}", look.style),) for text in run_ink.fold(before + plain(cell.reason), room - 2, 3, more)]
+        lines += [((f" {text}", look.style),) for text in run_ink.fold(before + plain(why), room - 2, 3, more)]
     facts = _facts(grid, row, cell, far, runs)
     recorded = instant(cell.record.recorded_at) if cell.record is not None else None
     if recorded is not None:

@@ -24,6 +24,7 @@ from tui.screens.matrix_columns import Columns, columns, widths
 from tui.screens.matrix_grid import FILLS, RUNNING, Grid, Row, cell_of, fill, fill_sign, fill_step, look_of
 from tui.screens.run_facts import plain
 from tui.screens.run_ink import Span
+from tui.screens.run_words import faulty
 from tui.words import took
 
 _NAMED = 60  # cells from which on the stage is named beside what the mark means
@@ -147,7 +148,7 @@ class MatrixView(Widget):
         elif cell.mark is Mark.STRICT:
             why = f"strict, {took(lasted)}" if lasted is not None else look.word
         else:
-            why = plain(cell.reason, 300) or look.word
+            why = plain(faulty("", cell.reason, cell.path)[1], 300) or look.word
         told = f" {where} "
         name = run_ink.middle(row.name, max(0, room - len(told) - 3 - run_ink.width([(why, "")])), self._more)
         lead = f" {name}" if room >= _NAMED and name else ""
@@ -322,7 +323,8 @@ class MatrixView(Widget):
         if cell is None:
             return "", ""
         look = look_of(self.grid, row, cell)
-        return run_ink.cut(f"{cell.run} {plain(cell.reason, 300)}", room, self._more), look.style
+        why = plain(faulty("", cell.reason, cell.path)[1], 300)
+        return run_ink.cut(f"{cell.run} {why}", room, self._more), look.style
 
     def _heading(self, laid: Columns) -> tuple[Span, ...]:
         marks = "".join(

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tui import keys
 from tui.marks import TWINS
@@ -21,6 +21,7 @@ from tui.screens.prompt_page import Page, safe
 _FRAME = 6  # cells beside the text: border and padding on both sides, the bar and its distance
 _WIDEST = 132
 _LINE = 1  # the key line below the frame
+_LEAST = (24, 6)  # of a window in which anything of a page can be read
 
 
 class PromptBox(Vertical):
@@ -93,14 +94,17 @@ class PromptBox(Vertical):
             text.update(self._in_ascii(Content("\n").join(rows)))
             text.display = bool(rows)
         self._fit(page)
+        appeared = self._appear()
         if keep:
+            if appeared:
+                self._take_focus()
             return
         if not same:
             self.scroll.scroll_home(animate=False)
         self.choices.offer(page.choices, self.choices.at if same else page.at, flat=page.flat)
         self.choices.display = True
         self.number.close()
-        self.screen.set_focus(self.choices)
+        self._take_focus()
 
     def _in_ascii(self, content: Content) -> Content:
         if not self.has_class("-ascii") or content.plain.isascii():
@@ -114,6 +118,16 @@ class PromptBox(Vertical):
         left = self.screen.size.height - _LINE - 2 - beside
         self.scroll.display = bool(page.rows)
         self.scroll.styles.height = max(1, min(len(page.rows), left))
+
+    def _appear(self) -> bool:
+        """Hide where nothing can be read, so that no answer is given blindly; returns whether it is here again."""
+        hidden, size = self.disabled, self.screen.size
+        self.disabled = size.width < _LEAST[0] or size.height < _LEAST[1]
+        self.display = not self.disabled
+        return hidden and not self.disabled
+
+    def _take_focus(self) -> None:
+        self.screen.set_focus(self.number.query_one(Input) if self.number.is_open else self.choices)
 
     def _over(self) -> bool:
         """Whether the keys that move go through rows: beside a flat choice they do."""

@@ -13,17 +13,19 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from tui import keys
-from tui.sanitise import clean_inline
+from tui.textfield import TextField
 
 _LONGEST = 80  # of a number that is typed; longer ones are slips
 
 
-class NumberField(Input):
-    """Holds nothing that a terminal would obey, whatever is pasted into it."""
+class NumberField(TextField):
+    """The line's field."""
+
+    LINE = "prompt-number"
 
     def validate_value(self, value: str) -> str:
-        """The same without control characters and without what has no width."""
-        return "".join(letter for letter in value[:_LONGEST] if clean_inline(letter, limit=None) == letter)
+        """The beginning of it, without what a terminal would obey."""
+        return super().validate_value(value[:_LONGEST])
 
 
 class NumberLine(Horizontal):

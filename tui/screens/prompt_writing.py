@@ -14,6 +14,7 @@ from jobs.calibration.apply import finish
 from jobs.calibration.offering import Change, CutOff, Ready, Written, carry_out, standing
 from jobs.connect import open_actor
 from tui.screens.run_words import machine
+from tui.screens.secret import URGENT
 from tui.screens.subject import RunPlace
 from tui.words import counted
 
@@ -37,7 +38,8 @@ async def acting(place: RunPlace) -> AsyncIterator[HostActor]:
         InputError: This is read-only mode.
     """
     profile = place.watched.profile if not place.watched.local else None
-    actor = await asyncio.to_thread(open_actor, profile, place.read_only)
+    URGENT.set(True)
+    actor = await asyncio.to_thread(open_actor, profile, place.read_only, place.connects)
     try:
         yield actor
     finally:

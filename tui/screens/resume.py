@@ -24,6 +24,7 @@ from tui.screens.form import READ_ONLY, start_it
 from tui.screens.form_words import facts, fault_lines, warning_lines, where_of
 from tui.screens.leaving import leave
 from tui.screens.resume_ask import AskScreen, Line
+from tui.screens.secret import URGENT
 from tui.screens.subject import RunLook, RunPlace
 
 ACTION = "resume"
@@ -162,7 +163,8 @@ class ResumeScreen(AskScreen):
     async def _check(self) -> None:
         try:
             site = await asyncio.to_thread(self._wanted.site)
-            reader = await asyncio.to_thread(open_reader, site.profile)
+            URGENT.set(True)
+            reader = await asyncio.to_thread(open_reader, site.profile, self._place.connects)
             try:
                 self.post_message(ResumeChecked(await make_ready(site, self._wanted.options, reader)))
             finally:
@@ -199,7 +201,7 @@ class ResumeScreen(AskScreen):
             leave(self, False)
 
     async def _begin(self, ready: Ready) -> None:
-        self.post_message(ResumeBegun(await start_it(ready)))
+        self.post_message(ResumeBegun(await start_it(ready, self._place.connects)))
 
     def on_resume_begun(self, message: ResumeBegun) -> None:
         self._starting = False

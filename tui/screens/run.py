@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import BindingType
+from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -20,6 +21,12 @@ from tui.screens.store import GlanceStore
 from tui.screens.subject import RunLook, RunPlace
 
 READ_ONLY = "read-only: start with --act"
+
+
+class HostsWanted(Message):
+    """Somebody wants to see the hosts."""
+
+
 _REST_S = 0.12  # the cursor rests so long on a mark before its log is opened
 
 
@@ -181,6 +188,10 @@ class RunScreen(RunBase):
         """What changed was taken note of."""
         self._away.dismiss()
         self._paint_ages()
+
+    def action_hosts(self) -> None:
+        """The hosts, one by one."""
+        self.post_message(HostsWanted())
 
     def action_apply(self) -> None:
         """Ask what to write into the test files."""

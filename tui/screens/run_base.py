@@ -12,6 +12,7 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.timer import Timer
 
+from hosts.connection import Connection
 from tui.app import GatewatchApp
 from tui.screens.covered import is_covered
 from tui.screens.job import JobPane
@@ -26,7 +27,7 @@ from tui.screens.run_header import Marks, gates, header, since_row
 from tui.screens.run_ink import Row, Rows, fold
 from tui.screens.run_keyline import RunKeyLine
 from tui.screens.run_pace import Pace, pace
-from tui.screens.run_words import next_seen
+from tui.screens.run_words import next_seen, way_span
 from tui.screens.store import GlanceStore
 from tui.screens.strip import host_strip
 from tui.screens.subject import RunLook, RunPlace
@@ -110,7 +111,18 @@ class RunBase(Screen[None]):
         """The stages."""
         return self._stages.matrix
 
+    @property
+    def _way(self) -> Connection | None:
+        """How the way to the host stands, at this instant."""
+        way = getattr(self._place.reader, "connection", None)
+        return way if isinstance(way, Connection) else None
+
     # Looks.
+
+    def show_way(self) -> None:
+        """Paint that the way to the host stands differently, or that a second of it has passed."""
+        if self.is_mounted:
+            self._paint_ages()
 
     async def on_mount(self) -> None:
         """What was seen before is read beside the event loop."""
@@ -146,9 +158,7 @@ class RunBase(Screen[None]):
         if self._paused or not self.is_mounted or is_covered(self):
             return
         if look is None:
-            self._head.show_rows(
-                [((f" {plain(self._place.title, 80)}", "strong"), ("  looking for the first time", "muted"))]
-            )
+            self._paint_first()
             return
         self._grid = grid(self._grid, look.snapshot)
         self._stages.show_grid(self._grid)
@@ -159,17 +169,27 @@ class RunBase(Screen[None]):
             self._job.show(look)
         self._paint_ages()
 
+    def _paint_first(self) -> None:
+        """What is said before the first look."""
+        told, style = way_span(self._way, self.our.now(), self.our.zone)
+        said = f"@{plain(self._place.host, 60)} {told}" if told else "looking for the first time"
+        self._head.show_rows([((f" {plain(self._place.title, 80)}", "strong"), (f"  {said}", style or "muted"))])
+
     def _paint_ages(self) -> None:
         """The rows in which time passes."""
         if self._ageing is not None:
             self._ageing.stop()
             self._ageing = None
         look = self._look
-        if look is None or self._paused or is_covered(self):
+        if self._paused or is_covered(self):
+            return
+        if look is None:
+            self._paint_first()
             return
         self._head.show_rows(self._head_rows(look))
         width = max(1, self.size.width)
-        self._strip.show_rows([host_strip(look.host, self.our.now(), width, self.our.ascii_only)])
+        strip = host_strip(look.host, self.our.now(), width, self.our.ascii_only, self._place.watch)
+        self._strip.show_rows([strip])
         ages = [look.snapshot.seen.received, look.host.seen.received if look.host is not None else None]
         left = [next_seen(max(0.0, self.our.now() - received)) for received in ages if received is not None]
         if left:
@@ -177,7 +197,7 @@ class RunBase(Screen[None]):
 
     def _head_rows(self, look: RunLook) -> list[Row]:
         at, width = self._clock(), max(1, self.size.width)
-        marks = Marks(self.our.ascii_only, self._paused, self._asked)
+        marks = Marks(self.our.ascii_only, self._paused, self._asked, self._way)
         pace = self._pace_of(look)
         sentence = said(look, self._grid, pace, at, read_only=self._place.read_only)
         more = "..." if marks.ascii_only else "…"

@@ -8,6 +8,7 @@ from datetime import tzinfo
 from gates.calibration.audit import Audit
 from gates.calibration.cells import Mark
 from gates.calibration.environment import DIFFERS
+from gates.calibration.layout import JOURNAL
 from gates.journal import Event
 from gates.verdict import Decision
 from monitors.calibration.body import Calibration
@@ -16,7 +17,7 @@ from tui.sanitise import clean_inline, redact
 from tui.screens.matrix_grid import Grid, body_of
 from tui.screens.prompt_state import closed_reason
 from tui.screens.run_pace import Pace, following
-from tui.screens.run_words import hour, instant, lasting
+from tui.screens.run_words import hour, instant, lasting, without_wait
 from tui.screens.subject import RunLook
 from tui.words import counted
 
@@ -88,22 +89,25 @@ def said(
     if state is State.RUNNING:
         return _running(snapshot, audit, grid, pace, at, ready, _offered(snapshot, read_only, outside))
     if state is State.WAITING:
-        return _waiting(body, at, ready)
+        return _with_journal(_waiting(body, at, ready), body)
     if state is State.SLOW_START:
-        return _slow(snapshot, body, at)
+        return _with_journal(_slow(snapshot, body, at), body)
     if state is State.ENDED:
-        return _ended(look, audit, ready)
-    error = plain(snapshot.error or "")
+        return _with_journal(_ended(look, audit, ready), body)
+    error = plain(without_wait(snapshot.error or ""))
     if state is State.BLIND:
         when = f"What is shown was seen at {at.hour(snapshot.seen.at)}." if snapshot.seen.at is not None else ""
         return Said(f"The last look failed: {_stop(error)} {when}".rstrip(), "warning")
     evidence = _evidence(snapshot, at)
+    gate = _failing(audit)
+    ready = f"{gate} {ready}" if gate else ready
     if state is State.STALLED:
         return Said(f"Stalled: {_stop(error)}{_offered(snapshot, read_only, outside)} {ready}", "warning", evidence)
     if state is State.DEAD:
-        return Said(f"Dead: {_stop(error)}{_offered(snapshot, read_only, outside)}", "error", evidence)
+        return Said(f"Dead: {_stop(error)}{_offered(snapshot, read_only, outside)} {gate}".rstrip(), "error", evidence)
     if state is State.HALTED:
-        return Said(f"Halted: {_stop(error)}{_offered(snapshot, read_only, outside)}", "warning", evidence)
+        halted = f"Halted: {_stop(error)}{_offered(snapshot, read_only, outside)} {gate}".rstrip()
+        return Said(halted, "warning", evidence)
     return Said(f"How it stands cannot be told: {_stop(error)} {ready}", "warning", evidence)
 
 
@@ -116,7 +120,7 @@ def _offered(snapshot: Snapshot[Calibration], read_only: bool, outside: bool) ->
 
 
 def _unseen(snapshot: Snapshot[Calibration]) -> Said:
-    error = plain(snapshot.error or "")
+    error = plain(without_wait(snapshot.error or ""))
     if snapshot.state is State.BLIND:
         return Said(f"It has not been seen yet: {_stop(error or 'the first look is under way')}", "warning")
     return Said(f"How it stands cannot be told: {_stop(error or 'there is no usable plan.json')}", "warning")
@@ -148,9 +152,12 @@ def _wrong(snapshot: Snapshot[Calibration], audit: Audit) -> tuple[str, str]:
     if audit.environment.outcome == DIFFERS:
         return f"The environment differs: {_stop(plain(audit.environment.detail, 200))}", "error"
     if snapshot.error:
-        return _stop(plain(snapshot.error, 200)), "warning"
+        return _begun(_stop(plain(snapshot.error, 200))), "warning"
     if audit.strict.decision is Decision.UNKNOWN:
         return f"It {_stop(plain(audit.strict.detail, 200))}", "warning"
+    journal = _journal(body_of(snapshot))
+    if journal:
+        return f"{_begun(journal)}.", "warning"
     again = [cell for stage in audit.stages if not stage.ready for cell in stage.faults if cell.mark in _TROUBLED]
     if again:
         return f"{counted(len(again), 'repeat')} will run again ({_named(again[0].stage, again[0].run)}).", "warning"
@@ -201,14 +208,16 @@ def _since(event: Event, at: Clock) -> str:
 def _ended(look: RunLook, audit: Audit, ready: str) -> Said:
     if look.snapshot.error:
         return Said(f"Ended: {_stop(plain(look.snapshot.error))} {ready}", "warning")
-    closed = closed_reason(look)
+    closed, journal = closed_reason(look), _journal(body_of(look.snapshot))
+    if journal and (not closed or audit.verdict.decision is Decision.PASS):
+        return Said(f"Ended: {ready} {_begun(journal)}.", "warning")
     if not closed:
-        return Said(f"Ended: {ready} Nothing is wrong; the thresholds can be applied.", "success")
+        return Said(f"Ended: {ready} No gate fails; the checkout was not looked at.", "success")
     if audit.strict_complete and audit.verdict.decision is Decision.PASS:
         return Said(f"Ended: {ready} Nothing is wrong; {_stop(plain(closed))}", "success")
-    for name, verdict in (("provenance", audit.provenance), ("environment", audit.environment)):
-        if verdict.decision is Decision.FAIL:
-            return Said(f"Ended: {ready} The {name} gate fails: {_stop(plain(verdict.detail))}", "error")
+    gate = _failing(audit)
+    if gate:
+        return Said(f"Ended: {ready} {gate}", "error")
     faults = [cell for stage in audit.stages if not stage.ready for cell in stage.faults]
     if faults:
         first = faults[0]
@@ -220,10 +229,35 @@ def _ended(look: RunLook, audit: Audit, ready: str) -> Said:
     return Said(f"Ended: {ready} {_stop(plain(closed))}", "warning")
 
 
+def _journal(body: Calibration) -> str:
+    """What is wrong with the journal, which decides consents; "" where it was read whole."""
+    if JOURNAL in body.unread:
+        return f"the journal cannot be read: {plain(body.unread[JOURNAL], 200)}"
+    findings = body.journal.findings
+    more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
+    return f"the journal cannot be read whole: {plain(findings[0], 200)}{more}" if findings else ""
+
+
+def _with_journal(told: Said, body: Calibration) -> Said:
+    journal = _journal(body)
+    if not journal or _begun(journal) in told.sentence:
+        return told
+    return Said(told.sentence, told.ink, "; ".join(part for part in (told.evidence, journal) if part))
+
+
+def _failing(audit: Audit) -> str:
+    """Why the first gate that results cannot mend fails; "" where none does."""
+    for name, verdict in (("provenance", audit.provenance), ("environment", audit.environment)):
+        if verdict.decision is Decision.FAIL:
+            return f"The {name} gate fails: {_stop(plain(verdict.detail))}"
+    return ""
+
+
 def _evidence(snapshot: Snapshot[Calibration], at: Clock) -> str:
     """Who holds the lock, who lives, and when it was last written."""
     body = body_of(snapshot)
-    told = []
+    journal = _journal(body)
+    told = [journal] if journal else []
     if body.last_write is not None:
         told.append(f"last write {at.hour(body.last_write)} ({lasting(at.far - body.last_write)} ago)")
     if body.holder is not None:
@@ -237,6 +271,11 @@ def _evidence(snapshot: Snapshot[Calibration], at: Clock) -> str:
     elif body.pytests is not None:
         told.append("no pytest lives")
     return "; ".join(told)
+
+
+def _begun(text: str) -> str:
+    """A sentence with its capital; what is no plain word, such as the name of a file, stays."""
+    return text[:1].upper() + text[1:] if text.split(" ", 1)[0].isalpha() else text
 
 
 def _stop(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gates.calibration.audit import Audit
 from gates.verdict import Decision
+from hosts.connection import Connection, Way
 from monitors.snapshot import State
 from tui.cells import painted
 from tui.marks import STATES, Look
@@ -14,7 +15,7 @@ from tui.screens.run_facts import Clock, plain
 from tui.screens.run_ink import Row, Span, cut, middle
 from tui.screens.run_ink import width as cells
 from tui.screens.run_pace import Pace
-from tui.screens.run_words import hour, instant, lasting, machine, seen, spread
+from tui.screens.run_words import hour, instant, lasting, machine, seen, spread, way_span
 from tui.screens.subject import RunLook, RunPlace
 
 STALE_AFTER_S = 120.0
@@ -38,11 +39,13 @@ class Marks:
     Attributes:
         paused: Painting was stopped by hand.
         asked: A look was asked for and has not come.
+        way: How the way to the run's host stands; None where none is needed.
     """
 
     ascii_only: bool = False
     paused: bool = False
     asked: bool = False
+    way: Connection | None = None
 
 
 def header(place: RunPlace, look: RunLook, grid: Grid, pace: Pace | None, at: Clock, width: int, marks: Marks) -> Row:
@@ -60,6 +63,7 @@ def header(place: RunPlace, look: RunLook, grid: Grid, pace: Pace | None, at: Cl
         ("name", [(name, "strong")]),
         ("repeats", [(repeats, "")]),
         ("host", [(host if host == "this machine" else f"@{host}", "secondary")]),
+        ("way", [way_span(marks.way, at.now, at.zone, look.snapshot.seen.received)]),
         ("sha", [(sha, "muted")]),
         ("state", [(f"{shown.sign(marks.ascii_only)} {shown.word}", shown.style)]),
         ("runs", [(runs, "")]),
@@ -71,7 +75,8 @@ def header(place: RunPlace, look: RunLook, grid: Grid, pace: Pace | None, at: Cl
         ("age", [age]),
     ]
     parts = [(kind, spans) for kind, spans in parts if spans[0][0]]
-    for dropped in ("basis", "cells", "off", "sha", "repeats", "host", "eta"):
+    calm = ("way",) if marks.way is None or marks.way.way is Way.UP else ()
+    for dropped in ("basis", "cells", *calm, "off", "sha", "repeats", "host", "eta"):
         if _width(parts) <= width:
             break
         parts = [part for part in parts if part[0] != dropped]
@@ -169,10 +174,12 @@ def _strict(look: RunLook, audit: Audit) -> Decision:
 
 
 def _why(audit: Audit) -> str:
-    """Of the first gate that is not known, what it says; one that fails is what the sentence tells of."""
-    for name, verdict in (("provenance", audit.provenance), ("environment", audit.environment)):
-        if verdict.decision is Decision.UNKNOWN and verdict.detail:
-            return f"{name}: {plain(verdict.detail, 300)}"
+    """What the first gate says that fails, else the first that is not known."""
+    told = (("provenance", audit.provenance), ("environment", audit.environment))
+    for decision in (Decision.FAIL, Decision.UNKNOWN):
+        for name, verdict in told:
+            if verdict.decision is decision and verdict.detail:
+                return f"{name}: {plain(verdict.detail, 300)}"
     return ""
 
 

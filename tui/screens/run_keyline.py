@@ -38,7 +38,7 @@ class RunKeyLine(KeyLine):
         """What stands at the right end."""
         if not self._ready:
             return ""
-        return f"A apply: {self.closed}" if self.closed else "A apply: ready"
+        return f"A apply: {self.closed}" if self.closed else "A apply: asks"
 
     def render_line(self, y: int) -> Strip:
         """Keys, and apply at the right end where both have room."""

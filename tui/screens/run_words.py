@@ -3,19 +3,57 @@
 from __future__ import annotations
 
 import calendar
+import re
 import time
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
+
+from hosts.connection import Connection, Way
+from tui.screens.host_look import connection_words, way_look
 
 if TYPE_CHECKING:
     from tui.screens.subject import RunPlace
 
 _STEPS = (0, 5, 10, 20, 30, 45)
+_WAITS = re.compile(r"retry in \d+ s \((.*)\)\Z", re.DOTALL)  # as hosts.standing has it
 
 
 def machine(place: RunPlace) -> str:
     """The host of a run, as it is called in a sentence; not clean."""
     return "this machine" if place.connect is None and place.host == "here" else place.host
+
+
+def faulty(word: str, reason: str, path: str) -> tuple[str, str]:
+    """The word for a repeat that does not count, and why, where its stage and its number stand beside; not clean.
+
+    Args:
+        word: For its mark.
+        path: Of its artifact, which is left out of the reason.
+    """
+    if not reason.startswith("unreadable: "):
+        return word, reason
+    why = reason.removeprefix("unreadable: ")
+    found = why.removeprefix(f"{path}:")
+    if found == why:
+        return "unreadable", why
+    return "unreadable", f"line {found}" if found[:1].isdigit() else found.lstrip()
+
+
+def way_span(way: Connection | None, now: float, zone: tzinfo | None, received: float | None = None) -> tuple[str, str]:
+    """How the way to a host stands, in words, and their colour; nothing where none is needed.
+
+    Args:
+        received: When the last answer came, by our clock.
+    """
+    if way is None:
+        return "", ""
+    words = connection_words(way, now, lambda when: hour(when, now, zone), received)
+    return words, "muted" if way.way in (Way.UP, Way.IDLE) else way_look(way).style
+
+
+def without_wait(error: str) -> str:
+    """Why a look failed, without the seconds until the next try: those go on, and are told beside it."""
+    return _WAITS.sub(lambda found: found[1], error)
 
 
 def seen(age: float) -> str:

@@ -15,6 +15,8 @@ from tui import words
 from tui.cells import painted, shorten
 from tui.marks import CELLS, MOVES, Look
 from tui.sanitise import clean_inline, redact
+from tui.screens.run_ink import fold
+from tui.screens.run_words import faulty
 from tui.screens.stage_dots import Dot, as_float, draw_dots, sparkline
 from tui.screens.stage_numbers import lasted, middle, number, one_in, percents, share, unit_of_label
 from tui.screens.stage_view import Repeat, StageView
@@ -24,6 +26,7 @@ Span = str | Content | tuple[str, str]
 _INDENT = 2
 _ENDS = 10
 _LONGEST_LINE = 100
+_MOST_WHY = 24
 _MUTED, _WARN, _KEY = "$text-muted", "$text-warning", "bold $text-primary"
 
 
@@ -257,7 +260,7 @@ def repeat_line(repeat: Repeat, width: int, now: float, *, chosen: bool, ascii_o
     took = lasted(repeat.duration_s) if record is not None else ""
     tries = str(record.attempts) if record is not None and record.attempts is not None else ""
     tries = tries or (str(len(repeat.attempts)) if repeat.attempts else "")
-    why = safe(cell.reason or (record.reason if record is not None else ""))
+    why = safe(faulty("", cell.reason, cell.path)[1] or (record.reason if record is not None else ""))
     if repeat.running:
         why = "runs now" + (f", for {words.age(now - repeat.since)}" if repeat.since is not None else "")
     if ascii_only:
@@ -285,9 +288,15 @@ def about_repeat(repeat: Repeat | None, width: int, most: int, *, ascii_only: bo
         return []
     look, record = mark_look(repeat), repeat.cell.record
     style = f"bold $text-{look.style}" if look.style else "bold"
-    why = safe(repeat.cell.reason or (record.reason if record is not None else ""))
-    said = f"{look.sign(ascii_only)} {look.word}"
-    lines = [row(width, ("repeat ", _MUTED), (f"{repeat.cell.run}  ", "bold"), (said, style), f"  {why}".rstrip())]
+    word, why = faulty(look.word, repeat.cell.reason, repeat.cell.path)
+    why = safe(why or (record.reason if record is not None else ""))
+    said = f"{look.sign(ascii_only)} {word}"
+    lead = f"repeat {repeat.cell.run}  {said}  "
+    folded = fold(lead + why, width, _MOST_WHY, "..." if ascii_only else "…")
+    first = folded[0][len(lead) :] if folded else ""
+    lines = [row(width, ("repeat ", _MUTED), (f"{repeat.cell.run}  ", "bold"), (said, style), f"  {first}".rstrip())]
+    lines += [row(width, text) for text in folded[1:]]
+    most += len(lines) - 1  # why it does not count is more than what else is known
     if repeat.log is None:
         lines.append(row(width, ("log ", _MUTED), ("none yet" if repeat.mark == "—" else "not known", _MUTED)))
     else:

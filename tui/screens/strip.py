@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from hosts.host import GpuDevice, Load
+from hosts.host import GpuDevice, GpuProcess, Load
 from monitors.host import HostBody
+from monitors.owners import Whose
 from monitors.snapshot import Now, Snapshot, State
 from tui.screens.run_facts import plain
 from tui.screens.run_header import STALE_AFTER_S
@@ -20,8 +21,19 @@ FREE_MIB = 2048
 """Of memory; the gate before a launch calls one with more, or with a process, busy (spec/calibration.md, section 4)."""
 
 
-def host_strip(host: Snapshot[HostBody] | None, now: float, width: int, ascii_only: bool = False) -> Row:
-    """One row of at most `width` cells."""
+_OURS, _SHARED, _OTHER_RUN, _OTHERS = "this run", "this run and others", "another run", "others"
+_HOLDERS = (_OURS, _SHARED, _OTHER_RUN, _OTHERS, "")
+"""Who holds an accelerator, in the order in which they are told; "" where that is not known."""
+
+
+def host_strip(
+    host: Snapshot[HostBody] | None, now: float, width: int, ascii_only: bool = False, watch: str | None = None
+) -> Row:
+    """One row of at most `width` cells.
+
+    Args:
+        watch: The run that is shown; its accelerators are told apart from those of others.
+    """
     if host is None:
         return ((" the host has not been looked at yet", "muted"),)
     body: HostBody | None = host.body
@@ -30,7 +42,8 @@ def host_strip(host: Snapshot[HostBody] | None, now: float, width: int, ascii_on
     aged = _aged(host, now, ascii_only)
     room = width - cells(aged)
     devices = body.accelerators.devices if body.accelerators is not None else ()
-    spans = _devices(devices, body.memory, room, ascii_only) if devices else _machine(body, room, ascii_only)
+    held = {device.index: holder(device, body.owners, watch) for device in devices}
+    spans = _devices(devices, held, body.memory, room, ascii_only) if devices else _machine(body, room, ascii_only)
     if aged:
         spans = [(text, "muted" if style else style) for text, style in spans]
     return (*aged, *spans)
@@ -46,27 +59,63 @@ def _aged(host: Snapshot[HostBody], now: float, ascii_only: bool) -> list[Span]:
     return []
 
 
+def holder(device: GpuDevice, owners: Mapping[int, Whose], watch: str | None) -> str:
+    """Whose processes an accelerator has: this run's, another one's that is watched, or somebody else's."""
+    if watch is None or not device.processes:
+        return ""
+    runs = [owners[process.pid].watch for process in device.processes if process.pid in owners]
+    strangers = [process for process in device.processes if process.pid not in owners]
+    if watch in runs:
+        return _SHARED if strangers or set(runs) != {watch} else _OURS
+    if not all(map(_is_told, strangers)):
+        return ""
+    return _OTHERS if strangers else _OTHER_RUN
+
+
+def _is_told(process: GpuProcess) -> bool:
+    """Whether anything is known of it: in a container the pids of the driver name nobody."""
+    return process.owner is not None or process.marks is not None
+
+
 def _devices(
-    devices: Sequence[GpuDevice], memory: Mapping[int, tuple[float | None, ...]], room: int, ascii_only: bool
+    devices: Sequence[GpuDevice],
+    held: Mapping[int, str],
+    memory: Mapping[int, tuple[float | None, ...]],
+    room: int,
+    ascii_only: bool,
 ) -> list[Span]:
     """The busy ones each with its history; those that do nothing are counted together, and so is what has no room."""
     free = [device.index for device in devices if _is_free(device)]
     busy = [device for device in devices if device.index not in free]
+    busy.sort(key=lambda device: _HOLDERS.index(held[device.index]))
     lead: list[Span] = [(" GPU", "muted")]
     tail: list[Span] = [(f" {_ranges(free)} free", "success")] if free else []
     room -= cells(lead)
     for looks, total in ((_LOOKS, True), (1, True), (1, False), (0, False)):
-        spans = [span for device in busy for span in _device(device, memory, looks, total, ascii_only)]
+        spans = _grouped(busy, held, lambda device: _device(device, memory, looks, total, ascii_only))  # noqa: B023
         if cells(spans) + cells(tail) <= room:
             return [*lead, *spans, *tail]
-    shown: list[Span] = []
-    for number, device in enumerate(busy):
-        spans = _device(device, memory, 0, False, ascii_only)
-        left: list[Span] = [(f" +{len(busy) - number} busy", "warning")]
-        if cells(shown) + cells(spans) + cells(tail) + cells(left) > room:
+    for count in range(len(busy) - 1, -1, -1):
+        shown = _grouped(busy[:count], held, lambda device: _device(device, memory, 0, False, ascii_only))
+        left: list[Span] = [(f" +{len(busy) - count} busy", "warning")]
+        if cells(shown) + cells(tail) + cells(left) <= room or not count:
             return [*lead, *shown, *left, *tail]
-        shown += spans
-    return [*lead, *shown, *tail]
+    return [*lead, *tail]
+
+
+def _grouped(
+    busy: Sequence[GpuDevice], held: Mapping[int, str], shown: Callable[[GpuDevice], list[Span]]
+) -> list[Span]:
+    """Devices in the order of their holders, each holder named once."""
+    spans: list[Span] = []
+    before = ""
+    for device in busy:
+        who = held[device.index]
+        if who != before:
+            spans.append((f" {who or 'holder unknown'}:", "primary" if who == _OURS else "warning"))
+            before = who
+        spans += shown(device)
+    return spans
 
 
 def _device(

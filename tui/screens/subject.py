@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:  # a screen that is open before the first run is found needs none of it
     from collections.abc import Callable
 
+    from hosts.connects import Connects
     from hosts.host import HostReader
     from jobs.calibration.locate import Watched
     from monitors.calibration.body import Calibration
@@ -32,6 +33,7 @@ class RunPlace:
         read_only: Nothing may be written, started or ended from here.
         connect: The way to its logs; None for a run of this machine.
         request: Asks for a look now.
+        connects: What the connections of the app share; None where there are no others.
     """
 
     watch: str
@@ -42,6 +44,7 @@ class RunPlace:
     read_only: bool
     connect: Connect | None
     request: Callable[[], None]
+    connects: Connects | None = None
 
     @property
     def run_dir(self) -> str:

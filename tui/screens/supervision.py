@@ -298,7 +298,15 @@ class SupervisionPane(Vertical):
             return "No pytest runs, and none has left a log here."
         if self._look.snapshot.body.logs:
             return "No pytest runs now. The log of the next one is opened here the moment it starts."
+        if self._has_results:
+            return "No pytest is seen to run, and none has left a log here. The next one's is opened when it starts."
         return "No pytest has started yet. Its log is opened here the moment it does."
+
+    @property
+    def _has_results(self) -> bool:
+        """Whether any repeat has left an artifact, so that a pytest must have run."""
+        audit = self._look.snapshot.body.audit if self._look is not None else None
+        return audit is not None and any(stage.artifacts for stage in audit.stages)
 
     def _told(self) -> Title:
         focused = self.has_focus_within
@@ -306,7 +314,8 @@ class SupervisionPane(Vertical):
             return Title(NAME, "waiting for the first look", waiting=True, focused=focused)
         live = self._live
         over = self._look is not None and self._look.snapshot.state in (State.ENDED, State.HALTED, State.DEAD)
-        none = "no log" if over else "waiting for pytest"
+        lost = self._look is not None and self._look.snapshot.state is State.UNKNOWN and self._has_results
+        none = "no log" if over or lost else "waiting for pytest"
         if self._wanted is None:
             return Title(NAME, none, waiting=True, focused=focused)
         shown = self._shorter(self._wanted)

@@ -187,10 +187,11 @@ class Desk:
         await self.press(*(names.get(letter, letter) for letter in words))
 
     async def until(self, true: Callable[[], Any], what: str = "what was waited for") -> None:
-        end = time.monotonic() + PATIENCE_S
+        end, pause = time.monotonic() + PATIENCE_S, 0.02
         while not true():
             assert time.monotonic() < end, f"not within {PATIENCE_S:.0f} s: {what}\n{self.shown}"
-            await self.pilot.pause(0.02)
+            await self.pilot.pause(pause)
+            pause = min(pause * 1.1, 0.1)  # what is looked at is the whole screen, most times
 
     async def at(self, step: Step) -> None:
         await self.until(lambda: self.is_open and self.prompt.step is step, step.value)

@@ -13,12 +13,14 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from hosts.connection import Connection, Way
 from monitors.host import HostBody
 from monitors.snapshot import Eta, Snapshot, State
 from tests.monitors.runs import AT
 from tests.tui.screens.runs import RunBench, eight_gpus, host_look
 from tests.tui.snapshots import text
 from tui.app import GatewatchApp
+from tui.dashboard_fleet import unseen
 from tui.dashboard_runs import Entry
 from tui.screens.home import HomeScreen
 from tui.screens.home_rows import HomeRow, rows_of
@@ -108,6 +110,28 @@ def hosts(blind: bool = True) -> dict[str, Snapshot[HostBody]]:
     dark = replace(dark, seen=replace(dark.seen, received=AT - 840))
     found = {"h20-a": eight_gpus(), "h100-1": replace(host_look(), watch="h100-1")}
     return {**found, "h20-b": dark} if blind else found
+
+
+def ways() -> dict[str, Connection]:
+    """A way in every state, and of `fleet` a host for each."""
+    return {
+        "gpu-a": Connection(Way.UP, AT - 900, 0.034),
+        "gpu-b": Connection(Way.WAITING, AT - 4, None, AT + 8, "connection refused"),
+        "gpu-c": Connection(Way.WAITING, AT - 4, 0.2, AT - 1, "no route to host"),
+        "gpu-d": Connection(Way.REFUSED, AT - 60, None, None, "login refused for alice"),
+        "gpu-e": Connection(Way.KEY_CHANGED, AT - 60, None, None, "its host key has changed"),
+        "gpu-f": Connection(Way.STALE, AT - 7, 0.03, None, "nothing heard for 7 s"),
+        "gpu-g": Connection(Way.CONNECTING, AT),
+    }
+
+
+def fleet() -> dict[str, Snapshot[HostBody]]:
+    """This machine, hosts that were seen and cannot be seen now, and some that never were."""
+    dark = replace(eight_gpus(), state=State.BLIND, error="no answer")
+    dark = replace(dark, seen=replace(dark.seen, received=AT - 840))
+    known = {"here": host_look(), "gpu-a": eight_gpus(), "gpu-c": dark, "gpu-f": eight_gpus()}
+    new = {name: unseen(name) for name in ways() if name not in known}
+    return {name: replace(one, watch=name) for name, one in {**known, **new}.items()}
 
 
 class HomeApp(GatewatchApp):

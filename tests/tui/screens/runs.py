@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gates.journal import Event, encode_event
+from hosts.connection import Connection
 from hosts.here import LocalReader
 from hosts.host import (
     Accelerators,
@@ -35,10 +36,12 @@ from hosts.local.files import utc_now
 from jobs.calibration.locate import Watched
 from monitors.calibration import RUN_MARK, Calibration
 from monitors.host import HostBody, HostMonitor
+from monitors.owners import KnownRun
 from monitors.snapshot import Now, Snapshot, State
 from tests.monitors.runs import AT, SHA, RunFolder, Watch
 from tui.screens.subject import RunLook, RunPlace
 
+WATCH = "run-1"
 RUNNER = ProcRef("h20-a", "boot", 4001, 90, 4001)
 PYTEST = ProcRef("h20-a", "boot", 4711, 99, 4711)
 UNITS: Mapping[str, tuple[str, ...]] = {
@@ -56,6 +59,14 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 """Units and their stages, as those of a real run: 25 stages."""
 
 
+class FarReader(LocalReader):
+    """This machine, as one to which there is a way."""
+
+    def __init__(self, name: str, way: Connection) -> None:
+        super().__init__(name)
+        self.connection = way
+
+
 @dataclass
 class RunBench:
     """One run that a test writes, and whoever looks at it.
@@ -68,6 +79,7 @@ class RunBench:
         runner: Whether the holder of the lock lives.
         pytests: What `ps` shows of other programs; None where it was not seen.
         asked: How often a look was asked for.
+        way: How the way to its host stands; None where none is needed.
     """
 
     folder: RunFolder
@@ -81,6 +93,7 @@ class RunBench:
     pytests: tuple[PytestSeen, ...] | None = ()
     node: str = "h20-a"
     asked: list[float] = field(default_factory=list)
+    way: Connection | None = None
 
     @classmethod
     def make(
@@ -215,10 +228,10 @@ class RunBench:
     def place(self, *, title: str = "qwen3-omni r5", host: str = "h20-a", read_only: bool = True) -> RunPlace:
         """How the screens get to it: it lies on this machine, whatever it is called."""
         return RunPlace(
-            watch="run-1",
+            watch=WATCH,
             title=title,
             watched=Watched(str(self.root), None, True, None, None),
-            reader=LocalReader(host),
+            reader=LocalReader(host) if self.way is None else FarReader(host, self.way),
             host=host,
             read_only=read_only,
             connect=None,
@@ -246,7 +259,7 @@ def host_look(
         error: The last look failed, and this is why.
     """
     load = load or Load((12.4, 11.0, 9.0), 64, 515_000, 401_000)
-    monitor, last = HostMonitor("h20-a"), None
+    monitor, last = HostMonitor("h20-a", runs=lambda: (KnownRun(WATCH, run_id="r"),)), None
     for ago in range(8 if history is not None else 0, -1, -1):
         some = history(ago) if history is not None and ago else devices
         seen = None if some is None else Accelerators(some, "nvml" if some else "none", "580.1", "13.0")
@@ -257,7 +270,7 @@ def host_look(
 
 def eight_gpus(*, busy: tuple[int, ...] = (0, 1)) -> Snapshot[HostBody]:
     """A host of eight accelerators, of which those in `busy` are used."""
-    held = (GpuProcess(PYTEST.pid, 72_000, "runner", "python"),)
+    held = (GpuProcess(PYTEST.pid, 72_000, "runner", "python", marks=("GATEWATCH_RUN=r",)),)
 
     def at(ago: int) -> tuple[GpuDevice, ...]:
         used = max(4_000, 72_700 - 9_000 * ago)

@@ -188,12 +188,13 @@ class Seat:
         await self.pilot.pause()
 
     async def until(self, true: Callable[[], Any], what: str = "what was waited for") -> None:
-        end = time.monotonic() + PATIENCE_S
+        end, pause = time.monotonic() + PATIENCE_S, 0.02
         while not true():
             if self.app.failure is not None:
                 raise self.app.failure
             assert time.monotonic() < end, f"not within {PATIENCE_S:.0f} s: {what}\n{self.screen}\n{self.app.told}"
-            await self.pilot.pause(0.02)
+            await self.pilot.pause(pause)
+            pause = min(pause * 1.1, 0.1)  # what is looked at is the whole screen, most times
 
     async def settled(self) -> None:
         """Nothing more is coming: the screen stayed the same over several looks."""
@@ -225,7 +226,8 @@ async def ended(quick: Quick) -> None:
     """The run is whole, and nothing of it lives."""
 
     def wait() -> None:
-        until(lambda: quick.gatewatch("calibrate", "audit").code == 0, "the end of the run")
         until(lambda: quick.processes() == [], "the end of the runner")
+        audit = quick.gatewatch("calibrate", "audit")
+        assert audit.code == 0, audit.text
 
     await asyncio.to_thread(wait)

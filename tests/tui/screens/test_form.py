@@ -99,20 +99,23 @@ async def test_the_command_that_is_shown_is_the_one_that_is_meant(quick: Quick) 
     async with form(quick.folder) as (_at, screen):
         wanted = screen.judged.wanted
         assert wanted is not None
-    done = await asyncio.to_thread(quick.gatewatch, *wanted.argv()[1:], cwd=quick.folder.parent)
-    assert done.code == 0, done.said
-    await ended(quick)
+    with quick.holding():
+        done = await asyncio.to_thread(quick.gatewatch, *wanted.argv()[1:], cwd=quick.folder.parent)
+        assert done.code == 0, done.said
+        await alive(quick)
+        await asyncio.to_thread(quick.kill)
     (made,) = quick.runs.iterdir()
     plan = json.loads((made / "plan.json").read_bytes())
     assert (plan["stages"], plan["repeats"], plan["model"]) == (list(STAGES), 5, "quick")
 
 
-@pytest.mark.parametrize("keys", [("enter",), ("escape",), ("n",), ("right", "left", "enter"), ("tab", "tab", "enter")])
-async def test_anything_but_yes_starts_nothing(keys: tuple[str, ...], quick: Quick) -> None:
+async def test_anything_but_yes_starts_nothing(quick: Quick) -> None:
     async with form(quick.folder) as (at, _screen):
-        await asked(at)
-        await at.press(*keys)
-        await at.until(lambda: "nothing was started" in at.screen)
+        for keys in (("enter",), ("escape",), ("n",), ("right", "left", "enter"), ("tab", "tab", "enter")):
+            await asked(at)
+            await at.press(*keys)
+            await at.until(lambda: not isinstance(at.app.screen, AskScreen), f"the end of the question after {keys}")
+            await at.until(lambda: "nothing was started" in at.screen)
         await at.press("escape")
         await at.until(lambda: "the floor" in at.screen)
     assert not quick.runs.exists()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
+from hosts.connection import Connection, Way
 from monitors.snapshot import Eta, Seen, State
 from tests.monitors.runs import AT
 from tests.tui.logs.corpus import unsafe
@@ -18,18 +20,24 @@ from tests.tui.screens.homes import (
     dead,
     entry_of,
     everything,
+    fleet,
     home,
     hosts,
     rows,
     running,
+    ways,
 )
-from tests.tui.screens.runs import host_look
+from tests.tui.screens.runs import eight_gpus, host_look
 from tests.tui.snapshots import SIZES, Album
 from tui.cells import painted
 from tui.dashboard_begin import first_words
 from tui.dashboard_runs import Entry
-from tui.screens.home import HomeList
+from tui.screens.home import HomeScreen
+from tui.screens.home_detail import Space
+from tui.screens.home_list import HomeList
 from tui.screens.home_rows import folded, sentence, titled
+from tui.screens.home_strip import strip_rows
+from tui.screens.run_ink import Rows, width
 
 HOSTILE = "\x1b]0;pwned\x07[red]x[/red] \u202eright\u202c e" + "\u0301" * 40 + " 模型 " + "y" * 10_000
 
@@ -274,7 +282,7 @@ async def test_a_tall_screen_tells_of_the_chosen_run_below_the_rows(tmp_path: Pa
     async with home((120, 40)) as at:
         await at.show(everything(tmp_path))
         shown = "\n".join(at.rows)
-        assert "Ended: 3 of 3 stages ready. Nothing is wrong; the thresholds can be applied." in shown
+        assert "Ended: 3 of 3 stages ready. No gate fails; the checkout was not looked at." in shown
         table = at.app.home.query_one(HomeList)
         assert table.size.height == table.wanted, "it is no taller than its rows"
         await at.press("down")
@@ -283,10 +291,14 @@ async def test_a_tall_screen_tells_of_the_chosen_run_below_the_rows(tmp_path: Pa
         assert "R resumes it" not in shown, "that key is of the run's own screen"
         assert "● START tts 1/3" in shown
         await at.pilot.resize_terminal(80, 24)
-        await at.until(lambda: not any("resumed." in row for row in at.rows))
-        assert table.size.height > table.wanted, "there it has all the room"
+        await at.until(lambda: any("resumed." in row for row in at.rows))
+        bench = running(tmp_path, "many")
+        many = [replace(entry_of(bench, f"r{n}", "here"), watch=f"r{n}") for n in range(14)]
+        await at.show(many)
+        await at.until(lambda: not any("stages ready" in row for row in at.rows))
+        assert table.size.height > table.wanted, "where rows need the room they have it"
         await at.pilot.resize_terminal(120, 40)
-        await at.until(lambda: any("stages ready" in row or "resumed." in row for row in at.rows))
+        await at.until(lambda: any("stages ready" in row for row in at.rows))
 
 
 async def test_the_faults_of_the_chosen_run_are_named(tmp_path: Path) -> None:
@@ -332,8 +344,50 @@ async def test_in_ascii_nothing_else_is_shown(tmp_path: Path) -> None:
         assert re.findall(r"[^\x00-\x7f]", shown) == []
 
 
+async def test_how_the_way_to_each_host_stands_and_that_it_changes(tmp_path: Path) -> None:
+    async with home((200, 50)) as at:
+        await at.show([], fleet())
+        at.app.home.show_ways(ways())
+        await at.pilot.pause()
+        shown = "\n".join(at.rows)
+        for told in (
+            "gpu-a ● up 34 ms ▆▆",
+            "gpu-b ✗ retry in 8 s ",
+            "gpu-d ■ auth failed",
+            "gpu-e ! key changed",
+            "gpu-f ◌ stale 7 s ▆▆",
+            "gpu-g ◔ connecting",
+        ):
+            assert told in shown
+        assert re.search(r"gpu-c ✗ unreachable since 02:29 ▆▆▁{6} \d+/\d+G 14m old", shown)
+        assert "here no GPU  load" in shown
+        at.app.now = lambda: AT + 3
+        at.app.home.show_ways(ways())
+        await at.pilot.pause()
+        assert "gpu-b ✗ retry in 5 s" in "\n".join(at.rows)
+        await at.app.push_screen(HomeScreen(lambda _: None, lambda _: None))
+        strip = at.app.home.query_one("#strip", Rows)
+        paints = strip.paints
+        at.app.now = lambda: AT + 5
+        at.app.home.show_ways(ways())
+        assert strip.paints == paints, "nobody sees it"
+
+
+def test_what_is_in_trouble_is_not_among_those_left_out() -> None:
+    some = {f"ok-{number}": replace(eight_gpus(), watch=f"ok-{number}") for number in range(9)}
+    up = {name: Connection(Way.UP, AT, 0.001) for name in some}
+    hosts, told = {**some, **fleet()}, {**up, **ways()}
+    rows = strip_rows(tuple(hosts.values()), told, Space(80, 2, False, AT, UTC))
+    assert len(rows) == 2
+    shown = "".join(text for row in rows for text, _ in row)
+    assert all(f"gpu-{letter} " in shown for letter in "bcdef"), "the trouble alone, where all of it has no room"
+    assert "ok-" not in shown
+    assert re.search(r"\+\d+ hosts\Z", shown)
+    assert all(width(row) <= 80 for row in rows)
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("state", ["everything", "unfolded", "one", "calm", "first", "looking"])
+@pytest.mark.parametrize("state", ["everything", "unfolded", "one", "calm", "first", "looking", "fleet"])
 async def test_looks(state: str, size: tuple[int, int], tmp_path: Path, album: Album) -> None:
     async with home(size) as at:
         if state == "first":
@@ -341,6 +395,9 @@ async def test_looks(state: str, size: tuple[int, int], tmp_path: Path, album: A
             await at.show([], hosts(blind=False))
         elif state == "looking":
             await at.show([], {})
+        elif state == "fleet":
+            at.app.home.show_ways(ways())
+            await at.show([entry_of(running(tmp_path, "tts"), "tts r3", "gpu-a")], fleet())
         elif state == "one":
             eta = Eta(AT + 5400, "")
             await at.show([entry_of(running(tmp_path, "tts"), "tts r3", "here", eta=eta)], hosts(blind=False))

@@ -513,6 +513,26 @@ async def test_a_host_that_does_not_answer_takes_nothing_away(tmp_path: Path) ->
     assert (source.problem, len(source.milestones.items)) == ("", 2)
 
 
+async def test_a_run_directory_that_is_gone_takes_nothing_away(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "run.log").write_text("START a 1/5\n")
+    _, source = source_of(folder / "run.log")
+    await source.catch_up()
+    folder.rename(tmp_path / "away")
+    for _ in range(2):
+        await source.catch_up()
+        assert (source.there, source.problem, len(source.milestones.items)) == (False, "", 1)
+    (tmp_path / "away").rename(folder)
+    with (folder / "run.log").open("a") as file:
+        file.write("PASS a 1/5\n")
+    await source.catch_up()
+    assert (source.there, len(source.milestones.items)) == (True, 2)
+    (folder / "run.log").unlink()
+    await source.catch_up()
+    assert (source.there, len(source.milestones.items)) == (False, 0)
+
+
 async def test_random_writers(tmp_path: Path) -> None:
     """Appended, cut, replaced and removed in any order, the end is what a reader of the last content sees."""
     import random

@@ -121,15 +121,19 @@ async def test_a_pytest_that_outlived_its_runner_is_taken_over(quick: Quick, mon
     assert adopted == [True]
 
 
-@pytest.mark.parametrize("keys", [("enter",), ("escape",), ("n",), ("tab", "tab", "enter")])
-async def test_anything_but_yes_leaves_it_dead(keys: tuple[str, ...], quick: Quick) -> None:
+async def test_anything_but_yes_leaves_it_dead(quick: Quick) -> None:
     with quick.holding():
         watched = await asyncio.to_thread(dead_run, quick)
+    for keys in (("enter",), ("escape",), ("n",), ("tab", "tab", "enter")):
+        await declined(watched, keys)
+        assert await asyncio.to_thread(quick.processes) == [], keys
+
+
+async def declined(watched: Watched, keys: tuple[str, ...]) -> None:
     async with question(watched) as (at, _screen, asked):
         await at.press(*keys)
-        await at.until(lambda: "the floor" in at.screen)
+        await at.until(lambda: "the floor" in at.screen, f"the end of the question after {keys}")
         assert asked == []
-    assert await asyncio.to_thread(quick.processes) == []
 
 
 async def test_the_question_dies_with_its_offer(quick: Quick) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hosts.connection import Connection, Way
 from hosts.host import PytestSeen
+from monitors.snapshot import State
 from tests.monitors.runs import SHA
 from tests.tui import snapshots
 from tests.tui.screens.run_desk import RunDesk, run_desk
@@ -117,6 +120,20 @@ def blind(folder: Path) -> tuple[RunBench, RunLook]:
     return bench, bench.blind("h20-a does not answer: connection timed out", 845, gone)
 
 
+def far(folder: Path) -> tuple[RunBench, RunLook]:
+    bench, look = running(folder)
+    bench.way = Connection(Way.UP, bench.now - 900, 0.034)
+    return bench, look
+
+
+def away(folder: Path) -> tuple[RunBench, RunLook]:
+    """Its host went a while ago; the last try was too early."""
+    bench, _ = running(folder)
+    look = bench.blind("h20-a: retry in 12 s (connection refused)", 845, replace(eight_gpus(), state=State.BLIND))
+    bench.way = Connection(Way.WAITING, bench.now - 4, 0.034, bench.now + 8, "connection refused")
+    return bench, look
+
+
 def old_tool(folder: Path) -> tuple[RunBench, RunLook]:
     """Another program writes it: no journal, no lock, no frozen manifest, no units in its plan."""
     bench = halfway(folder)
@@ -174,6 +191,8 @@ SCENES: dict[str, tuple[Scene, Reach, tuple[tuple[int, int], ...]]] = {
     "ready": (ready, _nothing, SIZES),
     "failed": (failed, _keys("e", "e"), SIZES),
     "blind": (blind, _nothing, (NARROW, MIDDLE)),
+    "far": (far, _nothing, SIZES),
+    "away": (away, _nothing, SIZES),
     "old-tool": (old_tool, _nothing, SIZES),
     "hostile": (hostile, _nothing, SIZES),
     "hostile-waiting": (hostile_waiting, _nothing, (NARROW,)),

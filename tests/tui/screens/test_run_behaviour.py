@@ -319,7 +319,7 @@ async def test_apply_asks_once_all_is_ready(bench: RunBench) -> None:
     bench.observed("c", 3)
     bench.leave()
     async with run_desk(bench, bench.look(), read_only=False) as at:
-        assert at.rows[-1].endswith("A apply: ready")
+        assert at.rows[-1].endswith("A apply: asks")
         await at.press("A")
         await at.until(lambda: type(at.app.screen).__name__ == "PromptScreen")
 

@@ -132,7 +132,7 @@ SENTENCES: list[tuple[Callable[[RunBench], None], State, str, str]] = [
     (
         adopted,
         State.RUNNING,
-        "2 of 5 stages ready. the runner is gone and its pytest still runs; --resume takes it over. R resumes it.",
+        "2 of 5 stages ready. The runner is gone and its pytest still runs; --resume takes it over. R resumes it.",
         "warning",
     ),
     (waiting, State.WAITING, "Waiting since 02:38 (5 min) with b 1/3: GPU 0: held by pid 7 (bert). 2 of 5", "warning"),
@@ -145,7 +145,7 @@ SENTENCES: list[tuple[Callable[[RunBench], None], State, str, str]] = [
     (stalled, State.STALLED, "Stalled: nothing was written for 15 min; pid 4001 still lives. 2 of 5", "warning"),
     (dead, State.DEAD, "Dead: the runner is gone without a last event and without a word", "error"),
     (halted, State.HALTED, "Halted: stopped by anna. R resumes it.", "warning"),
-    (ready, State.ENDED, "Ended: 5 of 5 stages ready. Nothing is wrong; the thresholds can be applied.", "success"),
+    (ready, State.ENDED, "Ended: 5 of 5 stages ready. No gate fails; the checkout was not looked at.", "success"),
     (
         failed,
         State.ENDED,
@@ -170,6 +170,26 @@ def test_is_it_fine(bench: RunBench, make: Callable[[RunBench], None], state: St
     assert shown.ink == ink
     if state not in (State.RUNNING, State.SLOW_START):
         assert "running" not in shown.sentence.lower(), "nobody says so of what does not run"
+
+
+@pytest.mark.parametrize("state", [State.UNKNOWN, State.STALLED, State.DEAD, State.HALTED])
+def test_a_gate_that_fails_is_told_of_in_every_state(bench: RunBench, state: State) -> None:
+    foreign(bench)
+    shown = told(bench, RunLook(replace(bench.look().snapshot, state=state, error="nobody knows"))).sentence
+    assert "nobody knows. " in shown
+    assert "The provenance gate fails: 1 artifact differs: a_acc/run1.json has" in shown
+
+
+@pytest.mark.parametrize("make", [running, ready, waiting, halted])
+def test_a_journal_that_cannot_be_read_whole_is_told(bench: RunBench, make: Callable[[RunBench], None]) -> None:
+    with (bench.root / "events.jsonl").open("ab") as file:
+        file.write(b"not json\n\0\n")
+    make(bench)
+    shown = told(bench)
+    why = "journal cannot be read whole: events.jsonl:11: not a JSON object (JSONDecodeError) and 1 more"
+    assert why in f"{shown.sentence} {shown.evidence}"
+    assert "Nothing is wrong" not in shown.sentence
+    assert shown.ink == "warning"
 
 
 def test_evidence_is_named_where_it_is_not_fine(bench: RunBench) -> None:
@@ -253,6 +273,11 @@ def test_the_gates_and_how_long_it_took(bench: RunBench) -> None:
         " — strict 2/5  ✓ provenance ok  ? environment unknown  elapsed 33 min  began 02:09"
     )
     assert width(gates(look, at, 80, Marks())) <= 80
+    foreign(bench)
+    look = bench.look()
+    shown = row(gates(look, at, 200, Marks()))
+    assert "provenance: 1 artifact differs" in shown, "of the gates the one that fails is told of first"
+    bench.folder.cell("a_acc", 1)
     failed(bench)
     look = bench.look()
     assert row(gates(look, at, 80, Marks())).startswith(" ✗ strict 4/5")

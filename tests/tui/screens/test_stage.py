@@ -14,6 +14,7 @@ from tests.tui.screens.stage_bench import KEY, SOURCE, Seat, StageBench, seat, s
 from tests.tui.snapshots import SIZES, Album
 from tui.screens.stage import SourcesRead, StageScreen, Viewed
 from tui.screens.stage_log import RepeatLogScreen
+from tui.screens.stage_text import about_repeat, repeat_line
 from tui.screens.stage_view import Sources, view_of
 from tui.screens.subject import RunLook
 
@@ -378,3 +379,17 @@ async def test_looks_in_ascii(tmp_path: Path, album: Album) -> None:
         await opened(at, bench)
         assert {letter for letter in at.screen if not letter.isascii()} <= set(SCROLLBAR)
         album.check(at.app, "ascii")
+
+
+@pytest.mark.parametrize("data", [b'{"metrics": {"tokens": NaN}}', b'{"git_sha": "a', b'{"metrics": [' + b"1," * 150])
+@pytest.mark.parametrize("width", [30, 78])
+def test_why_a_repeat_does_not_count_can_be_read_to_its_end(tmp_path: Path, data: bytes, width: int) -> None:
+    bench = StageBench.make(tmp_path)
+    bench.whole(3)
+    bench.bench.folder.write(f"{KEY}/run4.json", data)
+    repeat = view_of(bench.look().snapshot, KEY, Sources()).repeats[3]
+    _, why = repeat.cell.reason.split(f"{KEY}/run4.json:")
+    told = about_repeat(repeat, width, 3)
+    assert " ".join(" ".join(line.plain for line in told).split()).startswith(f"repeat 4 ✗ unreadable line {why} log ")
+    assert all(line.cell_length <= width for line in told)
+    assert f"line {why}" in repeat_line(repeat, 200, 0.0, chosen=True).plain, "its stage and number stand beside it"

@@ -436,3 +436,13 @@ async def test_a_run_that_is_over_waits_for_nothing(at: Panes, bench: RunBench) 
     bench.leave()
     at.show(replace(look := bench.look(), snapshot=replace(look.snapshot, state=State.ENDED)))
     assert "no log  after _pytest/mmmu/run1.log" in at.supervision.title
+
+
+async def test_a_run_of_which_only_the_results_are_there_is_not_one_that_has_not_begun(tmp_path: Path) -> None:
+    bench = RunBench.make(tmp_path)
+    bench.observed("mmmu", 5)
+    async with panes(bench) as at:
+        assert at.show().snapshot.state is State.UNKNOWN
+        await at.until(lambda: "no log" in at.supervision.title)
+        assert any("No pytest is seen to run, and none has left a log here." in row for row in at.rows)
+        assert not any("No pytest has started yet" in row for row in at.rows)

@@ -91,7 +91,7 @@ async def test_escape_says_where_it_leads(bench: RunBench) -> None:
 
 
 async def test_the_palette_begins_with_what_has_a_name(bench: RunBench) -> None:
-    async with run_desk(bench, bench.look(), (120, 40)) as at:
+    async with run_desk(bench, bench.look(), (120, 50)) as at:
         await at.press("colon")
         await at.until(lambda: "matrix: why" in at.shown)
         assert at.shown.index("run: zoom  (z)") < at.shown.index("matrix: up")

@@ -1,0 +1,93 @@
+"""The hosts of a dashboard as screens are given them, and what a screen of hosts asks for."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from hosts.connection import Connection
+from monitors.calibration import Calibration
+from monitors.host import HostBody
+from monitors.snapshot import Progress, Seen, Snapshot, State
+from tui.screens.host_look import HostLook, HostRun, changes_soon
+
+if TYPE_CHECKING:
+    from tui.dashboard_hosts import Station
+    from tui.dashboard_runs import Entry
+
+
+class Ways:
+    """How the ways to the hosts stand, as they were last told.
+
+    Attributes:
+        now: By the host's name; one that needs none is not in it.
+    """
+
+    def __init__(self) -> None:
+        self.now: dict[str, Connection] = {}
+
+    def look(self, stations: Iterable[Station], now: float) -> bool:
+        """Take them anew, and try those whose time has come; whether there is anything to paint.
+
+        Args:
+            now: Our clock, seconds since the epoch.
+        """
+        found: dict[str, Connection] = {}
+        for station in stations:
+            station.retry_when_due(now)
+            if (way := station.connection) is not None:
+                found[station.name] = way
+        before, self.now = self.now, found
+        return found != before or any(map(changes_soon, found.values()))
+
+
+def unseen(name: str) -> Snapshot[HostBody]:
+    """A host that has not been looked at yet."""
+    nothing = Seen(None, None)
+    return Snapshot(name, State.UNKNOWN, nothing, Progress(None, None), None, (), (), (), None, HostBody())
+
+
+def host_looks(
+    stations: Iterable[Station], hosts: Mapping[str, Snapshot[HostBody]], entries: Mapping[str, Entry]
+) -> tuple[HostLook, ...]:
+    """Every host, and the runs that are watched there."""
+    return tuple(
+        HostLook(
+            station.name,
+            station.local,
+            _seen(hosts.get(station.name)),
+            station.connection,
+            tuple(_run(entries[watch]) for watch in station.runs if watch in entries),
+            station.without_events,
+        )
+        for station in stations
+    )
+
+
+def _seen(snapshot: Snapshot[HostBody] | None) -> Snapshot[HostBody] | None:
+    return None if snapshot is None or snapshot.state is State.UNKNOWN else snapshot
+
+
+def _run(entry: Entry) -> HostRun:
+    if entry.look is None:
+        return HostRun(entry.watch, entry.title, State.UNKNOWN, "")
+    snapshot = entry.look.snapshot
+    stage = ", ".join(item.name for item in snapshot.active)
+    return HostRun(entry.watch, entry.title, snapshot.state, stage, _log(entry, snapshot.body))
+
+
+def _log(entry: Entry, body: Calibration) -> str:
+    """Where on the host its newest log lies, absolute."""
+    log = body.supervision.log
+    return "" if log is None or entry.place is None else posixpath.join(entry.place.run_dir, log)
+
+
+def station_of(stations: Iterable[Station], target: str) -> tuple[Station | None, str]:
+    """The host of a log and its path there, of HOST:PATH; of this machine it is the path alone."""
+    for station in stations:
+        before = "" if station.local else f"{station.name}:"
+        path = target.removeprefix(before)
+        if target.startswith(before) and path.startswith(("/", "~")):
+            return station, path
+    return None, target
