@@ -11,7 +11,8 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key, Paste
+from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -37,14 +39,33 @@ if TYPE_CHECKING:
     from textual.filter import LineFilter
     from textual.notifications import SeverityLevel
 
+    from hosts.connects import Connects
+
 LEAST = (80, 24)
 """Columns and rows that everything is reachable at."""
+
+_ALWAYS = "ctrl+q"  # waits for no other key
+_KEY_S = 0.25  # that a key has until the next one follows it in any case
 
 
 # What changes something, and what shows the bare text of a log in another program
 _NOT_SHARED = frozenset(
     (one.pane, one.method) for one in keys.ACTIONS if one.danger or one.id in ("log.pager", "log.editor")
 )
+
+
+class KeyPassed(Message):
+    """Follows a key on its way from parent to parent, and so comes to the app when that has been dealt with.
+
+    Args:
+        target: Where the way began.
+        again: It goes there once more, behind what the key's action has sent to its parents.
+    """
+
+    def __init__(self, target: Widget, *, again: bool = True) -> None:
+        super().__init__()
+        self.target = target
+        self.again = again
 
 
 def _provider() -> type[Provider]:
@@ -64,11 +85,12 @@ class GatewatchApp(App[int]):
 
     Attributes:
         failure: The error that ended the app, None while all is well.
+        connects: What all connections of the app share; None where it has none.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *keys.bindings("app"),
-        Binding("ctrl+q", "leave", show=False, priority=True, id="app.leave-always"),
+        Binding(_ALWAYS, "leave", show=False, priority=True, id="app.leave-always"),
     ]
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_provider}
     CSS = """
@@ -93,8 +115,12 @@ class GatewatchApp(App[int]):
         self.now = now
         self.zone = zone
         self.failure: Exception | None = None
+        self.connects: Connects | None = None
         self.private: set[str] = set()
         self._shared: Shared | None = None
+        self._typed: deque[Key | Paste] = deque()
+        self._under_way: KeyPassed | None = None
+        self._openings = 0
         self._told: tuple[tuple[str, str, str], float] = (("", "", ""), 0.0)
         self.animation_level = "none"
         for known in themes.THEMES:
@@ -191,10 +217,54 @@ class GatewatchApp(App[int]):
         shims.stop(self)
 
     async def on_event(self, event: Event) -> None:
-        """Let what was typed ahead go where the key before it led."""
-        if isinstance(event, (Key, Paste)) and shims.aim_again(self, event):
-            return
-        await super().on_event(event)
+        """Take keys one after the other, each once the one before has led where it leads."""
+        if not isinstance(event, (Key, Paste)):
+            await super().on_event(event)
+        elif not event.is_forwarded and (isinstance(event, Paste) or event.key != _ALWAYS):
+            self._typed.append(event)
+            await self._press()
+        elif not shims.aim_again(self, event):
+            await super().on_event(event)
+
+    @contextlib.contextmanager
+    def keys_waiting(self) -> Iterator[None]:
+        """What is typed within this block is meant for what it opens."""
+        self._openings += 1
+        try:
+            yield
+        finally:
+            self._openings -= 1
+            if self.is_running:
+                self.call_later(self._press)
+
+    async def _press(self) -> None:
+        """Hand on what was typed, as long as nothing of it is on its way."""
+        while self._typed and self._under_way is None and not self._openings:
+            event = self._typed.popleft()
+            shims.aim_again(self, event)
+            target = self.focused or self.screen
+            await super().on_event(event)
+            if event.is_forwarded:
+                self._follow(KeyPassed(target))
+
+    def _follow(self, passed: KeyPassed) -> None:
+        if passed.target.post_message(passed):
+            self._under_way = passed
+            asyncio.get_running_loop().call_later(_KEY_S, self._key_lost, passed)
+
+    async def on_key_passed(self, passed: KeyPassed) -> None:
+        """The key before it has come through, and so has what it led to at once."""
+        if passed is self._under_way:
+            self._under_way = None
+            if passed.again:
+                self._follow(KeyPassed(passed.target, again=False))
+            await self._press()
+
+    def _key_lost(self, passed: KeyPassed) -> None:
+        """What had the focus is gone, or takes its time: nobody waits for that."""
+        if passed is self._under_way and self.is_running:
+            self._under_way = None
+            self.call_later(self._press)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """None of the framework's: the palette shows our own table."""

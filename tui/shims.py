@@ -102,28 +102,34 @@ def aim_again(app: App[Any], event: Key | Paste) -> bool:
     comes back from there. By then the key before it may have opened a line to type in, or a dialog: its letters would
     be lost, or be taken for commands.
     """
-    from textual.events import Paste
-
     target = app.focused or app.screen
     if not event.is_forwarded:
         event._gatewatch_aim = target  # type: ignore[union-attr]  # a message carries what one gives it
         return False
     if getattr(event, "_gatewatch_aim", target) is target:
         return False
-    again = type(event)(event.text) if isinstance(event, Paste) else type(event)(event.key, event.character)
+    again = _copy(event)
     again._gatewatch_aim = target  # type: ignore[union-attr]
     target._forward_event(again)
     return True
 
 
-def press_again(app: App[Any], event: Key) -> None:
-    """Have a key pressed once more, for whoever has the focus now.
+def press_again(app: App[Any], event: Key | Paste) -> None:
+    """Have it pressed or pasted once more, for whoever has the focus now, before what was typed after it.
 
-    textual 8.2.8: a message ends at whoever made it, and so would never come to the app's bindings.
+    textual 8.2.8: the app sends a key on to whoever has the focus when it comes to it; those that wait there already
+    were pressed later. A message ends at whoever made it, and so would never come to the app's bindings.
     """
-    again = type(event)(event.key, event.character)
+    again = _copy(event)
     again._sender = None
-    app.post_message(again)
+    again._gatewatch_aim = target = app.focused or app.screen  # type: ignore[union-attr]  # as above
+    target._forward_event(again)
+
+
+def _copy(event: Key | Paste) -> Key | Paste:
+    from textual.events import Paste
+
+    return type(event)(event.text) if isinstance(event, Paste) else type(event)(event.key, event.character)
 
 
 def read_keys_our_way() -> None:

@@ -10,13 +10,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.message import Message
 from textual.widgets import Input, Static
 
 from monitors.logs.types import Query
 from tui import keys, shims
 from tui.sanitise import clean_inline
+from tui.textfield import TextField
 
 _KEPT = 50  # lines that were typed before
 
@@ -70,32 +71,35 @@ class Typed:
 _LEAVING = ("enter", "escape", "ctrl+c")
 
 
-class SafeInput(Input):
-    """A field that holds nothing a terminal would obey, whatever is pasted into it (SAFETY T1, T5).
+class AskField(TextField):
+    """The line's field; what is typed behind a key that may close it waits until it is known whether it does.
 
     Attributes:
-        ahead: Keys that came behind one that may close the field, before it was known whether it does.
+        ahead: What was typed behind one that may close the field, before it was known whether it does.
         leaving: Whether such a key was pressed.
     """
 
+    LINE = "ask"
+
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, select_on_focus=False)
-        self.ahead: list[Key] = []
+        self.ahead: list[Key | Paste] = []
         self.leaving = False
 
-    def on_key(self, event: Key) -> None:
+    async def on_key(self, event: Key) -> None:
         """Keep keys that are typed ahead: they belong to whoever has the focus next."""
+        if self.leaving:
+            event.stop()
+            event.prevent_default()  # else the framework goes on with the base's
+            self.ahead.append(event)
+        self.leaving = self.leaving or event.key in _LEAVING
+
+    def on_paste(self, event: Paste) -> None:
+        """The same of what is pasted."""
         if self.leaving:
             event.stop()
             event.prevent_default()
             self.ahead.append(event)
-        self.leaving = self.leaving or event.key in _LEAVING
-
-    def validate_value(self, value: str) -> str:
-        """The same without control characters, overrides of direction and what has no width."""
-        if clean_inline(value, limit=None) == value:
-            return value
-        return "".join(letter for letter in value if clean_inline(letter, limit=None) == letter)
 
 
 class AskBar(Horizontal):
@@ -147,7 +151,7 @@ class AskBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(id="ask-prompt", markup=False)
-        field = SafeInput(id="ask-text")
+        field = AskField(id="ask-text")
         field.cursor_blink = False
         yield field
         yield Static(id="ask-info", markup=False)
@@ -175,7 +179,7 @@ class AskBar(Horizontal):
 
     def settle(self) -> None:
         """It is known who has the focus now: let the keys that were typed ahead go there."""
-        field = self.query_one(SafeInput)
+        field = self.query_one(AskField)
         ahead, field.ahead, field.leaving = field.ahead, [], False
         for key in ahead:
             shims.press_again(self.app, key)

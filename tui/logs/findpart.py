@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable
 
 from textual.timer import Timer
 
@@ -32,6 +33,8 @@ class FindPart(PaneBase):
         self._ordinal: int | None = None
         self._origin: tuple[bool, Anchor | None] = (True, None)
         self._typing: Timer | None = None
+        self._going: object | None = None
+        self._steps: deque[Callable[[], Awaitable[None]]] = deque()
 
     def opened(self, model: LogModel) -> None:
         """Another log: nothing is looked for in it yet."""
@@ -134,7 +137,7 @@ class FindPart(PaneBase):
         self._found()
         following, anchor = self._origin
         start = self.model.end_place() if following or anchor is None else anchor.place
-        self.later(lambda: self._go(search, start, forward=not following, here=True), "find")
+        self._begin(lambda: self._go(search, start, forward=not following, here=True))
 
     async def _step(self, *, forward: bool) -> None:
         if self._search is None:
@@ -144,8 +147,8 @@ class FindPart(PaneBase):
             else:
                 await self.action_find()
             return
-        search, start = self._search, self._here()
-        self.later(lambda: self._go(search, start, forward=forward), "find")
+        search = self._search
+        self._next(lambda: self._go(search, self._here(), forward=forward))
 
     # Levels.
 
@@ -171,12 +174,35 @@ class FindPart(PaneBase):
         search = self._levels.get(level)
         if search is None:
             search = self._levels[level] = self.model.search(Query(level=level))
-        if self.reader is not None and self.reader.following and self.view.current is None:
-            forward = False  # nothing lies behind the end: whoever asks there means the newest
-        start = self._here()
-        self.later(lambda: self._go(search, start, forward=forward, what=level.value), "find")
+        self._next(lambda: self._go(search, self._here(), forward=forward and not self._at_end(), what=level.value))
+
+    def _at_end(self) -> bool:
+        """Whether nothing lies ahead: whoever asks there for the next one means the newest."""
+        return self.reader is not None and self.reader.following and self.view.current is None
 
     # Where they lead.
+
+    def _next(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Go on from where the steps before this one lead: keys may come faster than lines are found."""
+        if self._going is not None:
+            self._steps.append(step)
+        else:
+            self._begin(step)
+
+    def _begin(self, step: Callable[[], Awaitable[None]]) -> None:
+        self._going = ours = object()
+        self._steps.clear()
+
+        async def go() -> None:
+            try:
+                await step()
+                while self._steps and self._going is ours:
+                    await self._steps.popleft()()
+            finally:
+                if self._going is ours:  # and no newer one has taken its place
+                    self._going = None
+
+        self.later(go, "find")
 
     def _here(self) -> Place:
         """Where the next one is looked for from: the line that one is at, else what is on screen."""
@@ -255,7 +281,8 @@ class FindPart(PaneBase):
         self._deaf.clear()
         if self._search is not None:
             self._search.close()
-        self._search = self._shown = self._ordinal = None
+        self._search = self._shown = self._ordinal = self._going = None
+        self._steps.clear()
 
     def on_ask_bar_edited(self, event: AskBar.Edited) -> None:
         """Somebody types."""

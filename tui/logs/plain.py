@@ -174,10 +174,10 @@ class Stream:
         first, last = shape.generations[0], shape.generations[-1]
         since = self._request.since
         self._at = since if since is not None else Place(first.number, first.first)
-        if self._request.lines is not None and not self._sieve.active and since is None:
+        if self._request.lines is not None and not self._sieve.active:
             until = self._request.until
             size = until.offset if until is not None and until.generation == last.number else last.size
-            self._at = Place(last.number, await self._back(last, size, self._request.lines))
+            self._at = max(self._at, Place(last.number, await self._back(last, size, self._request.lines)))
         self._marks = {mark for mark in shape.marks if mark.at < self._at}
 
     async def _back(self, generation: Generation, size: int, lines: int) -> int:

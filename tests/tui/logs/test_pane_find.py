@@ -72,6 +72,15 @@ async def test_errors_and_warnings() -> None:
         await at.until(lambda: at.pane.view.line is not None and b"ERROR step 0" in at.pane.view.line.data)
 
 
+async def test_the_status_line_is_whole_once_nobody_types_any_more() -> None:
+    async with desk(numbered(100)) as at:
+        await at.press("slash")
+        await at.type("77")
+        await at.until(lambda: any("1 of 1" in row for row in at.rows))
+        await at.press("enter")
+        await at.until(lambda: any("memory: 100 lines" in row and "1 of 1" in row for row in at.rows))
+
+
 async def test_the_next_error_of_a_followed_log_is_its_newest() -> None:
     async with desk(MIXED) as at:
         await at.press("e")

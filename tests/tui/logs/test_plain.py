@@ -164,6 +164,9 @@ def test_between_two_places() -> None:
     assert printed(data, Request(since=Place(0, 4), until=Place(0, 8))) == b"2\n3\n"
     assert printed(data, Request(2, until=Place(0, 8))) == b"2\n3\n"
     assert printed(data, Request(since=Place(0, 16))) == b"8\n9\n"
+    assert printed(data, Request(2, since=Place(0, 4))) == b"8\n9\n"
+    assert printed(data, Request(2, since=Place(0, 18))) == b"9\n"
+    assert printed(data, Request(2, since=Place(0, 4), until=Place(0, 12))) == b"4\n5\n"
 
 
 appended = logs.map(lambda data: ("append", data))

@@ -166,7 +166,7 @@ def test_wide_text_with_an_encoding_of_its_own(house: Path, tmp_path: Path) -> N
 
 # The last line is there before the app is, the count of lines only with it.
 @pytest.mark.parametrize("shown", ["line 0299", "300 lines"], ids=["first look", "app"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda number: number.name)
 def test_a_signal_ends_it_and_the_terminal_is_clean(number: signal.Signals, shown: str, house: Path, log: Path) -> None:
     with started(house, log) as screen:
         screen.until(shown)
