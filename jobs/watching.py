@@ -18,6 +18,9 @@ SHORTEST_S = 0.4
 SHOWER_S = 0.8
 """Seconds between a look and the next one that a change calls for: both are painted, which costs more than a look."""
 _COST = 100.0  # a look that nothing calls for may take a hundredth of the time
+_SLOW = 4.0  # one that waits for disks, or for a busy machine, a fifth: what died meanwhile is to be seen
+_COST_FAR = 20.0  # at another machine a twentieth: part of it is the way there, and the wait for other hosts' answers
+_COST_OPENING = 1.0  # one that had to open the way there, or failed, says nothing of what the next will take
 _SHOWER_COST = 10.0  # one that a change calls for a tenth: a large run changes all the time while it is written
 
 
@@ -30,15 +33,18 @@ class Pauses:
     longest: float
 
 
-def pauses(interval: float, took: float, spent: float) -> Pauses:
+def pauses(interval: float, took: float, spent: float, *, far: bool = False, cost: float = _COST) -> Pauses:
     """How long to wait after a look.
 
     Args:
         interval: Seconds between looks that nothing calls for.
         took: Seconds that the look lasted.
         spent: Seconds of processor time of this process in it, which on a busy machine are fewer.
+        far: The look was at another machine, whose processor time nobody tells: what it lasted stands for that.
+        cost: How many times as dear as the look the pause is at least, where nothing calls for the next one.
     """
-    longest = min(LONGEST_INTERVAL_S, max(interval, took * _COST))
+    dear = took * cost if far else max(spent * cost, took * _SLOW)
+    longest = min(LONGEST_INTERVAL_S, max(interval, dear))
     asked = min(longest, max(SHORTEST_S, took))
     return Pauses(asked, min(longest, max(asked, SHOWER_S, spent * _SHOWER_COST)), longest)
 
@@ -48,7 +54,8 @@ class HostWatch:
 
     A look comes when it is asked for, when a local folder changes, and after an interval. A look that is dear makes
     the interval longer, so that watching takes about a hundredth of a core and less than a tenth of one under a shower
-    of changes, but never longer than 120 s. A change after a quiet while is looked at at once.
+    of changes, but never longer than 120 s. A change after a quiet while is looked at at once. At another machine a
+    look may last a twentieth of the time, and a host that failed is looked at again after as long as that took.
 
     Args:
         host: What to look at.
@@ -76,6 +83,7 @@ class HostWatch:
         self._added = asyncio.Event()
         self._unseen = asyncio.Event()
         self._began = self._spent = 0.0
+        self._open = False
         self.looks = 0
         self.without_events = "" if folders is not None else "it is another machine"
 
@@ -106,7 +114,10 @@ class HostWatch:
         self.looks += 1
         took = time.monotonic() - self._began
         # Changes come in showers; what they ask for is one look. What nobody has seen yet does not wait for that.
-        pause = pauses(interval, took, min(took, time.process_time() - self._spent))
+        was_open, self._open = self._open, not self._poller.blind
+        cost = _COST if self._folders is not None else _COST_FAR if was_open and self._open else _COST_OPENING
+        spent = min(took, time.process_time() - self._spent)
+        pause = pauses(interval, took, spent, far=self._folders is None, cost=cost)
         _ = (
             await _set_within(self._unseen, pause.asked)
             or await _set_within(self._asked, pause.changed - pause.asked)
