@@ -50,7 +50,28 @@ def prompt(question: str) -> None:
 def print_text(*lines: str) -> None:
     """Write lines for a person to stdout; control characters of any kind are made visible or dropped."""
     for line in lines:
-        _write(sys.stdout, clean_inline(redact(line), limit=None) + "\n")
+        _write(sys.stdout, safe_line(line) + "\n")
+
+
+def safe_line(text: str) -> str:
+    """One line of others as it may be shown, without its newline."""
+    return clean_inline(redact(text), limit=None)
+
+
+def print_bytes(data: bytes, stream: TextIO) -> bool:
+    """Write bytes: to a program those of others as they are, to a terminal only what `safe_line` made.
+
+    Returns:
+        False where nobody reads them any more.
+    """
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except BrokenPipeError:
+        _abandon(stream)
+        return False
+    return True
 
 
 def print_json(value: object) -> None:
@@ -100,6 +121,17 @@ def print_table(
         _write(stream, "  ".join(padded).rstrip() + "\n")
 
 
+def stand_in_for_closed() -> None:
+    """Send what is written to a stream that was closed before we began to nowhere; call it first.
+
+    Otherwise the next file that is opened takes its descriptor, and is written into.
+    """
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            _to_nowhere(descriptor)
+            setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8", closefd=False))
+
+
 def flush() -> None:
     """Write out what is still buffered; call it last, so that a full disk is not found out by the interpreter.
 
@@ -136,6 +168,13 @@ def _abandon(stream: TextIO) -> None:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         return
+    _to_nowhere(descriptor)
+
+
+def _to_nowhere(descriptor: int) -> None:
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, descriptor)
-    os.close(sink)
+    if sink == descriptor:
+        os.set_inheritable(sink, True)
+    else:
+        os.close(sink)

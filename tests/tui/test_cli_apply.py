@@ -128,6 +128,15 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(repo: Path, words: 
     assert sources(repo) == before
 
 
+@pytest.mark.parametrize("file", ["/dev/zero", "-"])
+def test_answers_without_an_end_are_too_large(repo: Path, file: str) -> None:
+    before = sources(repo)
+    done = gatewatch(repo, "apply", "--mode", "smart", "--yes", "--answers", file, stdin=b" " * (2 << 20))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().splitlines()[-1] == f"gatewatch: error: --answers {file}: larger than 1 MiB"
+    assert sources(repo) == before
+
+
 def test_without_a_terminal_the_error_is_all_that_is_said(repo: Path) -> None:
     before = sources(repo)
     done = gatewatch(repo, "apply", "--mode", "smart")

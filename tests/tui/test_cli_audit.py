@@ -66,6 +66,18 @@ def test_an_old_run_from_anywhere(
     assert audit(capsys, "--root", str(checkout.folder)) == (0, READY, "")
 
 
+def test_a_journal_that_cannot_be_read_whole_is_told_and_stops_nothing(
+    checkout: Quick, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = old_run(checkout.runs / "o")
+    (run / "events.jsonl").write_bytes(b"not json\n\0\0\n" + b"x" * 200_000)
+    code, out, err = audit(capsys)
+    assert (code, out) == (0, READY)
+    assert err.splitlines() == [
+        f"gatewatch: warning: events.jsonl:{line}: not a JSON object (JSONDecodeError)" for line in (1, 2, 3)
+    ]
+
+
 def test_the_json(checkout: Quick, capsys: pytest.CaptureFixture[str]) -> None:
     run = old_run(checkout.runs / "o")
     code, data = audit_json(capsys)

@@ -55,7 +55,7 @@ def test_leaving_it_running(answer: bytes, quick: Quick, tmp_path: Path) -> None
         assert (tmp_path / "out").read_bytes() == b""
         assert runner_lives(quick)
         assert len(quick.processes()) == 3
-        stop_it(quick)
+        quick.kill()
 
 
 def test_ending_it(quick: Quick, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_closing_the_terminal_leaves_it_running(quick: Quick) -> None:
         screen.process.wait(30)
         assert runner_lives(quick)
         assert len(quick.processes()) == 3
-        stop_it(quick)
+        quick.kill()
 
 
 def test_without_a_terminal_it_is_left_running(quick: Quick) -> None:
@@ -139,7 +139,7 @@ def test_a_watcher_that_is_killed_takes_nothing_with_it(how: signal.Signals, qui
         screen.process.wait(30)
         assert runner_lives(quick)
         assert len(quick.processes()) == 3
-        stop_it(quick)
+        quick.kill()
 
 
 def test_detached_it_returns_at_once(quick: Quick) -> None:

@@ -142,7 +142,7 @@ def hostile_project(quick: Quick) -> None:
 
 def test_a_run_of_a_hostile_project_without_a_terminal(quick: Quick) -> None:
     hostile_project(quick)
-    done = quick.run(name="r [bold]\u202e[foo]")
+    done = quick.run(name="r [bold]\u202e[foo]", repeats=1)
     assert done.code == 0, done.said
     assert "STRICT + GIT: READY" in assert_clean(done.out)
     assert "EVIL=?]0;pwned" in assert_clean(done.err)

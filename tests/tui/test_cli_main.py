@@ -197,6 +197,24 @@ def test_a_full_disk_is_one_line(run_it: list[str], buffering: dict[str, str], t
     assert (done.returncode, done.stderr) == (2, "gatewatch: error: [Errno 28] No space left on device\n")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("--version", 0), ("tail log --plain", 0), ("hosts list --bogus", 2)],
+    ids=["good", "tail", "bad"],
+)
+def test_a_stream_that_is_closed_changes_no_exit_code(
+    words: str, code: int, closed: str, run_it: list[str], tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("one\n")
+    shell = ["sh", "-c", f'exec "$0" "$@" {words} {closed}', *run_it]
+    done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.returncode == code
+    assert "Traceback" not in done.stdout + done.stderr
+    assert log.read_text() == "one\n"
+
+
 def test_a_terminal_without_unicode_gets_escapes(house: Path) -> None:
     code = "from tui import console; console.print_text('模型 —'); console.error('é')"
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}

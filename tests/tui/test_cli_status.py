@@ -139,7 +139,7 @@ def test_when_it_is_done_is_told_by_our_clock() -> None:
     assert Seen(None, None).ours(5.0) == 5.0
 
 
-def test_a_live_run(quick: Quick) -> None:
+def test_a_live_run_and_the_orphan_that_it_leaves(quick: Quick) -> None:
     with quick.holding():
         assert quick.run("--detach").code == 0
         until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
@@ -154,12 +154,6 @@ def test_a_live_run(quick: Quick) -> None:
         assert (data["state"], data["runner"], data["pytest_active"]) == ("running", "alive", True)
         assert data["active"][0]["log"] == "_pytest/test_quick_a/run1.log"
         assert data["offers"] == []
-
-
-def test_an_orphan_is_told_from_a_dead_run(quick: Quick) -> None:
-    with quick.holding():
-        quick.run("--detach")
-        until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
         quick.kill("runner")
         done = quick.gatewatch("calibrate", "status")
         assert done.code == 3
@@ -175,7 +169,7 @@ def test_a_dead_run_offers_a_command_that_works_when_pasted(host: str | None, qu
     name = "a run; $(touch never)"  # to be pasted into a shell
     words = ("--host", host) if host else ()
     with quick.holding():
-        assert quick.run("--detach", *words, name=name).code == 0
+        assert quick.run("--detach", *words, name=name, repeats=1).code == 0
         until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
         quick.kill()
     at = f"{host}:{quick.runs / name}" if host else str(quick.runs / name)
@@ -198,7 +192,7 @@ def test_the_offer_knows_a_checkout_that_lies_elsewhere(quick: Quick, tmp_path: 
     (quick.folder / "models").rename(elsewhere / "models")
     quick.commit()
     with quick.holding():
-        done = quick.run("--detach", "--root", str(elsewhere), "--repo", str(quick.folder))
+        done = quick.run("--detach", "--root", str(elsewhere), "--repo", str(quick.folder), repeats=1)
         assert done.code == 0, done.said
         quick.kill()
     status = quick.gatewatch("calibrate", "status", "--run-dir", str(quick.runs / "r"), "--json", cwd=tmp_path)
@@ -209,7 +203,7 @@ def test_the_offer_knows_a_checkout_that_lies_elsewhere(quick: Quick, tmp_path: 
 
 
 def test_a_halted_run_offers_nothing(quick: Quick) -> None:
-    done = quick.run(env={"QUICK_OMIT": "a"})
+    done = quick.run(repeats=1, env={"QUICK_OMIT": "a"})
     assert done.code == 1
     assert "HALT" in done.said
     assert "accuracy" in done.said
@@ -222,7 +216,7 @@ def test_a_halted_run_offers_nothing(quick: Quick) -> None:
     assert "summary.accuracy" in data["detail"]
 
 
-def test_a_lock_of_another_machine_cannot_be_judged(quick: Quick) -> None:
+def test_a_lock_of_another_machine_cannot_be_judged_and_is_left_to_it(quick: Quick) -> None:
     run = old_run(quick.runs / "o")
     (run / "b_wer" / "run2.json").unlink()
     ours = run / ".gatewatch"
@@ -238,3 +232,7 @@ def test_a_lock_of_another_machine_cannot_be_judged(quick: Quick) -> None:
     assert "on elsewhere since " in done.text
     assert "cannot be judged from here" in done.text
     assert SHA in quick.gatewatch("calibrate", "status", "--run-dir", "o", "--json").text
+    done = quick.gatewatch("calibrate", "stop", "--run-dir", "o")
+    assert done.code == 1
+    assert "on elsewhere since " in done.said
+    assert done.said.endswith("cannot be judged from here; stop it on its own host\n")

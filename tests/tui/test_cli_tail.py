@@ -114,6 +114,7 @@ def test_which_lines(tail: Tail, words: tuple[str, ...], shown: bytes) -> None:
     [
         (("none.log",), "none.log: no such file; --wait waits for it"),
         (("*.txt",), "no file matches *.txt yet"),
+        (("[",), "no file matches [ yet"),
         (("none",), "none: no such file; --wait waits for it"),
         (("engine.log", "--grep", "(", "--regex"), "not a regular expression: missing ), unterminated subpattern"),
         (("engine.log", "--since", "soon"), "--since soon: not a time; for example 14:02, '2026-05-25 14:02' or -10m"),
@@ -121,7 +122,8 @@ def test_which_lines(tail: Tail, words: tuple[str, ...], shown: bytes) -> None:
         (("engine.log", "-f", "--until", "14:02"), "--until says where to end, and --follow goes on; leave one"),
         (("engine.log", "--lines", "-1"), "--lines -1: a number or all"),
         (("engine.log", "-C", "1"), "--context needs --grep, --exclude or --level"),
-        (("engine.log", "-C", "x"), "argument -C/--context: invalid"),
+        (("engine.log", "-C", "x"), "argument -C/--context: 'x' is not a number of lines"),
+        (("engine.log", "-C", "-1"), "argument -C/--context: '-1' is not a number of lines"),
         (("engine.log", "--level", "loud"), "argument --level: invalid choice: 'loud'"),
         (("engine.log", "engine.log"), "one log at a time, not 2; a quoted pattern or a folder means the newest"),
         (("engine.log/x",), "engine.log/x: Not a directory"),

@@ -153,7 +153,7 @@ def test_what_is_pasted_meanwhile_goes_where_it_is_meant(house: Path, log: Path)
         screen.until("pasted]0;ownedq")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda number: number.name)
 def test_a_signal_meanwhile_ends_it_and_the_terminal_is_clean(number: signal.Signals, house: Path, log: Path) -> None:
     with held(house, log) as screen:
         screen.until("line 0299")

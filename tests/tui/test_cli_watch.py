@@ -120,7 +120,8 @@ def test_without_a_terminal_it_says_what_to_do_instead(words: tuple[str, ...], i
         (("watch", "x", "--interval", "0"), "argument --interval: more than 0 and at most 120 s, got 0"),
         (("watch", "x", "--interval", "nan"), "argument --interval: more than 0 and at most 120 s, got nan"),
         (("--interval", "soon"), "argument --interval: 'soon' is not a number of seconds"),
-        (("--act", "hosts", "list"), "--act before a command is for the dashboard; put it behind the command"),
+        (("--act", "hosts", "list"), "--act is for the dashboard; the command that follows it has no --act"),
+        (("--act", "tail", "x"), "--act is for the dashboard; the command that follows it has no --act"),
         (("--no-mouse", "watch", "x"), "--no-mouse before a command is for the dashboard; put it behind the command"),
         (("demo", "--apply"), "--apply goes with --headless"),
         (("demo", "--json"), "--json goes with --headless"),
@@ -164,7 +165,7 @@ def test_q_leaves_and_the_job_goes_on(quick: Quick, running: Path) -> None:
     goes_on(quick)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
 def test_a_signal_leaves_the_terminal_clean_and_the_job_running(
     number: signal.Signals, quick: Quick, running: Path
 ) -> None:

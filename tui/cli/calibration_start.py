@@ -12,11 +12,13 @@ from pathlib import Path
 
 from gates.calibration.audit import audit_lines
 from gates.calibration.layout import RUN_LOG
+from gates.calibration.select import SelectionError, select_stages
 from hosts.errors import InputError, RefusedError
 from hosts.host import HostActor
 from hosts.target import Target, parse_target
+from jobs.calibration.checkout import Checkout, choose_model, load_manifest
 from jobs.calibration.control import Started, stop
-from jobs.calibration.example import set_up_example
+from jobs.calibration.example import example_folder, set_up_example
 from jobs.calibration.locate import Watched, find_run
 from jobs.calibration.request import RunOptions
 from jobs.calibration.site import Site, find_site
@@ -108,11 +110,26 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
     return audit_code(result, found.snapshot.state)
 
 
+def set_up_demo(stages: str) -> Path:
+    """Set up the example in a temporary folder, and say where; nothing is left behind for stages that it has not.
+
+    Raises:
+        InputError: It has no such stages, or cannot be set up.
+    """
+    example = Checkout(example_folder())
+    try:
+        select_stages(load_manifest(example, choose_model(example, None)), (stages,))
+    except SelectionError as error:
+        raise InputError(f"--stages: {error}") from error
+    folder = Path(tempfile.mkdtemp(prefix="gatewatch-demo-")) / "tiny-lab"
+    set_up_example(folder)
+    console.milestone(f"the example project is in {folder}")
+    return folder
+
+
 async def run_demo(args: argparse.Namespace) -> int:
     """Set up the example in a temporary folder and calibrate it there, with the Python that runs us."""
-    folder = Path(tempfile.mkdtemp(prefix="gatewatch-demo-")) / "tiny-lab"
-    await asyncio.to_thread(set_up_example, folder)
-    console.milestone(f"the example project is in {folder}")
+    folder = await asyncio.to_thread(set_up_demo, args.stages)
     words = {"root": str(folder), "repo": str(folder), "model": None, "host": None, "venv_python": sys.executable}
     run_words = {
         "stages": [args.stages],

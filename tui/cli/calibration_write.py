@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,8 +24,11 @@ from jobs.calibration.site import Site, find_site
 from jobs.calibration.watch import look, missing_manifest
 from jobs.connect import open_actor, open_reader
 from tui import console
+from tui.cli.asking import connects
 from tui.exits import ExitCode
 from tui.sanitise import confirmable
+
+_ANSWERS_MIB = 1  # a run has some hundred questions at most
 
 
 async def show_plan(args: argparse.Namespace) -> int:
@@ -50,7 +54,7 @@ async def _refused_in_json(args: argparse.Namespace, command: Callable[[argparse
 
 async def _show_plan(args: argparse.Namespace) -> int:
     watched, site = await asyncio.to_thread(_where, args)
-    reader = await asyncio.to_thread(open_reader, watched.profile if not watched.local else None)
+    reader = await asyncio.to_thread(open_reader, watched.profile if not watched.local else None, connects())
     try:
         prepared = await _prepared(args, reader, watched, site)
     finally:
@@ -72,12 +76,12 @@ async def _apply_run(args: argparse.Namespace) -> int:
     watched, site = await asyncio.to_thread(_where, args)
     profile = watched.profile if not watched.local else None
     if args.mode == "report":
-        reader = await asyncio.to_thread(open_reader, profile)
+        reader = await asyncio.to_thread(open_reader, profile, connects())
         try:
             return await _report_only(args, reader, watched, site)
         finally:
             await reader.close()
-    actor = await asyncio.to_thread(open_actor, profile, args.read_only)
+    actor = await asyncio.to_thread(open_actor, profile, args.read_only, connects())
     try:
         if args.finish or args.roll_back:
             return await _take_up(args, actor, watched)
@@ -209,12 +213,14 @@ def _unasked(where: str, decisions: Decisions) -> str:
 
 
 def _answers_document(path: str) -> Json:
-    if path == "-":
-        return strictjson.loads(sys.stdin.buffer.read(), "answers")
     try:
-        return strictjson.loads(Path(path).read_bytes(), path)
+        with contextlib.nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+            data = file.read(_ANSWERS_MIB * (1 << 20) + 1)
     except OSError as error:
         raise InputError(f"--answers {path}: {error.strerror or error}") from error
+    if len(data) > _ANSWERS_MIB * (1 << 20):
+        raise InputError(f"--answers {path}: larger than {_ANSWERS_MIB} MiB")
+    return strictjson.loads(data, "answers" if path == "-" else path)
 
 
 def _ask_all(questions: Sequence[Question]) -> dict[str, Answer]:

@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code (DESIGN, "Exit codes"; `tui.exits` documents them).
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    console.stand_in_for_closed()
     return combine([_outcome(words), _flushed()])
 
 
@@ -81,9 +82,12 @@ def _run(words: list[str]) -> int:
         args = _parser().parse_args(words)
     except SystemExit as end:  # how argparse ends after --help and --version
         return end.code if isinstance(end.code, int) else 0
-    misplaced = [f"--{name.replace('_', '-')}" for name in BARE if getattr(args, f"bare_{name}")]
+    misplaced = [name for name in BARE if getattr(args, f"bare_{name}")]
     if misplaced and args.run is not _dashboard:
-        raise InputError(f"{misplaced[0]} before a command is for the dashboard; put it behind the command")
+        option = f"--{misplaced[0].replace('_', '-')}"
+        if not hasattr(args, misplaced[0]):
+            raise InputError(f"{option} is for the dashboard; the command that follows it has no {option}")
+        raise InputError(f"{option} before a command is for the dashboard; put it behind the command")
     code: int = args.run(args)
     return code
 

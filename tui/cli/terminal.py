@@ -53,7 +53,7 @@ class Ending:
     def leave_on_signals(self, app: GatewatchApp) -> None:
         """From now on a signal leaves the app; called on its event loop."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, self._leave, app, number)
 
     def follow(self) -> None:

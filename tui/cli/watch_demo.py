@@ -6,15 +6,13 @@ import argparse
 import asyncio
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.calibration.example import set_up_example
 from jobs.runner.places import RUNS
 from monitors.snapshot import State
 from tui import console
-from tui.cli.calibration_start import run_calibration
+from tui.cli.calibration_start import run_calibration, set_up_demo
 from tui.cli.watch_screen import first_words, show
 from tui.dashboard_runs import Locator, Wanted
 from tui.exits import ExitCode
@@ -31,9 +29,7 @@ def watch_demo(args: argparse.Namespace) -> int:
     Raises:
         GatewatchError: It cannot be set up or started.
     """
-    folder = Path(tempfile.mkdtemp(prefix="gatewatch-demo-")) / "tiny-lab"
-    set_up_example(folder)
-    console.milestone(f"the example project is in {folder}")
+    folder = set_up_demo(args.stages)
     run_dir = folder / RUNS / "demo"
     code = asyncio.run(run_calibration(_start_words(args, folder, run_dir)))
     if code != ExitCode.OK:
