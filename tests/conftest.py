@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import inspect
 import os
@@ -40,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         marker = item.get_closest_marker("blocks_loop")
         if marker is not None and not marker.kwargs.get("reason"):
             raise pytest.UsageError(f"{item.nodeid}: blocks_loop needs reason=...")
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves out of every later search for garbage: they live to the end, and are many."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

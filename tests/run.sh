@@ -56,6 +56,13 @@ checks_that_read() { # what needs no test to be run; FILE gets the names of thos
 # They use one core and the tests seldom all of them; what they say is shown at the end.
 checks_that_read "$work/failed" >"$work/said" 2>&1 &
 reading=$!
+# Bytecode is made once, also where the environment forbids that it is kept: without it every worker would rewrite the
+# assertions of every test for itself, and every process that a test starts would compile the rooms. What is wrong in
+# either is said by the tests themselves.
+python -m compileall -q gates hosts jobs monitors tui gatewatch.py >/dev/null || true
+if [ ! -d tests/__pycache__ ]; then
+    env -u PYTHONDONTWRITEBYTECODE python -m pytest --collect-only --quiet "$@" >/dev/null 2>&1 || true
+fi
 # Most tests wait for processes of their own, so a worker more than there are cores costs nothing. Some measure what a
 # whole machine does (processes, folders in /tmp); one that fails beside others is run again alone, and both are shown.
 all_tests() {

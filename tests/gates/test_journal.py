@@ -78,6 +78,16 @@ def test_a_broken_line_is_a_finding_and_the_rest_goes_on(line: bytes) -> None:
     assert journal.findings[0].startswith("events.jsonl:2: ")
 
 
+@pytest.mark.parametrize("tail", [b"x" * 200_000, b"\0" * 40, b"{\0\0", b"[1]"])
+def test_an_end_that_no_crash_leaves_is_a_finding(tail: bytes) -> None:
+    good = encode_event(Event("a", 1, {}, "2026-05-25T02:43:02Z", "run.started"))
+    journal = decode_journal(good + tail)
+    assert journal.torn
+    assert [finding[:16] for finding in journal.findings] == ["events.jsonl:2: "]
+    assert decode_journal(good + tail, good, decode_journal(good)) == journal
+    assert decode_journal(good + good[:-5]).findings == ()
+
+
 def test_unknown_kinds_are_kept() -> None:
     event = Event("a", 7, {"pid": 1}, "2026-05-25T02:43:02Z", "something.new", {"x": [1]})
     journal = decode_journal(encode_event(event))

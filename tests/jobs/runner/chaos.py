@@ -34,7 +34,6 @@ STATES: tuple[str, ...] = (
 )
 _LOOK_S = 0.0002
 _STATE_WAIT_S = 6.0
-_LONGEST_S = 2.5
 
 
 @dataclass
@@ -57,12 +56,14 @@ class Chaos:
     Attributes:
         run: Nothing of it was started yet.
         most: Kills; then it is left in peace.
+        longest_s: The longest time between two kills that wait for no file.
         kills: Those that hit somebody.
     """
 
     run: FastRun
     seed: str
     most: int
+    longest_s: float = 2.5
     kills: list[Kill] = field(default_factory=list)
     resumes: int = 0
 
@@ -135,7 +136,7 @@ class Chaos:
             self._rest(until_at)
         elif self._dice.random() < 0.4:
             kill = Kill("time", self._dice.choice(VICTIMS))
-            self._rest(time.monotonic() + self._dice.uniform(0.0, _LONGEST_S))
+            self._rest(time.monotonic() + self._dice.uniform(0.0, self.longest_s))
         else:
             state = self._dice.choice(STATES)
             alone = state in ("first cell", "aside", "lock")

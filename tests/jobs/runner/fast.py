@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import io
 import json
+import marshal
 import os
 import shutil
 import subprocess
@@ -208,7 +210,7 @@ class FastRun:
 
     def wait(self, patience_s: float = PATIENCE_S) -> None:
         """Until no process of this run is left."""
-        until(lambda: not self.processes(), f"an end of {self.root}", patience_s, 0.05)
+        until(lambda: not self.processes(), f"an end of {self.root}", patience_s, 0.1)
 
     def finish(self, resume: bool = False) -> None:
         """Start, or resume, and wait for the end."""
@@ -298,14 +300,26 @@ class FastRun:
 
 @cache
 def mortal_image() -> bytes:
-    """The real image with a different first line: everything that matters in it is what travels."""
+    """The real image with a different first line: everything that matters in it is what travels.
+
+    Beside each source lies what this Python compiles it to, so that not every runner and shim does it again.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(build_image().data)) as real, zipfile.ZipFile(buffer, "w") as mortal:
         for member in real.infolist():
             first = b"import dying\n" if member.filename == "__main__.py" else b""
-            mortal.writestr(member.filename, first + real.read(member))
+            source = first + real.read(member)
+            mortal.writestr(member.filename, source)
+            if not first:
+                mortal.writestr(f"{member.filename}c", _bytecode(source, member.filename))
         mortal.write(Path(__file__).with_name("dying.py"), "dying.py")
     return buffer.getvalue()
+
+
+def _bytecode(source: bytes, name: str) -> bytes:
+    """A .pyc that is not held against its source again (PEP 552)."""
+    code = marshal.dumps(compile(source, name, "exec", dont_inherit=True))
+    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + importlib.util.source_hash(source) + code
 
 
 def command(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

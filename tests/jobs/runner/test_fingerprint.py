@@ -10,7 +10,7 @@ import pytest
 
 from hosts.errors import InputError
 from hosts.host import Accelerators, GpuDevice
-from jobs.runner.fingerprint import CACHE_VARIABLES, IMAGE_VARIABLE, fingerprint, probe
+from jobs.runner.fingerprint import CACHE_VARIABLES, IMAGE_VARIABLE, fingerprint, fingerprint_of, fingerprinted, probe
 
 pytestmark = pytest.mark.travels
 
@@ -37,6 +37,12 @@ def test_this_interpreter() -> None:
     assert pins["no-such-distribution"] is None
     assert set(pins) == {"torch", "sglang", "flashinfer-python", "pytest", "no-such-distribution"}
     assert (found["gpu_model"], found["gpu_count"]) == (None, 0)
+
+
+def test_an_interpreter_that_was_asked_for_more_need_not_be_asked_again() -> None:
+    pins, environment = ("pytest", "No.Such_Distribution"), dict(os.environ)
+    said = probe(sys.executable, environment, ("pluggy", *fingerprinted(pins)))
+    assert fingerprint_of(said, environment, NONE, pins) == fingerprint(sys.executable, environment, NONE, pins)
 
 
 def test_the_environment_is_the_jobs_and_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -83,6 +84,10 @@ class Bench:
             assert facts.mode is not None
             planned.append(FileEdits(path, facts.sha256, facts.mode, facts.inode, tuple(edits)))
         return tuple(planned)
+
+    def same(self, planned: Sequence[FileEdits]) -> tuple[FileEdits, ...]:
+        """The plan for files that hold what they held, but are other files by now: nobody need read them again."""
+        return tuple(changed(one, inode=os.stat(self.repo / one.path).st_ino) for one in planned)
 
     def payload(self, planned: Sequence[FileEdits] | None = None, **more: Any) -> dict[str, Json]:
         """For the apply verb."""

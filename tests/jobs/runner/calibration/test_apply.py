@@ -469,10 +469,10 @@ def _steps(long: bool) -> list[int]:
 def test_a_kill_at_any_step_can_be_mended(
     bench: Bench, ending: str, torn: bool, request: pytest.FixtureRequest
 ) -> None:
-    before = bench.tree()
+    before, planned = bench.tree(), bench.plan()
     seen: set[str] = set()
     for step in _steps(bool(request.config.getoption("--long-proof"))):
-        if not bench.killed(bench.payload(), step, torn=torn):
+        if not bench.killed(bench.payload(bench.same(planned)), step, torn=torn):
             break
         assert not bench.mixed()
         status = bench.status()
@@ -498,10 +498,10 @@ def test_a_kill_at_any_step_can_be_mended(
 
 @pytest.mark.timeout(590)
 def test_mending_can_be_killed_too(bench: Bench) -> None:
-    before = bench.tree()
+    before, planned = bench.tree(), bench.plan()
     mended = 0
     for step in range(40, MOST_STEPS, 13):
-        if not bench.killed(bench.payload(), step):
+        if not bench.killed(bench.payload(bench.same(planned)), step):
             break
         if bench.status()["state"] != "interrupted":
             continue
