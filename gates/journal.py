@@ -2,7 +2,8 @@
 
 `{"v":1,"id":ulid,"seq":n,"writer":ProcRef,"at":utc,"kind":…,"data":{}}`. It says what happened and when; it
 never decides a result (DESIGN, rule 1). Reading is forgiving, because a machine can lose power in the middle
-of a line: a torn last line is a fact and not an error, a broken line before it is a finding.
+of a line: a torn last line is a fact and not an error; a broken line before it, or an end that no event begins
+with, is a finding.
 """
 
 from __future__ import annotations
@@ -120,7 +121,14 @@ def _decode(data: bytes, lines_before: int) -> Journal:
         event = _decode_line(tail)
         if isinstance(event, Event):
             events.append(event)
+        elif not _is_begun(tail):
+            findings.append(f"events.jsonl:{lines_before + len(lines) + 1}: {event}")
     return Journal(tuple(events), tuple(findings), torn=bool(tail.strip()))
+
+
+def _is_begun(tail: bytes) -> bool:
+    """Whether it may be the beginning of an event, as a crash in the middle of its writing leaves it."""
+    return tail.startswith(b"{") and b"\0" not in tail
 
 
 def _decode_line(line: bytes) -> Event | str:

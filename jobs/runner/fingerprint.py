@@ -63,9 +63,22 @@ def fingerprint(
     Raises:
         InputError: The interpreter is not there, does not run, or has no pytest.
     """
-    said = probe(venv_python, environment, tuple(dict.fromkeys((*PINS, *pins))))
+    said = probe(venv_python, environment, fingerprinted(pins))
     if said.get("pytest") is None:
         raise InputError(f"venv python {venv_python} has no pytest; install it there")
+    return fingerprint_of(said, environment, accelerators, pins)
+
+
+def fingerprinted(pins: Sequence[str]) -> tuple[str, ...]:
+    """The distributions whose versions a fingerprint holds."""
+    return tuple(dict.fromkeys((*PINS, *pins)))
+
+
+def fingerprint_of(
+    said: Mapping[str, Json], environment: Mapping[str, str], accelerators: Accelerators, pins: Sequence[str] = ()
+) -> dict[str, Json]:
+    """The fingerprint of an interpreter that was asked (`probe`) for `fingerprinted(pins)` at least."""
+    found = said.get("pins")
     names = {device.name for device in accelerators.devices}
     known = accelerators.source in ("nvml", "nvidia-smi", "none")
     return {
@@ -80,7 +93,7 @@ def fingerprint(
         "driver": accelerators.driver,
         "cuda": accelerators.cuda,
         "python": said.get("python"),
-        "pins": said.get("pins"),
+        "pins": {name: found.get(name) for name in fingerprinted(pins)} if isinstance(found, dict) else found,
         "cache_paths": {name: environment.get(name) for name in CACHE_VARIABLES},
     }
 

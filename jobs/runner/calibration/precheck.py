@@ -46,7 +46,7 @@ from jobs.runner.calibration.surroundings import (
     look_at_folder,
     look_at_logout,
 )
-from jobs.runner.fingerprint import fingerprint, probe
+from jobs.runner.fingerprint import fingerprint_of, fingerprinted, probe
 
 _FILE_LIMIT = 4 << 20
 _COMPILED = "flashinfer-python"
@@ -235,9 +235,10 @@ class _Look:
             return [failed("venv", named + ("" if mend else "; name one that is with --venv-python"), mend)]
         if not os.access(python, os.X_OK):
             return [failed("venv", f"{python} is not executable", f"chmod +x {shlex.quote(python)}")]
-        names = dict.fromkeys((*CALIBRATED, *map(canonical, self.asked.pins)))
+        pins = tuple(self.asked.pins)
+        names = dict.fromkeys((*CALIBRATED, *map(canonical, pins)))
         try:
-            said_by = probe(python, self.environment, tuple(names))
+            said_by = probe(python, self.environment, (*names, *fingerprinted(pins)))
         except InputError as error:
             # One that hangs may be whole, on a file system that is not: nothing is made anew for that.
             hangs = isinstance(error.__cause__, subprocess.TimeoutExpired)
@@ -245,10 +246,7 @@ class _Look:
         self._python = said_by
         if said_by.get("pytest") is None:
             return [failed("venv", f"{python} has no pytest", f"{self._install()} {pytest_wanted}")]
-        try:
-            self.fingerprint = fingerprint(python, self.environment, self.accelerators, tuple(self.asked.pins))
-        except InputError as error:
-            return [failed("venv", error)]
+        self.fingerprint = fingerprint_of(said_by, self.environment, self.accelerators, pins)
         return [passed("venv", f"{python}: Python {said_by.get('python')}, pytest {said_by.get('pytest')}")]
 
     def _install(self) -> str:
