@@ -302,6 +302,7 @@ class GatewatchApp(App[int]):
         if self.shared:
             self.say("shared: hosts, logins, addresses and paths are covered, and nothing can be changed; s ends it")
         else:
+            self.clear_notifications()  # one of them may say how to end it
             self.say("not shared any more: everything is shown again")
 
     async def run_action(

@@ -122,14 +122,15 @@ def print_table(
 
 
 def stand_in_for_closed() -> None:
-    """Send what is written to a stream that was closed before we began to nowhere; call it first.
+    """Have nothing in place of the standard streams that were closed before we began; call it first.
 
     Otherwise the next file that is opened takes its descriptor, and is written into.
     """
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             _to_nowhere(descriptor)
-            setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8", closefd=False))
+            mode = "w" if descriptor else "r"
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def flush() -> None:
@@ -172,7 +173,7 @@ def _abandon(stream: TextIO) -> None:
 
 
 def _to_nowhere(descriptor: int) -> None:
-    sink = os.open(os.devnull, os.O_WRONLY)
+    sink = os.open(os.devnull, os.O_RDWR)
     os.dup2(sink, descriptor)
     if sink == descriptor:
         os.set_inheritable(sink, True)

@@ -76,6 +76,7 @@ def test_a_journal_that_cannot_be_read_whole_is_told_and_stops_nothing(
     assert err.splitlines() == [
         f"gatewatch: warning: events.jsonl:{line}: not a JSON object (JSONDecodeError)" for line in (1, 2, 3)
     ]
+    assert len(audit_json(capsys)[1]["findings"]) == 3
 
 
 def test_the_json(checkout: Quick, capsys: pytest.CaptureFixture[str]) -> None:

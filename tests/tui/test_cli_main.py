@@ -197,11 +197,11 @@ def test_a_full_disk_is_one_line(run_it: list[str], buffering: dict[str, str], t
     assert (done.returncode, done.stderr) == (2, "gatewatch: error: [Errno 28] No space left on device\n")
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
     ("words", "code"),
-    [("--version", 0), ("tail log --plain", 0), ("hosts list --bogus", 2)],
-    ids=["good", "tail", "bad"],
+    [("--version", 0), ("tail log --plain", 0), ("hosts list --bogus", 2), ("calibrate apply --answers -", 2)],
+    ids=["good", "tail", "bad", "answers"],
 )
 def test_a_stream_that_is_closed_changes_no_exit_code(
     words: str, code: int, closed: str, run_it: list[str], tmp_path: Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from collections.abc import Sequence
 
 from gates.calibration.audit import Audit, audit_lines
 from gates.calibration.cells import Mark
@@ -29,7 +30,7 @@ async def show_audit(args: argparse.Namespace) -> int:
     for finding in (*result.findings, *_some(_journal_findings(found))):
         console.warn(finding)
     if args.json:
-        console.print_json(audit_document(result, watched.run_dir, found.model))
+        console.print_json(audit_document(result, watched.run_dir, found.model, _journal_findings(found)))
     else:
         console.print_text(*audit_lines(result))
         for line in fault_lines(result):
@@ -66,8 +67,8 @@ def fault_lines(result: Audit) -> list[str]:
     return _some([f"{cell.mark.value} {cell.path}: {cell.reason}" for stage in result.stages for cell in stage.faults])
 
 
-def audit_document(result: Audit, run_dir: str, model: str) -> dict[str, object]:
-    """`audit --json`: cells, gates and the verdict."""
+def audit_document(result: Audit, run_dir: str, model: str, journal: Sequence[str] = ()) -> dict[str, object]:
+    """`audit --json`: cells, gates and the verdict; `journal` is what was found in the run's journal."""
     return {
         "run_dir": run_dir,
         "model": model,
@@ -85,7 +86,7 @@ def audit_document(result: Audit, run_dir: str, model: str) -> dict[str, object]
         ],
         "strict_ready": f"{result.ready_count}/{len(result.stages)}",
         "strict_complete": result.strict_complete,
-        "findings": list(result.findings),
+        "findings": [*result.findings, *journal],
         "verdict": result.verdict.to_json(),
         "digest": result.verdict.digest(),
     }
