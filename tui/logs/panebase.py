@@ -7,6 +7,7 @@ pane, since mounting anew costs and leaves watchers behind.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import tzinfo
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tui.logs.askbar import AskBar, Typed
 
 _AGING = (Status.WAITING, Status.STALE, Status.DENIED, Status.FAILED)
+_FORESEEN_S = 1.0  # after a log is there
 _SIDE_EVERY = 0.1  # seconds between two paints of what stands around the log
 
 
@@ -79,6 +81,8 @@ class PaneBase(Vertical):
         self.chips = FilterChips(id="log-chips")
         self.status = StatusLine(id="log-status")
         self._asking: AskBar | None = None
+        self._making = asyncio.Lock()
+        self._foreseen = False
         self._reading: Worker[None] | None = None
         self._unlisten: Callable[[], None] | None = None
         self._doing = ""
@@ -140,6 +144,9 @@ class PaneBase(Vertical):
             self.say_status()
             if reader.following:  # else somebody was quicker, and has asked for another place
                 reader.end()
+            if not self._foreseen:
+                self._foreseen = True
+                self.set_timer(_FORESEEN_S, self._foresee)
             await reader.run()
         except GatewatchError as error:
             self._problem = str(error)
@@ -255,14 +262,26 @@ class PaneBase(Vertical):
 
     async def ask(self, kind: str, typed: Typed | None = None) -> AskBar:
         """Open the line for typing; it takes the place of the status line, so that no row of the log moves."""
-        from tui.logs.askbar import AskBar  # the framework's field for input is loaded when one types
-
-        if self._asking is None:
-            self._asking = AskBar(id="log-ask")
-            await self.mount(self._asking, before=self.status)
+        asking = await self._ask_bar()
         self.status.display = False
-        self._asking.open(kind, typed)
-        return self._asking
+        asking.open(kind, typed)
+        return asking
+
+    async def _ask_bar(self) -> AskBar:
+        async with self._making:
+            from tui.logs.askbar import AskBar  # the framework's field for input is not loaded before the first paint
+
+            if self._asking is None:
+                asking = AskBar(id="log-ask")
+                await self.mount(asking, before=self.status)
+                self._asking = asking
+            return self._asking
+
+    async def _foresee(self) -> None:
+        """Make the line for typing before somebody does: that takes longer than a key may."""
+        await asyncio.to_thread(importlib.import_module, "tui.logs.askbar")
+        if self.is_mounted and self.app.is_running:
+            await self._ask_bar()
 
     @property
     def asking(self) -> AskBar | None:

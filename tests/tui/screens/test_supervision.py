@@ -405,6 +405,7 @@ async def test_logs_one_after_another_leave_nothing_behind(at: Panes, bench: Run
     look_at = {50: big, 120: big}
     for number in range(7):
         await open_log(number, b"")
+    await at.until(lambda: at.supervision.log_pane.query("AskBar"), "the line for typing is made once, beforehand")
     before = await _held(at)
     for number in range(7, 200):
         await open_log(number, look_at.get(number, b""))
