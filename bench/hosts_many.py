@@ -174,6 +174,7 @@ def change_runs(hosts: Many, value: int) -> None:
 
 
 async def _all_up(watched: Sequence[Watched]) -> None:
+    # There is no event for all of them
     while any(one.reader.connection is None or one.reader.connection.way is not Way.UP for one in watched):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
 

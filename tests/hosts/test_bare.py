@@ -73,7 +73,7 @@ def connect(transport: str, peer: sshd.SshPeer, image: Any) -> Any:
     ssh = OpenSshHost(spec, connects=shared) if transport == "openssh" else SshHost(spec, connects=shared)
     without = BareReader("box", ssh.open_subsystem, ssh.open, interval=0.01)
     host = EitherReader("box", bare=without, opener=ssh.open, image=image, on_close=ssh.close)
-    host.cut = ssh.abort  # type: ignore[attr-defined]
+    host.cut = ssh.abort  # type: ignore[attr-defined]  # so that a test can cut the way
     return host
 
 

@@ -168,7 +168,7 @@ def test_no_more_is_under_way_than_there_is_room_for(near: Near) -> None:
     assert not select.select([near.source], [], [], 0.3)[0]  # a wait for nothing: too short can only hide a fault
     for whole in (2 * ROOM, 3 * ROOM):
         near.say(taken=ROOM)
-        near.until(lambda whole=whole: len(near.got[1]) == whole)  # type: ignore[misc]
+        near.until(lambda whole=whole: len(near.got[1]) == whole)  # type: ignore[misc]  # a default binds the turn
     near.say(taken=ROOM)
     near.until(lambda: "exit" in near.told)
     assert len(near.got[1]) == 3 * ROOM

@@ -92,7 +92,7 @@ async def test_noise_of_the_login_is_no_answer(connect: Any) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 async def test_any_login_shell_will_do(connect: Any, ssh_peer: sshd.SshPeer, shell: str) -> None:
     if shell not in ssh_peer.keys:
-        pytest.skip(f"no {shell} here")
+        pytest.skip(f"NOT TESTED: there is no {shell} on this machine")
     assert (await connect(key=shell).query("ping", None, 20))["pid"]
 
 
@@ -100,7 +100,7 @@ async def test_any_login_shell_will_do(connect: Any, ssh_peer: sshd.SshPeer, she
 def test_words_come_out_of_a_login_shell_as_they_went_in(shell: str) -> None:
     path = shutil.which(shell)
     if path is None:
-        pytest.skip(f"no {shell} here")
+        pytest.skip(f"NOT TESTED: there is no {shell} on this machine")
     argv = [sys.executable, "-c", "import sys; print(sys.argv[1:])", *WORDS]
     ended = subprocess.run([path, "-c", remote_command(argv)], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == repr(WORDS)

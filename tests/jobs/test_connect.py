@@ -107,7 +107,7 @@ async def test_a_profile_reaches_its_host_and_says_how_that_stands(
     tmp_path_factory: pytest.TempPathFactory, transport: Literal["asyncssh", "openssh"]
 ) -> None:
     if transport == "openssh" and shutil.which("ssh") is None:
-        pytest.skip("no ssh here")
+        pytest.skip("NOT TESTED: there is no ssh on this machine")
     with sshd.running(tmp_path_factory.mktemp("sshd")) as peer:
         ssh = Ssh(
             host="127.0.0.1",
