@@ -120,6 +120,7 @@ class GatewatchApp(App[int]):
         self._shared: Shared | None = None
         self._typed: deque[Key | Paste] = deque()
         self._under_way: KeyPassed | None = None
+        self._handed_on: Key | Paste | None = None
         self._openings = 0
         self._told: tuple[tuple[str, str, str], float] = (("", "", ""), 0.0)
         self.animation_level = "none"
@@ -225,6 +226,9 @@ class GatewatchApp(App[int]):
             await self._press()
         elif not shims.aim_again(self, event):
             await super().on_event(event)
+            if event is self._handed_on and self._under_way is not None and self._under_way.again:
+                # It may have closed the screen that its follower is still in
+                self._follow(KeyPassed(self.focused or self.screen, again=False))
 
     @contextlib.contextmanager
     def keys_waiting(self) -> Iterator[None]:
@@ -240,7 +244,7 @@ class GatewatchApp(App[int]):
     async def _press(self) -> None:
         """Hand on what was typed, as long as nothing of it is on its way."""
         while self._typed and self._under_way is None and not self._openings:
-            event = self._typed.popleft()
+            event = self._handed_on = self._typed.popleft()
             shims.aim_again(self, event)
             target = self.focused or self.screen
             await super().on_event(event)
@@ -257,7 +261,7 @@ class GatewatchApp(App[int]):
         if passed is self._under_way:
             self._under_way = None
             if passed.again:
-                self._follow(KeyPassed(passed.target, again=False))
+                self._follow(KeyPassed(self.focused or self.screen, again=False))
             await self._press()
 
     def _key_lost(self, passed: KeyPassed) -> None:

@@ -52,7 +52,7 @@ READ_ONLY = "read-only: start with --act"
 
 _FEW = 16  # hosts whose looks are painted as they come
 _SHOWER_S = 0.2
-_LOOKING = ("tui.screens.stage",)
+_LOOKING = ("tui.screens.stage", "tui.help")
 _ACTING = ("tui.screens.prompt", "tui.screens.resume", "tui.screens.form")
 """What a key in a run opens: imported while nobody waits, for an import holds the event loop."""
 
