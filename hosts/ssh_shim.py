@@ -31,7 +31,7 @@ def without_padding_packets(connection: asyncssh.SSHClientConnection) -> None:
         if pkttype != asyncssh.constants.MSG_IGNORE:
             send(pkttype, *args, **more)
 
-    connection.send_packet = send_packet  # type: ignore[method-assign]
+    connection.send_packet = send_packet  # type: ignore[method-assign]  # asyncssh has no option for it
 
 
 def drop(connection: asyncssh.SSHClientConnection, why: str) -> None:
