@@ -86,6 +86,7 @@ class GatewatchApp(App[int]):
     Attributes:
         failure: The error that ended the app, None while all is well.
         connects: What all connections of the app share; None where it has none.
+        typed_at: When the last key came, on the monotonic clock; s.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -109,6 +110,9 @@ class GatewatchApp(App[int]):
     ) -> None:
         super().__init__()
         shims.read_keys_our_way()
+        shims.paint_lightly()
+        shims.dim_quickly()
+        shims.lay_out_once()
         shims.answer_escape_soon(os.environ)
         self.ascii_only = ascii_only
         self._asciified = Asciified()
@@ -117,6 +121,7 @@ class GatewatchApp(App[int]):
         self.failure: Exception | None = None
         self.connects: Connects | None = None
         self.private: set[str] = set()
+        self.typed_at = time.monotonic()
         self._shared: Shared | None = None
         self._typed: deque[Key | Paste] = deque()
         self._under_way: KeyPassed | None = None
@@ -222,6 +227,7 @@ class GatewatchApp(App[int]):
         if not isinstance(event, (Key, Paste)):
             await super().on_event(event)
         elif not event.is_forwarded and (isinstance(event, Paste) or event.key != _ALWAYS):
+            self.typed_at = time.monotonic()
             self._typed.append(event)
             await self._press()
         elif not shims.aim_again(self, event):

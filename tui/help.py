@@ -18,6 +18,9 @@ from tui.app import panes_of, pressable
 from tui.marks import Look
 
 _TWO_COLUMNS = 150
+_WIDEST = 170
+_BORDER = 2
+_FRAME = 4  # its two sides, and the space beside them
 _KEYS = 18
 
 
@@ -43,13 +46,14 @@ class HelpScreen(ModalScreen[None]):
         border-title-color: $text-primary; border-subtitle-color: $text-muted;
     }
     HelpScreen.-ascii > VerticalScroll { border: ascii $primary; }
-    HelpScreen Static { width: 1fr; height: auto; }
+    HelpScreen Static { width: 1fr; height: auto; text-wrap: nowrap; }
     """
 
     def __init__(
         self, actions: Sequence[keys.Action], title: str = "", signs: Sequence[Look] = (), *, read_only: bool = False
     ) -> None:
         super().__init__()
+        self._width = 0
         self._read_only = read_only
         self._actions = tuple(actions)
         self._signs = tuple(signs)
@@ -68,7 +72,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = Content(f"keys: {self._title}" if self._title else "keys")
             box.border_subtitle = Content("Esc closes")
-            yield Static(markup=False)
+            yield Static(self._foreseen(), markup=False)
 
     def on_mount(self) -> None:
         self.set_class(self._ascii, "-ascii")
@@ -81,13 +85,25 @@ class HelpScreen(ModalScreen[None]):
     def _ascii(self) -> bool:
         return bool(getattr(self.app, "ascii_only", False))
 
+    def _foreseen(self) -> Content:
+        """As it will be, since each text more is a layout more."""
+        width, height = self.app.size
+        self._width = min(_WIDEST, width * 9 // 10) - _FRAME
+        text = self._text()
+        if text.plain.count("\n") + 1 <= height * 9 // 10 - _BORDER:
+            return text
+        self._width -= 1  # the scroll bar
+        return self._text()
+
+    def _text(self) -> Content:
+        return help_content(self._actions, self._width, self._signs, ascii_only=self._ascii, read_only=self._read_only)
+
     def _fill(self) -> None:
         text = next(iter(self.query(Static)), None)
-        if text is None:  # it was closed before it was filled
+        if text is None or text.content_size.width in (0, self._width):  # closed before, or as foreseen
             return
-        width = text.content_size.width
-        shown = help_content(self._actions, width, self._signs, ascii_only=self._ascii, read_only=self._read_only)
-        text.update(shown)
+        self._width = text.content_size.width
+        text.update(self._text())
 
 
 def help_content(

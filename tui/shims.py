@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,14 @@ from tui.pasted import PasteFilter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.segment import Segment
+    from rich.style import Style
     from textual.app import App
+    from textual.color import Color
     from textual.events import Key, Paste
+    from textual.geometry import Size
     from textual.message import Message
+    from textual.screen import Screen
     from textual.strip import Strip
 
 
@@ -95,6 +101,24 @@ def screen_strips(app: App[Any]) -> list[Strip]:
     return rows
 
 
+def raise_screen(app: App[Any], screen: Screen[Any]) -> None:
+    """Put an open screen over all others, with what is typed in it.
+
+    textual 8.2.8: a screen comes to the top by being pushed alone, and one that is taken out for that is taken apart.
+    """
+    from textual.events import ScreenResume, ScreenSuspend
+
+    stack = app._screen_stack
+    if screen not in stack or stack[-1] is screen:
+        return
+    app.capture_mouse(None)
+    stack[-1].post_message(ScreenSuspend())
+    stack.remove(screen)
+    stack.append(screen)
+    screen.post_message(ScreenResume())
+    app.screen_change_signal.publish(screen)
+
+
 def aim_again(app: App[Any], event: Key | Paste) -> bool:
     """Send on what was typed before the focus moved; returns whether it was.
 
@@ -157,6 +181,99 @@ def read_keys_our_way() -> None:
 
     if vars(linux_driver)["XTermParser"] is XTermParser:
         vars(linux_driver)["XTermParser"] = Parser
+
+
+_STRIP = {"_segments", "_cell_length", "_render_cache", "_link_ids", "_cell_count"}
+_CACHES = {
+    "_divide_cache": 4,
+    "_crop_cache": 16,
+    "_style_cache": 16,
+    "_filter_cache": 4,
+    "_line_length_cache": 4,
+    "_crop_extend_cache": 4,
+    "_offsets_cache": 4,
+}
+
+
+def paint_lightly() -> None:
+    """Have a piece of a line on screen be one object, not fifteen, and be gone the moment another takes its place.
+
+    textual 8.2.8: a `Strip` makes seven caches when it is made, of which most never hold anything, and keeps in them
+    what it was cut to; where nothing is cut off that is the strip itself, a cycle that only a full collection takes
+    away. A dialog makes two thousand strips as it opens, a growing log some hundred for each paint: a quarter of the
+    time went into the caches, and a collection held the keys up for 150 ms. A `Strip` of another make is left alone.
+    """
+    from textual.cache import FIFOCache
+    from textual.strip import Strip
+
+    divide, crop_extend = Strip.divide, Strip.crop_extend
+    if set(Strip.__slots__) != _STRIP | _CACHES.keys() or divide.__module__ == __name__:
+        return
+
+    def made(self: Strip, segments: Iterable[Segment], cell_length: int | None = None) -> None:
+        self._segments = list(segments)
+        self._cell_length = cell_length
+        self._render_cache = self._link_ids = self._cell_count = None
+
+    def cache(self: Strip, name: str) -> FIFOCache[Any, Any]:
+        if name not in _CACHES:
+            raise AttributeError(name)
+        created: FIFOCache[Any, Any] = FIFOCache(_CACHES[name])
+        setattr(self, name, created)
+        return created
+
+    def divided(self: Strip, cuts: Iterable[int]) -> Sequence[Strip]:
+        cuts = list(cuts)
+        return [self] if cuts == [self.cell_length] else divide(self, cuts)
+
+    def cropped(self: Strip, start: int, end: int, style: Style | None) -> Strip:
+        return self if start == 0 and end == self.cell_length else crop_extend(self, start, end, style)
+
+    for name, ours in (("__init__", made), ("__getattr__", cache), ("divide", divided), ("crop_extend", cropped)):
+        setattr(Strip, name, ours)
+
+
+def dim_quickly() -> None:
+    """Have what lies under a dialog dimmed style by style, not segment by segment.
+
+    textual 8.2.8: `BackgroundScreen` mixes the colours of each segment anew, four times while a dialog opens; a screen
+    has thousands of segments, and some dozens of styles.
+    """
+    from rich.segment import Segment
+    from textual.renderables.background_screen import BackgroundScreen
+
+    dim = BackgroundScreen.process_segments
+    if dim.__module__ == __name__:
+        return
+
+    @lru_cache(maxsize=1024)
+    def dimmed(style: Style | None, color: Color) -> Style | None:
+        return next(iter(dim((Segment("", style),), color))).style
+
+    def process_segments(segments: Iterable[Segment], color: Color) -> Iterator[Segment]:
+        for text, style, control in segments:
+            yield Segment(text, style if control else dimmed(style, color), control)
+
+    setattr(BackgroundScreen, "process_segments", staticmethod(process_segments))  # noqa: B010 - as below
+
+
+def lay_out_once() -> None:
+    """Have a screen whose size is what it was keep the layout that it has.
+
+    textual 8.2.8: a dialog that opens is told its size twice, and hands it on to all that lies under it: three whole
+    layouts, each with its paint, where one is enough. A layout that is due for another reason comes all the same.
+    """
+    from textual.screen import Screen
+
+    resized = Screen._screen_resized
+    if resized.__module__ == __name__:
+        return
+
+    def _screen_resized(self: Screen[Any], size: Size) -> None:
+        if self._compositor.size != size:
+            resized(self, size)
+
+    setattr(Screen, "_screen_resized", _screen_resized)  # noqa: B010 - a method is not to be assigned to
 
 
 def _more_keys(seconds: float) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from hosts.target import Target
-from tui.cli.garbage import throw_away_little_by_little
+from tui.cli.garbage import sweeping_in_pauses, throw_away_little_by_little
 from tui.cli.tail_options import filter_of, goal_of
 from tui.cli.terminal import Ending, take_keys_from_the_terminal
 
@@ -115,7 +115,8 @@ async def _show(args: argparse.Namespace, target: Target, look: FirstLook, endin
         if look.shown:
             keep_screen(app)
         look.hand_over()
-        code = await app.run_async(mouse=not args.no_mouse)
+        async with sweeping_in_pauses(lambda: app.typed_at):
+            code = await app.run_async(mouse=not args.no_mouse)
         if app.failure is not None:
             raise app.failure
         return int(code or 0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gates.calibration.layout import PLAN
 from tui.cells import shorten
-from tui.cli.garbage import throw_away_little_by_little
+from tui.cli.garbage import sweeping_in_pauses, throw_away_little_by_little
 from tui.cli.tail_first import FirstLook
 from tui.cli.terminal import Ending, take_keys_from_the_terminal
 from tui.sanitise import clean_inline, redact
@@ -138,7 +138,8 @@ async def _show(
     if look.shown:
         keep_screen(app)
     look.hand_over()
-    code = await app.run_async(mouse=not args.no_mouse)
+    async with sweeping_in_pauses(lambda: app.typed_at):
+        code = await app.run_async(mouse=not args.no_mouse)
     if app.failure is not None:
         raise app.failure
     return int(code or 0)
