@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -170,11 +171,15 @@ class DetailPane(Widget, can_focus=True):
 
     def action_page_up(self) -> None:
         """Up one screen, or to the page before."""
-        self.run_worker(self._scroll(-self._room), group="page", exit_on_error=False)
+        self._turn(-self._room)
 
     def action_page_down(self) -> None:
         """Down one screen, or to the next page."""
-        self.run_worker(self._scroll(self._room), group="page", exit_on_error=False)
+        self._turn(self._room)
+
+    def _turn(self, rows: int) -> None:
+        work: Callable[[], Awaitable[None]] = partial(self._scroll, rows)
+        self.run_worker(work, group="page", exit_on_error=False)
 
     async def action_home(self) -> None:
         """The line's beginning."""

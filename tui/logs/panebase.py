@@ -11,6 +11,7 @@ import importlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -113,7 +114,7 @@ class PaneBase(Vertical):
         self.opened(model)
         # A model calls from wherever its news came from; what follows needs the app's own context.
         self._unlisten = model.listen(lambda: self.soon(self._news))
-        self._reading = self.run_worker(self._run(model, reader), group="log", exit_on_error=False)
+        self._reading = self.run_worker(partial(self._run, model, reader), group="log", exit_on_error=False)
 
     async def close_log(self) -> None:
         """Let go of the log; what is on screen stays until there is another."""
@@ -187,6 +188,10 @@ class PaneBase(Vertical):
 
     def on_log_view_changed(self) -> None:
         self._soon()
+
+    def on_status_line_room_changed(self, event: StatusLine.RoomChanged) -> None:
+        event.stop()
+        self.say_status()
 
     def _soon(self) -> None:
         """Say it all anew, a little later: news come in bursts."""

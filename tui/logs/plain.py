@@ -35,6 +35,7 @@ _STALE_S = 2.0  # a line that is not ended for so long is shown as far as it goe
 _RETRY_S = 1.0
 _ENDED = MarkKind.ENDED  # that a stream has an end is seen by its end
 _REDRAWS = frozenset(b"\r\x08\x1b")
+_NO_FILE = "no such file yet"
 _OUTAGES = {Status.STALE: "no answer", Status.DENIED: "not readable", Status.WAITING: "waiting"}
 
 
@@ -62,17 +63,25 @@ class Request:
 
 
 async def ready(source: Source, news: asyncio.Event, patience: float | None = READY_S) -> None:
-    """Wait until a source that was started knows a log; for ever where `patience` is None.
+    """Wait until a source that was started knows a log, or that there is none; for a log for ever if `patience` is None.
 
     Raises:
         InputError: There is none.
         UnreachableError: Nobody says.
     """
-    await _look(source, news, patience, lambda shape: shape.status in (Status.WAITING, Status.LIVE))
+
+    def unsure(shape: Shape) -> bool:
+        # A source that waits says for what once it has looked
+        return shape.status is Status.LIVE or shape.status is Status.WAITING and (patience is None or not shape.detail)
+
+    await _look(source, news, patience, unsure)
     shape = source.shape
     if shape.generations:
         return
-    raise (UnreachableError if shape.status is Status.STALE else InputError)(_said(shape))
+    if shape.status is Status.WAITING and shape.detail == _NO_FILE:
+        raise InputError(f"{shape.name}: no such file; --wait waits for it")
+    unsaid = shape.status is Status.WAITING and not shape.detail
+    raise (UnreachableError if shape.status is Status.STALE or unsaid else InputError)(_said(shape))
 
 
 def _said(shape: Shape) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from textual.app import ComposeResult
 from textual.events import Event, InputEvent, Paste
@@ -98,7 +99,8 @@ class TailApp(GatewatchApp):
         if opening.done():
             await self._show(opening.result())
         else:
-            self.run_worker(self._show_later(opening), exit_on_error=False)
+            later: Callable[[], Awaitable[None]] = partial(self._show_later, opening)
+            self.run_worker(later, exit_on_error=False)
 
     async def _show_later(self, opening: asyncio.Future[LogModel]) -> None:
         """Show a log that takes its time: keys are heard meanwhile, and a host may ask for a passphrase."""

@@ -43,6 +43,10 @@ class StatusLine(Widget):
     class ChipPressed(Message):
         """Somebody wants to go where the new lines are."""
 
+    @dataclass
+    class RoomChanged(Message):
+        """A sentence may be longer now, or must be shorter."""
+
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._sentence: Sentence | None = None
@@ -98,6 +102,10 @@ class StatusLine(Widget):
         if self._chip:
             tail.append(Segment(f" {self._chip} ", base + self._part("chip")))
         return Strip.join([row, Strip(tail)]).adjust_cell_length(self.size.width, base)
+
+    def on_resize(self) -> None:
+        """Also when it is shown again: it had no room at all meanwhile."""
+        self.post_message(self.RoomChanged())
 
     def on_click(self, event: Click) -> None:
         """The chip is a button."""

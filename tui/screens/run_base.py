@@ -22,7 +22,7 @@ from tui.screens.matrix_grid import Row as MatrixRow
 from tui.screens.matrix_pane import MatrixPane
 from tui.screens.prompt_state import apply_state
 from tui.screens.run_away import Away
-from tui.screens.run_facts import Clock, clock, plain, said
+from tui.screens.run_facts import Clock, as_now, clock, plain, said
 from tui.screens.run_header import Marks, gates, header, since_row
 from tui.screens.run_ink import Row, Rows, fold
 from tui.screens.run_keyline import RunKeyLine
@@ -198,6 +198,7 @@ class RunBase(Screen[None]):
     def _head_rows(self, look: RunLook) -> list[Row]:
         at, width = self._clock(), max(1, self.size.width)
         marks = Marks(self.our.ascii_only, self._paused, self._asked, self._way)
+        look = as_now(look, at.now, self._way)
         pace = self._pace_of(look)
         sentence = said(look, self._grid, pace, at, read_only=self._place.read_only)
         more = "..." if marks.ascii_only else "…"
