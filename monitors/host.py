@@ -18,6 +18,7 @@ GHOST_MIB = 1024
 
 _DRIFT = 1e-4  # seconds by which two clocks may part in a second
 _WORTH_S = 0.05  # a skew that rounds to nothing is no news for people; whoever merges logs uses it all the same
+_NEARLY_FULL = 0.02  # of a disk that is left; one log of a server, or one checkpoint, takes as much
 _Shares = Mapping[int, "tuple[float | None, ...]"]
 
 
@@ -97,7 +98,8 @@ class HostMonitor:
     def fold(self, previous: Snapshot[HostBody] | None, seen: Observation, now: Now) -> Snapshot[HostBody]:
         """The snapshot after one more look; a part that could not be read keeps its last value and is named."""
         before = previous.body if previous is not None else HostBody()
-        errors = [f"{part}: {seen.errors[part]}" for part in ("accelerators", "load") if part in seen.errors]
+        errors = [seen.errors["python"]] if "python" in seen.errors else []  # says itself what it is about
+        errors += [f"{part}: {seen.errors[part]}" for part in ("accelerators", "load") if part in seen.errors]
         devices = seen.accelerators
         known = devices if devices is not None else before.accelerators
         boot_id = (seen.load.boot_id if seen.load is not None else None) or before.boot_id
@@ -135,6 +137,16 @@ def notes(body: HostBody, clock: Callable[[float], str]) -> tuple[str, ...]:
         off = abs(body.skew.seconds)
         amount = f"{off:.0f}" if off >= 10 else f"{off:.1f}"
         found.append(f"clock {amount} s {'ahead' if body.skew.seconds > 0 else 'behind'}")
+    known = body.accelerators
+    if known is not None and known.source == "unknown":
+        found.append(f"GPUs unknown: {known.detail}" if known.detail else "GPUs unknown")
+    elif known is not None and known.devices and known.detail:  # some of them, or some of what they tell
+        found.append(known.detail)
+    found += [
+        f"{disk.path} is {'full' if not disk.free else 'nearly full'}"
+        for disk in body.disks
+        if disk.free is not None and disk.total and disk.free < _NEARLY_FULL * disk.total
+    ]
     found += [f"GPU {index}: {mib / 1024:.1f} GiB ghost memory, no owner" for index, mib in body.ghosts.items()]
     return tuple(found)
 

@@ -154,3 +154,36 @@ def test_whose_processes_they_are() -> None:
     seen = look(1, replace(gpu(0, 5), processes=(marked, GpuProcess(8, 5))))
     found = HostMonitor("h", runs=lambda: runs).fold(None, seen, Now(1))
     assert dict(found.body.owners) == {7: Whose("run-1", None)}
+
+
+def test_a_host_without_a_python_of_ours_says_so_at_every_look() -> None:
+    found = fold(look(1, python="no python there"), look(2, python="no python there", accelerators="gone"))
+    assert (found.state, found.error) == (State.RUNNING, "no python there; accelerators: gone")
+    assert fold(look(1, python="no python there"), look(2)).error is None
+
+
+def test_a_driver_that_does_not_say_all_is_noted() -> None:
+    def told(source: str, detail: str, *devices: GpuDevice) -> tuple[str, ...]:
+        return notes(HostBody(Accelerators(devices, source, detail=detail)), str)
+
+    assert told("unknown", "the driver has not answered for 9 s") == (
+        "GPUs unknown: the driver has not answered for 9 s",
+    )
+    assert told("unknown", "") == ("GPUs unknown",)
+    assert told("nvml", "GPU 1: GPU is lost", gpu(0, 5), gpu(1, None)) == ("GPU 1: GPU is lost",)
+    assert told("none", "nvidia-smi: no devices were found") == told("nvml", "", gpu(0, 5)) == ()
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "told"),
+    [
+        (0, 1000, ("/data is full",)),
+        (19, 1000, ("/data is nearly full",)),
+        (20, 1000, ()),
+        (None, 1000, ()),
+        (5, None, ()),
+        (0, 0, ()),  # of a file system that holds nothing
+    ],
+)
+def test_a_disk_without_room_is_told(free: int | None, total: int | None, told: tuple[str, ...]) -> None:
+    assert notes(HostBody(disks=(DiskSeen("/data", free, total),)), str) == told

@@ -34,9 +34,9 @@ class Measure(Enum):
     BUSY = "busy"
 
 
-def gpu_cell(device: GpuDevice, ghost: bool, measure: Measure, ascii_only: bool) -> Span:
-    """One accelerator in one cell."""
-    if ghost:
+def gpu_cell(device: GpuDevice, ghost: int, measure: Measure, ascii_only: bool) -> Span:
+    """One accelerator in one cell; `ghost` is how many MiB of it nobody owns, and marks it where that is most of it."""
+    if ghost and ghost * 2 >= (device.memory_used or 0):
         return GHOST.sign(ascii_only), GHOST.style
     if measure is Measure.MEMORY and is_free(device):
         return FREE.sign(ascii_only), FREE.style
@@ -74,15 +74,16 @@ def spark(history: Sequence[float | None], room: int, ascii_only: bool) -> str:
     return "".join(level(share, ascii_only) for share in history[-room:]) if room > 0 else ""
 
 
-def bar(share: float | None, room: int, ascii_only: bool, *, ghost: bool = False) -> tuple[Span, ...]:
-    """A bar of `room` cells; what is not known is a `?`, and memory that nobody owns is made of its own sign."""
+def bar(share: float | None, room: int, ascii_only: bool, *, ghost: float = 0.0) -> tuple[Span, ...]:
+    """A bar of `room` cells; what is not known is a `?`, and at its end stands what of it nobody owns, as a share."""
     if share is None:
         return (("?" + " " * (room - 1), "warning"),)
     full, empty = ("#", ".") if ascii_only else ("█", "░")
-    full, style = (GHOST.sign(ascii_only), GHOST.style) if ghost else (full, "primary")
     filled = max(0, min(room, round(share * room)))
     filled = max(1, filled) if share > 0.005 else filled
-    return (full * filled, style), (empty * (room - filled), "muted")
+    left = min(filled, max(1, round(ghost * room))) if ghost > 0 else 0
+    marked = (GHOST.sign(ascii_only) * left, GHOST.style)
+    return (full * (filled - left), "primary"), marked, (empty * (room - filled), "muted")
 
 
 def gib(mib: float | None) -> str:

@@ -189,6 +189,8 @@ class HostFacts:
                 told += [process.owner or "", process.command or ""]
         told += [disk.file_system or "" for disk in body.disks]
         told += notes(body, lambda _when: "")
+        told += [self.look.connection.reason] if self.look.connection is not None else []
+        told += [self.look.snapshot.error or ""] if self.look.snapshot is not None else []
         return plain("\n".join(filter(None, told)), 20_000).lower()
 
 

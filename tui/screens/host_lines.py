@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from hosts.host import DiskSeen, GpuDevice, GpuProcess, Load, MigDevice
-from tui.marks import STATES
+from hosts.host import DiskSeen, GpuDevice, Load, MigDevice
 from tui.screens.host_cells import bar, busy_share, gib, memory_share, number, spark
-from tui.screens.host_facts import HostFacts, is_free, plain
-from tui.screens.host_look import HostRun, connection_words, retry_in, unreachable
+from tui.screens.host_facts import HostFacts, plain
+from tui.screens.host_held import holders, process_lines, run_lines
+from tui.screens.host_line import Line, fixed
+from tui.screens.host_look import connection_words, retry_in, unreachable
 from tui.screens.hosts_grid import Brush, left, told_notes
 from tui.screens.run_ink import Row, Span, cut, fold, middle, width
 from tui.screens.run_words import lasting, seen
@@ -20,35 +21,17 @@ _REASON_ROWS = 4
 _NAME_FROM, _HELD_FROM = 118, 160  # columns of the screen
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line; it is made when it is painted.
-
-    Attributes:
-        key: What the cursor stands on, such as `gpu 3` or `pid 4711 0`; "" where it does not.
-        run: The run that Enter goes into, or "".
-        log: The path that is followed from here, or "".
-    """
-
-    make: Callable[[], Row]
-    key: str = ""
-    run: str = ""
-    log: str = ""
-
-
-def _fixed(*spans: Span) -> Line:
-    return Line(lambda: spans)
-
-
 def lines(host: HostFacts, room: int, brush: Brush) -> tuple[Line, ...]:
     """All of them, from the top."""
     told = body_lines(host, room, brush)
-    return (*_standing(host, room, brush), *((_fixed(),) if told else ()), *told)
+    return (*_standing(host, room, brush), *((fixed(),) if told else ()), *told)
 
 
 def body_lines(host: HostFacts, room: int, brush: Brush) -> tuple[Line, ...]:
-    """The same without how the way there stands."""
-    return tuple(_lines(host, room, brush)) if host.look.snapshot is not None else ()
+    """The same without how the way there stands; of a host that never answered there are only its runs."""
+    if host.age(brush.now) is None:
+        return tuple(run_lines(host, room, brush)) if host.look.runs else ()
+    return tuple(_lines(host, room, brush))
 
 
 def gpu_key(device: GpuDevice) -> str:
@@ -61,7 +44,7 @@ def _lines(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:
     yield from _machine(host, room, brush, aged)
     if host.devices:
         at = gpu_columns(host, room)
-        yield _fixed()
+        yield fixed()
         yield Line(partial(gpu_head, at))
         for device in host.devices:
             yield Line(partial(gpu_row, host, device, at, brush, aged), gpu_key(device))
@@ -69,11 +52,14 @@ def _lines(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:
                 yield Line(partial(_mig, part, room, brush, aged))
     else:
         known = host.body.accelerators
-        said = "no GPU" if known is not None and known.source == "none" else "GPUs unknown"
-        why = f": {plain(known.detail, 300)}" if known is not None and known.detail else ""
-        yield _fixed((" " + cut(said + why, max(0, room - 2), brush.more), "muted" if said == "no GPU" else "warning"))
-    yield from _processes(host, room, brush, aged)
-    yield from _runs(host, room, brush)
+        yield fixed()
+        if known is not None and known.source == "none":
+            why = f": {plain(known.detail, 300)}" if known.detail else ""
+            yield fixed((" " + cut("no GPU" + why, max(0, room - 2), brush.more), "muted"))
+        else:  # why they are not known is told above
+            yield fixed((" GPUs unknown", "warning"))
+    yield from process_lines(host, room, brush, aged)
+    yield from run_lines(host, room, brush)
 
 
 # How it stands.
@@ -106,10 +92,10 @@ def _standing(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:
     for note in told_notes(host, brush.clock):
         sign_of = "^" if brush.ascii_only else "▲"
         for place, text in enumerate(fold(note, max(8, room - 5), _REASON_ROWS, brush.more)):
-            yield _fixed((f" {' ' if place else sign_of} ", "warning"), (text, "warning"))
-    if host.look.without_events:
+            yield fixed((f" {' ' if place else sign_of} ", "warning"), (text, "warning"))
+    if host.look.local and host.look.without_events:  # elsewhere nothing else is to be expected
         told = f"changes are looked for by polling: {plain(host.look.without_events, 300)}"
-        yield _fixed((" " + cut(told, max(0, room - 2), brush.more), "muted"))
+        yield fixed((" " + cut(told, max(0, room - 2), brush.more), "muted"))
 
 
 def _about(host: HostFacts) -> str:
@@ -201,7 +187,7 @@ class GpuColumns:
     held: int
 
 
-_FIXED = 1 + 3 + 1 + 8 + 5 + 6 + 9 + 10  # mark, index, numbers of memory, busy, temperature and power, and blanks
+_FIXED = 1 + 4 + 1 + 8 + 5 + 6 + 9 + 10  # mark, index, numbers of memory, busy, temperature and power, and blanks
 
 
 def gpu_columns(host: HostFacts, room: int) -> GpuColumns:
@@ -227,8 +213,9 @@ def gpu_row(host: HostFacts, device: GpuDevice, at: GpuColumns, brush: Brush, ag
     body, style = host.body, "muted" if aged else ""
     memory, busy = body.memory.get(device.index, ()), body.utilisation.get(device.index, ())
     known = device.memory_used is not None
-    spans: list[Span] = [(f" {device.index:<3}", "secondary")]
-    spans += _aged(bar(memory_share(device), at.bar, brush.ascii_only, ghost=_ghost(host, device)), aged)
+    spans: list[Span] = [(f" {device.index:<4}", "secondary")]
+    ghost = body.ghosts.get(device.index, 0) / device.memory_total if device.memory_total else 0.0
+    spans += _aged(bar(memory_share(device), at.bar, brush.ascii_only, ghost=ghost), aged)
     held = f"{gib(device.memory_used)}/{gib(device.memory_total)}G"
     spans.append((f" {held:<8}", style if known else "warning"))
     spans.append((f" {left(spark(memory, at.looks, brush.ascii_only), at.looks)}", "muted" if aged else "primary"))
@@ -253,47 +240,6 @@ def power(device: GpuDevice) -> str:
     return "?" if device.power is None else f"{device.power:.0f}{limit}W"
 
 
-def _ghost(host: HostFacts, device: GpuDevice) -> bool:
-    return device.index in host.body.ghosts
-
-
-def holders(host: HostFacts, device: GpuDevice, brush: Brush, most: int = 4) -> str:
-    """Who holds a GPU: run and stage where they are known, else owner, pid and command."""
-    parts = []
-    if _ghost(host, device):
-        parts.append(f"{gib(host.body.ghosts[device.index])} GiB ghost memory, no owner")
-    if device.processes is None:
-        parts.append("processes unknown")
-    parts += [holder(host, process, brush) for process in (device.processes or ())[:most]]
-    if device.processes and len(device.processes) > most:
-        parts.append(f"+{len(device.processes) - most} more")
-    return "; ".join(parts) or ("nobody" if is_free(device) else "nobody that is known")
-
-
-def holder(host: HostFacts, process: GpuProcess, brush: Brush) -> str:
-    """One process in words."""
-    whose = belonging(host, process, brush)
-    about = [plain(process.owner or "owner unknown", 40), f"pid {process.pid}"]
-    about += [f"{gib(process.memory)}G"] if process.memory is not None else []
-    if whose:
-        return f"{whose} ({', '.join(about)})"
-    return " ".join([*about, plain(process.command or "command unknown", 200)])
-
-
-def belonging(host: HostFacts, process: GpuProcess, brush: Brush) -> str:
-    """The run and the stage of a process, or ""."""
-    whose = host.body.owners.get(process.pid)
-    if whose is None:
-        return ""
-    title = _titles(host).get(whose.watch, whose.watch)
-    stage = f" {'-' if brush.ascii_only else '·'} {plain(whose.stage, 80)}" if whose.stage else ""
-    return plain(title, 80) + stage
-
-
-def _titles(host: HostFacts) -> Mapping[str, str]:
-    return {run.watch: run.title for run in host.look.runs}
-
-
 def _mig(part: MigDevice, room: int, brush: Brush, aged: bool) -> Row:
     share = None
     if part.memory_used is not None and part.memory_total:
@@ -302,79 +248,3 @@ def _mig(part: MigDevice, room: int, brush: Brush, aged: bool) -> Row:
     told = f" {gib(part.memory_used)}/{gib(part.memory_total)}G"
     name = f"     MIG {part.index} {plain(part.profile or '?', 24):<12} "
     return ((name, "secondary"), *_aged(bar(share, wide, brush.ascii_only), aged), (told, "muted" if aged else ""))
-
-
-# Who holds them, and the runs.
-
-
-def _processes(host: HostFacts, room: int, brush: Brush, aged: bool) -> Iterator[Line]:
-    found = [(device, process) for device in host.devices for process in device.processes or ()]
-    blind = [str(device.index) for device in host.devices if device.processes is None]
-    if not host.devices:
-        return
-    owner = min(14, max([5, *(width([(plain(one.owner or "?", 40), "")]) for _, one in found)]))
-    whose = [belonging(host, process, brush) for _, process in found]
-    run = min(max(12, room // 4), max([11, *(width([(text, "")]) for text in whose)]))
-    yield _fixed()
-    yield _fixed(
-        (
-            f" {'GPU':<4}{'PID':<9}{'MEMORY':<8}{'OWNER':<{owner}}  {'STARTED':<11}{'RUN, STAGE':<{run}}  COMMAND",
-            "muted",
-        )
-    )
-    if blind:
-        yield _fixed(
-            (cut(f" processes unknown on GPU {', '.join(blind)}: memory alone tells", room, brush.more), "warning")
-        )
-    if not found and not blind:
-        yield _fixed((" no process is known", "muted"))
-    for (device, process), text in zip(found, whose, strict=True):
-        known = host.body.owners.get(process.pid)
-        watch = known.watch if known is not None and known.watch in _titles(host) else ""
-        make = partial(_process, host, device, process, text, (owner, run, room), brush, aged)
-        yield Line(make, f"pid {process.pid} {device.index}", watch)
-
-
-def _process(
-    host: HostFacts,
-    device: GpuDevice,
-    process: GpuProcess,
-    whose: str,
-    rooms: tuple[int, int, int],
-    brush: Brush,
-    aged: bool,
-) -> Row:
-    owner, run, room = rooms
-    snapshot = host.look.snapshot
-    since = "?"
-    if process.since is not None and snapshot is not None:
-        since = brush.clock(snapshot.seen.ours(process.since))
-    style = "muted" if aged else ""
-    memory = "?" if process.memory is None else f"{gib(process.memory)}G"
-    told = left(cut(plain(process.owner or "?", 40), owner, brush.more), owner)
-    spans: list[Span] = [
-        (f" {device.index:<4}{process.pid:<9}", "secondary"),
-        (f"{memory:<8}", style if process.memory is not None else "warning"),
-        (f"{told}  ", style if process.owner else "warning"),
-        (f"{since:<11}", style if process.since is not None else "warning"),
-        (left(middle(whose or "-", run, brush.more), run) + "  ", "muted" if aged or not whose else "primary"),
-    ]
-    command = plain(process.command or "?", 1000)
-    spans.append((cut(command, max(0, room - width(spans) - 1), brush.more), style if process.command else "warning"))
-    return tuple(spans)
-
-
-def _runs(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:
-    yield _fixed()
-    yield _fixed((" RUNS WATCHED HERE" if host.look.runs else " no run is watched here", "muted"))
-    for run in host.look.runs:
-        yield Line(partial(_run, run, room, brush), f"run {run.watch}", run.watch, run.log)
-
-
-def _run(run: HostRun, room: int, brush: Brush) -> Row:
-    look = STATES.get(run.state.value, STATES["unknown"])
-    title = cut(plain(run.title, 80), max(8, room // 3), brush.more)
-    spans: list[Span] = [(f" {look.sign(brush.ascii_only)} {look.word:<11}", look.style), (title, "")]
-    spans.append((f"  {plain(run.stage, 80)}" if run.stage else "", "primary"))
-    log = middle(plain(run.log, 400), max(0, room - width(spans) - 4), brush.more) if run.log else ""
-    return (*spans, (f"  {log}" if log else "", "muted"))

@@ -65,6 +65,9 @@ WAYS: Mapping[Way, Look] = {
 }
 """How each way is marked."""
 
+DARK = frozenset((Way.STALE, Way.WAITING, Way.REFUSED, Way.KEY_CHANGED))
+"""Ways over which a host cannot be seen now."""
+
 _LOGIN = "login refused"
 
 

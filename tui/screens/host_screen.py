@@ -16,9 +16,10 @@ from tui import keys
 from tui.keyline import KeyLine
 from tui.screens import run_ink
 from tui.screens.covered import is_covered
-from tui.screens.host_cells import Measure
-from tui.screens.host_facts import HostFacts, plain
-from tui.screens.host_lines import Line, lines
+from tui.screens.host_cells import GHOST, UNKNOWN, Measure
+from tui.screens.host_facts import NOTED, HostFacts, plain
+from tui.screens.host_line import Line
+from tui.screens.host_lines import lines
 from tui.screens.host_look import WAYS, HostLook, changes_soon
 from tui.screens.hosts_asking import NO_PATH, Asking, is_path
 from tui.screens.hosts_grid import Brush
@@ -47,7 +48,7 @@ class HostView(Widget, can_focus=True):
 
     PANE = "host"
     HELP_TITLE = "this host"
-    HELP_SIGNS = tuple(dict.fromkeys(WAYS.values()))
+    HELP_SIGNS = (*dict.fromkeys(WAYS.values()), NOTED, GHOST, UNKNOWN)
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {*run_ink.CLASSES, "host--row"}
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("host")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hosts.host import GpuDevice
 from tui.screens.host_cells import gib, number
 from tui.screens.host_facts import HostFacts, plain
-from tui.screens.host_lines import body_lines, gpu_key, holders, power, standing
+from tui.screens.host_held import holders
+from tui.screens.host_lines import body_lines, gpu_key, power, standing
 from tui.screens.hosts_grid import Brush, told_notes
 from tui.screens.run_ink import Row, Span, cut, width
 from tui.screens.run_words import seen
@@ -27,11 +28,12 @@ def tell(host: HostFacts | None, place: int, room: int, most: int, brush: Brush)
     spare = most - len(rows) - 1
     if spare >= _LEAST_LINES:
         told = body_lines(host, room, brush)
+        told = told if host.look.runs else told[:-2]  # that no run is watched there is left to its own screen
         key = gpu_key(device) if device is not None else ""
         at = next((index for index, line in enumerate(told) if key and line.key == key), 0)
         # Where not all fits, the GPUs are told and not the machine, of which the first row tells already.
         first = next((index - 1 for index, line in enumerate(told) if line.key), 0) if len(told) > spare else 0
-        first = max(at - spare + 1, min(first, len(told) - spare))
+        first = max(0, at - spare + 1, min(first, len(told) - spare))
         rows.append(())
         rows += [
             _marked(line.make(), brush) if key and line.key == key else line.make()
@@ -79,6 +81,8 @@ def _machine(host: HostFacts) -> list[Span]:
 
 def _device(host: HostFacts, device: GpuDevice | None, room: int, brush: Brush) -> list[Row]:
     if device is None:
+        if host.age(brush.now) is None:
+            return [((" nothing was seen of it yet", "muted"),)]
         known = host.body.accelerators
         if known is None or known.source == "unknown":
             why = f": {plain(known.detail, 300)}" if known is not None and known.detail else ""

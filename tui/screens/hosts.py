@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.screen import Screen
 
 from tui.keyline import KeyLine
+from tui.marks import Look
 from tui.screens.covered import is_covered
 from tui.screens.host_cells import FREE, GHOST, UNKNOWN, Measure, level
-from tui.screens.host_facts import ORDERS, HostFacts, kept, ordered, passing, sums
+from tui.screens.host_facts import NEVER, ORDERS, HostFacts, kept, ordered, passing, sums
 from tui.screens.host_look import HostLook, changes_soon
 from tui.screens.host_tell import LEAST, tell
 from tui.screens.hosts_asking import NO_PATH, Asking, is_path
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
 _EVERY_S = 0.1  # between two paints of what comes in
 _LEAST_TICK_S = 1.0
 _TALL = 34  # rows of a screen on which more is told of the chosen host
-_LEAST_MORE = 8  # rows of it, or it is only `LEAST`
+_LEAST_MORE, _LEAST_MORE_LOW = 8, 12  # rows of it on a tall screen and on any other, or it is only `LEAST`
+_OLD = Look("◌", "o", "not seen for 2 min", "warning")
 _NONE = (
     "No host is watched.",
-    "A host is a profile in hosts/ of a checkout, or a name that ssh knows.",
+    "A host is a profile in hosts/ of a checkout, or a name that ssh knows:",
+    "  gatewatch hosts watch NAME",
 )
 
 
@@ -56,6 +59,7 @@ class HostsScreen(Screen[None]):
     HostsScreen { layout: vertical; overflow: hidden; }
     HostsScreen #hosts-none { padding: 1 2; height: 1fr; display: none; }
     HostsScreen.-none #hosts-none { display: block; }
+    HostsScreen #hosts-tell { height: 1fr; }
     """
 
     def __init__(self, asked: Callable[[str, str], None]) -> None:
@@ -134,11 +138,21 @@ class HostsScreen(Screen[None]):
         elif what == "reverse":
             self._view.reverse = not self._view.reverse
             self._paint()
+        elif what == "sort":
+            self._sort(message.column)
         elif what == "poll":
             self._asked("poll", "")
         elif what == "back":
             self._back()
         else:  # the view shows it another way
+            self._paint()
+
+    def _sort(self, column: str) -> None:
+        """By a column of the table; the other way round where it is sorted by that already."""
+        place = next((place for place, order in enumerate(ORDERS) if order.name == column), None)
+        if place is not None:
+            self._view.reverse = place == self._order and not self._view.reverse
+            self._order = place
             self._paint()
 
     def on_hosts_canvas_moved(self) -> None:
@@ -262,17 +276,17 @@ class HostsScreen(Screen[None]):
         return max(1, self.size.height - 2 - LEAST - 1 - self._typing - (self.size.height >= _TALL))
 
     def _paint_tell(self) -> None:
-        """What the cursor is on; on a tall screen all GPUs of its host, in what the hosts leave."""
+        """What the cursor is on; where the hosts leave room, all GPUs of its host too."""
         view = self._view
         tall = self.size.height >= _TALL
-        spare = self._room + LEAST - view.wanted
-        more = tall and spare >= _LEAST_MORE and bool(view.hosts)
+        spare = self._room + LEAST - view.wanted - (not tall)  # the blank row before it
+        more = spare >= (_LEAST_MORE if tall else _LEAST_MORE_LOW) and bool(view.hosts)
         height = view.wanted if more else view.most if self._looks else 0
         if height != self._height:
             self._height = view.styles.height = height
         rows: tuple[Row, ...] = tell(view.chosen, view.gpu, self.size.width, spare if more else LEAST, self._brush())
         rows = (*rows, *(() for _ in range(LEAST - len(rows))))
-        self.query_one("#hosts-tell", Rows).show_rows([(), *rows] if tall else rows)
+        self.query_one("#hosts-tell", Rows).show_rows([(), *rows] if tall or more else rows)
 
     def _paint_top(self, hosts: list[HostFacts], brush: Brush) -> None:
         """How many there are, their order and the filter; then who wants somebody, and what the cells mean."""
@@ -288,13 +302,10 @@ class HostsScreen(Screen[None]):
         right = hour(brush.now, brush.now, getattr(self.app, "zone", None))
         first = _within(said, self.size.width - len(right) - 3, brush.more)
         gap = " " * max(1, self.size.width - width(first) - len(right) - 1)
-        wants: list[Span] = []
-        for look, number in counts.words:
-            word = "to note" if look.word.startswith("up,") else look.word
-            wants += [(" " if not wants else "  ", ""), (f"{look.sign(self._plain)} {number:,} {word}", look.style)]
+        wants = _wants(counts.words, self.size.width - 1, self._plain)
         legend = _legend(view.measure, view.pairs, self._plain) if counts.gpus and not view.table else []
         if not wants and hosts:
-            wants = [(" all hosts are well", "success")]
+            wants = _calm(hosts, brush.now, self.size.width - 1, self._plain)
         if width([*wants, *legend]) >= self.size.width:
             legend = []
         second = _within([*wants, *legend], self.size.width - 1, brush.more)
@@ -317,6 +328,26 @@ class HostsScreen(Screen[None]):
 def follow(look: HostLook, path: str, asked: Callable[[str, str], None]) -> None:
     """Ask for a file of a host to be followed."""
     asked("tail", path if look.local else f"{look.name}:{path}")
+
+
+def _wants(words: Sequence[tuple[Look, int]], room: int, plain: bool) -> list[Span]:
+    """How many hosts are in each state that wants somebody; where not all has room the least bad lose their words."""
+    for told in range(len(words), -1, -1):
+        spans: list[Span] = []
+        for place, (look, number) in enumerate(words):
+            word = (" to note" if look.word.startswith("up,") else f" {look.word}") if place < told else ""
+            spans += [("  " if spans else " ", ""), (f"{look.sign(plain)} {number:,}{word}", look.style)]
+        if width(spans) <= room:
+            break
+    return spans
+
+
+def _calm(hosts: Sequence[HostFacts], now: float, room: int, plain: bool) -> list[Span]:
+    """What is said where no host is in trouble; those that cannot be seen are not well."""
+    new = sum(host.look.snapshot is None for host in hosts)
+    told = (NEVER, new), (_OLD, sum(host.aged(now) for host in hosts) - new)
+    unsure = [(look, number) for look, number in told if number]
+    return _wants(unsure, room, plain) if unsure else [(" all hosts are well", "success")]
 
 
 def _within(spans: list[Span], room: int, more: str) -> Row:

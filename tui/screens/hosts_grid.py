@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 
 from monitors.host import notes
 from tui.screens.host_cells import Measure, gib, gpu_cell
 from tui.screens.host_facts import HostFacts, plain
-from tui.screens.host_look import Clock, connection_words
+from tui.screens.host_look import Clock, connection_words, way_look
 from tui.screens.run_ink import Row, Span, cut, middle, width
 
 WORD, LONG = 13, 23
@@ -20,8 +20,10 @@ _LONG_FROM = 110  # columns of the screen from which on the long words are shown
 _NAMES = (16, 12, 8)
 _LEAST_NAME, _MOST_NAME = 4, 28
 _MOST_CELLS = 16
+_LEAST_WORDS, _WIDE_WORDS = 6, 12  # `no GPU`, and `GPUs unknown` where a host has a row
 _GAP = 2
 _SINCE = " since"
+_BRIEF = {"unreachable": "down", "auth failed": "no login", "key changed": "new key"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Layout:
         block: Cells of a block with the gap behind it.
         places: What stands where.
         wide: One host a row, with its sums and what is to be noted.
+        words: Cells for what is said where there are no GPUs to show, at least.
     """
 
     name: int = 8
@@ -59,11 +62,12 @@ class Layout:
     block: int = 12
     places: tuple[Place, ...] = ()
     wide: bool = False
+    words: int = _LEAST_WORDS
 
     @property
     def area(self) -> int:
-        """Cells of what is told of the GPUs: `no GPU` and `GPUs unknown` have room where a host has a row."""
-        return max(self.cells * self.each, 12 if self.wide else 6)
+        """Cells of what is told of the GPUs."""
+        return max(self.cells * self.each, self.words)
 
     @property
     def rows(self) -> int:
@@ -84,10 +88,17 @@ def layout(hosts: Sequence[HostFacts], room: int, height: int) -> Layout:
     made: list[Layout] = []
     for word, most_name in ((WORD, _NAMES[0]), *((0, name) for name in _NAMES)):
         name = max(_LEAST_NAME, min(longest, most_name))
-        block = 3 + name + 1 + (word + 1 if word else 0) + max(6, cells) + _GAP
+        block = 3 + name + 1 + (word + 1 if word else 0) + max(_LEAST_WORDS, cells) + _GAP
         across = max(1, (room + _GAP - 1) // block)
         made.append(Layout(name, word, cells, 1, across, block, places))
-    return next((one for one in made if one.rows <= height), made[-2])  # where one scrolls anyway, names are told
+    fits = next((one for one in made if one.rows <= height), made[-2])  # where one scrolls anyway, names are told
+    return _spread(fits, room)
+
+
+def _spread(laid: Layout, room: int) -> Layout:
+    """The same with the cells that are left over, for the words of hosts that have no GPU to show."""
+    more = max(0, min((room + _GAP - 1) // laid.across - laid.block, WORD - laid.area))
+    return replace(laid, words=laid.area + more, block=laid.block + more)
 
 
 def _wide(hosts: Sequence[HostFacts], room: int, most: int, longest: int) -> Layout | None:
@@ -97,9 +108,10 @@ def _wide(hosts: Sequence[HostFacts], room: int, most: int, longest: int) -> Lay
     left = room - (3 + name + _GAP + word + _GAP)
     for each in (3, 1):
         if most * each <= left:
-            return Layout(name, word, max(1, most), each, 1, room, _places(hosts, max(1, most)), wide=True)
+            places = _places(hosts, max(1, most))
+            return Layout(name, word, max(1, most), each, 1, room, places, wide=True, words=_WIDE_WORDS)
     cells = max(1, left)
-    return Layout(name, word, cells, 1, 1, room, _places(hosts, cells), wide=True)
+    return Layout(name, word, cells, 1, 1, room, _places(hosts, cells), wide=True, words=_WIDE_WORDS)
 
 
 def _places(hosts: Sequence[HostFacts], cells: int) -> tuple[Place, ...]:
@@ -183,9 +195,9 @@ def _fresh_cells(host: HostFacts, place: Place, laid: Layout, brush: Brush, aged
     ghosts = host.body.ghosts
     measure = Measure.MEMORY if laid.each > 1 else brush.measure
     for number, device in enumerate(host.devices[place.first : place.first + laid.cells], place.first):
-        pair = [gpu_cell(device, device.index in ghosts, measure, brush.ascii_only)]
+        pair = [gpu_cell(device, ghosts.get(device.index, 0), measure, brush.ascii_only)]
         if laid.each > 1:
-            pair.append(gpu_cell(device, False, Measure.BUSY, brush.ascii_only))
+            pair.append(gpu_cell(device, 0, Measure.BUSY, brush.ascii_only))
         on = CURSOR if brush.chosen == (host.look.name, number) else ""
         spans += [(text, on + ("muted" if aged else style)) for text, style in pair]
         if laid.each > 2:
@@ -211,18 +223,22 @@ def short(host: HostFacts, brush: Brush, room: int) -> str:
         words = connection_words(connection, brush.now, brush.clock, host.received)
     if len(words) > room and _SINCE in words:
         words = words.partition(_SINCE)[0]
+    if len(words) > room and connection is not None:  # no half of a number
+        word = way_look(connection).word
+        words = _BRIEF.get(word, word)
     return cut(words, room, brush.more)
 
 
 def _nothing(host: HostFacts, brush: Brush, laid: Layout) -> str:
     """Why a host has no cells."""
     known = host.body.accelerators
+    unknown = "GPUs unknown" if laid.area >= _WIDE_WORDS else "GPUs ?"
     if known is None:
         if not laid.word and host.look.connection is not None:
-            return short(host, brush, 60)
-        return "" if host.blind else "GPUs unknown"
+            return short(host, brush, laid.area)
+        return "" if host.blind else unknown
     if known.source == "unknown":
-        return "GPUs unknown"
+        return unknown
     return "no GPU"
 
 
@@ -234,7 +250,8 @@ def _beside(host: HostFacts, room: int, brush: Brush, aged: bool) -> list[Span]:
     if host.used is not None:
         partly = "?" if host.partly else ""
         parts.append((f"{gib(host.used[0])}/{gib(host.used[1])}G{partly}", "muted" if aged else ""))
-    parts += [(text, "warning") for text in told_notes(host, brush.clock)]
+    # That they are unknown stands in the place of the GPUs.
+    parts += [(text.removeprefix("GPUs unknown: "), "warning") for text in told_notes(host, brush.clock)]
     parts += [(plain(run.title, 60), "secondary") for run in host.look.runs]
     spans: list[Span] = []
     for text, style in parts:

@@ -13,7 +13,7 @@ from tui.screens.run_words import seen
 from tui.words import percent, size
 
 _LEAST_HOST, _MOST_HOST = 12, 32
-_LEAST_NOTE, _MOST_RUNS = 20, 28
+_LEAST_NOTE, _MOST_RUNS = 14, 28
 _LONG_FROM = 130  # columns of the screen from which on it is said since when a host is unreachable
 _GAP = "  "
 _HEADS = {
@@ -62,6 +62,8 @@ def columns(hosts: Sequence[HostFacts], room: int) -> Columns:
     if wide:
         rooms["runs"] = min(rooms["runs"], _MOST_RUNS)
         rooms["note"] = _LEAST_NOTE
+        if not any(host.look.runs for host in hosts):
+            del rooms["runs"]
     for name in ("note", "runs", "mem", "disk"):
         if _sum(rooms) <= room:
             break
@@ -90,6 +92,16 @@ def head(at: Columns, order: Order, reverse: bool, ascii_only: bool) -> Row:
         shown = title.rjust(cells) if name in _NUMBERS else left(lead + title, cells)
         spans.append((cut(shown, cells, ""), "accent" if sorts else "muted"))
     return tuple(spans)
+
+
+def column_at(at: Columns, x: int) -> str:
+    """The name of the column that the cell `x` is in; the gap before a column is its own."""
+    end = 1
+    for place, (name, room) in enumerate(at.rooms):
+        end += room + (len(_GAP) if place else 0)
+        if x < end:
+            return name
+    return ""
 
 
 def line(host: HostFacts, at: Columns, brush: Brush) -> Row:
@@ -172,7 +184,7 @@ def _vram(host: HostFacts, wide: bool) -> Span:
 
 
 def _load(host: HostFacts, wide: bool) -> Span:
-    return ("?", "warning") if host.load is None else (f"{host.load:.2f}", "")
+    return ("?", "warning") if host.load is None else (f"{host.load:.0%}", "")
 
 
 def _memory(host: HostFacts, wide: bool) -> Span:

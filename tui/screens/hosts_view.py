@@ -12,6 +12,7 @@ from tui.screens.host_cells import SIGNS, Measure
 from tui.screens.host_facts import NOTED
 from tui.screens.host_look import WAYS
 from tui.screens.hosts_canvas import HostsCanvas
+from tui.screens.hosts_table import column_at
 
 if TYPE_CHECKING:
     from textual.events import Click, MouseScrollDown, MouseScrollUp
@@ -28,11 +29,12 @@ class HostsView(HostsCanvas, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("hosts")]
 
     class Asked(Message):
-        """Something that only the screen can do; the name of an action of the pane."""
+        """Something that only the screen can do; the name of an action of the pane, or `sort` and a column's name."""
 
-        def __init__(self, what: str) -> None:
+        def __init__(self, what: str, column: str = "") -> None:
             super().__init__()
             self.what = what
+            self.column = column
 
     # Moving.
 
@@ -177,7 +179,10 @@ class HostsView(HostsCanvas, can_focus=True):
     # The mouse, which nobody needs.
 
     def on_click(self, event: Click) -> None:
-        """A click chooses; on the chosen one it opens."""
+        """A click chooses, and on the chosen one it opens; on a title it sorts."""
+        if self.table and event.y == 0:
+            self.post_message(self.Asked("sort", column_at(self._columns, event.x)))
+            return
         before = (self.at, self.gpu)
         row = self._top + event.y - (1 if self.table else 0)
         if row < 0 or row >= self._total:

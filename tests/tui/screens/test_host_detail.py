@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
 from hosts.connection import Connection, Way
 from hosts.host import DiskSeen, GpuDevice, GpuProcess
+from monitors.host import HostBody
+from monitors.snapshot import Seen
 from tests.monitors.runs import AT
 from tests.tui.screens.fleet import TTS, FleetDesk, body, busiest, every, fleet, held, look
 from tui.app import pressable
+from tui.screens.host_cells import GHOST, UNKNOWN
+from tui.screens.host_facts import NOTED
+from tui.screens.host_look import WAYS
 from tui.screens.host_screen import HostScreen, HostView
 
 
@@ -59,7 +66,7 @@ async def test_what_is_not_told_is_no_number() -> None:
         assert "free: unknown type unknown /x" in row(at, "disk")
         gpu = row(at, "?/?G")
         assert not any(digit in gpu.partition("0")[2] for digit in "0123456789")
-        assert row(at, " 7 ").split()[-6:] == ["7", "?", "?", "?", "-", "?"]
+        assert row(at, " 7 ").split()[-6:] == ["0", "7", "?", "?", "?", "?"]
 
 
 async def test_values_of_some_time_ago_say_so() -> None:
@@ -179,3 +186,74 @@ async def test_a_reason_of_many_words_is_folded_and_ends() -> None:
         await into(at, "a")
         assert sum("word word" in text for text in at.rows) <= 4
         assert "load" in at.shown
+
+
+async def test_the_largest_process_comes_first_and_its_program_without_its_folder_where_room_is_short() -> None:
+    long = GpuProcess(8, 60_000, "anna", "/opt/conda/envs/omni/bin/python -m sglang.launch_server --model x", AT)
+    small = GpuProcess(7, 500, "bob", "/bin/x", AT)
+    async with fleet((80, 24), (look("a", body((held(0, 72_000, 9, small, long, GpuProcess(9, None)),))),)) as at:
+        await into(at, "a")
+        assert row(at, "PID") == "GPU PID MEMORY OWNER STARTED COMMAND", "no run is watched there"
+        pids = [text.split()[1] for text in at.rows if text.startswith(" 0   ")]
+        assert pids[-3:] == ["8", "7", "9"]
+        assert "python -m sglang.launch_server" in row(at, "anna")
+        assert "/bin/x" in row(at, "bob")
+        await at.pilot.resize_terminal(160, 40)
+        await at.until(lambda: "/opt/conda/envs/omni/bin/python -m sglang.launch_server --model x" in at.shown)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)], ids=str)
+async def test_titles_stand_over_what_they_are_of(size: tuple[int, int]) -> None:
+    gpu = replace(held(0, 72_000, 98), name="H20-3e", power=384.0)
+    async with fleet(size, (look("a", body((gpu,))),)) as at:
+        await into(at, "a")
+        head = next(text for text in at.rows if "TEMP" in text)
+        below = at.rows[at.rows.index(head) + 1]
+        for title, cell in (("MEMORY", "█"), ("TEMP", "70°C"), ("POWER", "384/400W")):
+            assert below[head.index(title) :].startswith(cell), title
+        if size[0] >= 120:
+            assert below[head.index("NAME") :].startswith("H20-3e")
+        if size[0] >= 200:
+            assert below[head.index("HELD BY") :].startswith("nobody")
+
+
+async def test_a_host_that_never_answered_has_nothing_but_the_reason() -> None:
+    async with fleet((80, 24), (look("lab", body(None), Connection(Way.WAITING, AT - 1), ago=0),)) as at:
+        await into(at, "lab")
+        assert "GPUs unknown" in at.shown
+    never = look("lab", body(None), Connection(Way.WAITING, AT - 1, None, None, "no route"), error="no route")
+    assert never.snapshot is not None
+    never = replace(never, snapshot=replace(never.snapshot, seen=Seen(None, None), body=HostBody()))
+    async with fleet((80, 24), (never,)) as at:
+        await into(at, "lab")
+        assert "never seen" in at.shown
+        assert "no route" in at.shown
+        assert [word for word in ("load", "memory", "GPU", "no run") if word in at.shown] == []
+
+
+def test_the_help_names_every_sign_of_the_screen() -> None:
+    assert {NOTED, GHOST, UNKNOWN, *WAYS.values()} <= set(HostView.HELP_SIGNS)
+
+
+async def test_polling_is_told_of_this_machine_alone() -> None:
+    told = "the file system of /data reports no changes"
+    async with fleet((80, 24), (look("here", body(()), None, local=True, without_events=told),)) as at:
+        await into(at, "here")
+        assert told in at.shown
+    async with fleet((80, 24), (look("far", body(()), without_events="it is another machine"),)) as at:
+        await into(at, "far")
+        assert "another machine" not in at.shown
+
+
+async def test_memory_that_partly_nobody_owns_is_marked_for_that_part() -> None:
+    who = GpuProcess(7, 60_000, "anna", "python train.py")
+    partly = body((held(0, 80_000, 9, who), held(1, 20_000, 0)), ghosts=MappingProxyType({0: 19_000, 1: 20_000}))
+    async with fleet((200, 50), (look("a", partly),)) as at:
+        owned, ghost = at.rows[2].partition("‹")[::2]
+        assert "!" not in owned, "most of it is owned"
+        assert ghost.startswith("!")
+        await into(at, "a")
+        first, second = (next(text for text in at.rows if text[1:].startswith(f"{gpu}   ")) for gpu in "01")
+        assert re.search(r"0   █{6,}!{2,4}░", first)
+        assert re.search(r"1   !{2,}░", second)
+        assert "anna pid 7 59G python train.py; 19 GiB" in first

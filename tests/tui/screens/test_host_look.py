@@ -108,10 +108,13 @@ def test_what_is_not_known_comes_last_whichever_way_it_is_sorted() -> None:
         ("h100", {"h100-1", "h100-2", "h100-10"}),
         ("H100 STALE", {"h100-2"}),
         ("auth failed", {"lab-gpu"}),
-        ("anna", {"h20-a", "h20-b"}),
+        ("bob", {"h20-a", "h20-b"}),
         ("voices", {"h100-1"}),
         ("nfs4", {"h20-a"}),
         ("ghost", {"h20-a"}),
+        ("no route", {"lab-far"}),
+        ("no answer", {"h20-b"}),
+        ("smi: not found", {"odd-1"}),
         ("h20-3e train.py", {"h20-a", "h20-b"}),
         ("no such thing", set()),
     ],
@@ -145,7 +148,7 @@ def test_the_sums_count_what_is_known() -> None:
         ("auth failed", 1),
         ("unreachable", 2),
         ("stale", 1),
-        ("up, with something to note", 1),
+        ("up, with something to note", 2),
     ]
 
 

@@ -101,12 +101,12 @@ async def test_until_somebody_moves_the_first_is_the_chosen_one() -> None:
 async def test_to_the_next_that_wants_somebody() -> None:
     async with fleet() as at:
         found = []
-        for _ in range(7):
+        for _ in range(8):
             await at.press("e")
             found.append(at.view.at)
-        assert found == ["h20-a", "h20-b", "h100-2", "lab-far", "lab-gpu", "lab-old", "h20-a"]
+        assert found == ["h20-a", "h20-b", "h100-2", "lab-far", "lab-gpu", "lab-old", "odd-1", "h20-a"]
         await at.press("E")
-        assert at.view.at == "lab-old"
+        assert at.view.at == "odd-1"
 
 
 async def test_a_host_with_more_gpus_than_a_block_has_parts() -> None:
@@ -157,6 +157,39 @@ async def test_every_column_sorts_and_says_so() -> None:
         await at.press(*["o"] * 7)
         assert "by name" in at.rows[0]
         assert "reversed" not in at.rows[0]
+
+
+async def test_a_click_on_a_title_sorts_by_it() -> None:
+    async with fleet((200, 24), (*every(), *many(40))) as at:
+        await at.press("t", "G")
+
+        async def click(title: str) -> None:
+            await at.pilot.click(HostsView, offset=(at.rows[2].index(title) + 1, 0))
+
+        await click("VRAM")
+        assert "VRAM▼" in at.rows[2]
+        assert "fullest GPUs first" in at.rows[0]
+        assert cursor(at) == ("odd-1", 0), "what is hidden behind the titles is not chosen"
+        first = names(at)[0]
+        await click("VRAM")
+        assert "VRAM▲" in at.rows[2]
+        assert names(at)[0] != first
+        await click("LOAD")
+        assert "LOAD▼" in at.rows[2]
+        await click("TO NOTE")
+        assert "LOAD▼" in at.rows[2], "nothing is sorted by it"
+        await at.press("O", "o")
+        assert "MEMORY▼" in at.rows[2], "the key goes on from there"
+
+
+async def test_a_table_of_hosts_without_runs_has_no_column_for_them() -> None:
+    async with fleet((120, 40)) as at:
+        await at.press("t")
+        assert "RUNS" in at.rows[2]
+        await at.show([replace(one, runs=()) for one in every()])
+        await at.until(lambda: "RUNS" not in at.rows[2])
+        assert "TO NOTE" in at.rows[2]
+        assert "19%" in next(row for row in at.rows if "h20-a" in row), "the load is told as a share of the cores"
 
 
 async def test_filtering_while_typing_and_back() -> None:
@@ -240,7 +273,7 @@ async def test_what_the_cursor_is_on_is_told_in_full() -> None:
         await at.press("down")
         assert "GPU 0  NVIDIA H20-3e  memory 71/96G  busy 98%  temp 70 °C  power 384/400W" in at.shown
         assert "held by tts r3 · tts_wer (anna, pid 4711, 69G)" in at.shown
-        assert "rebooted 00:43; clock 2.1 s behind; GPU 3: 30.1 GiB" in at.shown
+        assert "rebooted 00:43; clock 2.1 s behind; /data/runs is nearly" in at.shown
         await at.press("right", "right")
         assert "held by bob pid 991 23G python train.py" in at.shown
         await at.press("right")
@@ -284,6 +317,70 @@ async def test_a_single_host_without_a_gpu_leaves_room_for_all_of_it() -> None:
         assert "local                    no GPU" in at.rows[2]
         assert at.rows[4].startswith(" ● here  local  load 12.4 of 64")
         assert "111/503 GiB used" in at.shown
+
+
+async def test_all_is_told_where_there_is_room_for_more() -> None:
+    async with fleet((120, 50), (look("h20-a", busiest()),)) as at:
+        for words in (
+            "12.4 11.0 9.0 of 64 cores",
+            "111/503 GiB used",
+            "71/96G",
+            "MIG 0 1g.10gb",
+            "python train.py",
+        ):
+            assert words in at.shown
+        await at.press("slash", "h")
+        assert at.rows[-2].startswith("only hosts with h"), "what is typed stands above the keys"
+
+
+async def test_few_hosts_on_a_small_screen_leave_room_for_the_chosen_one() -> None:
+    async with fleet((80, 24), (look("h20-a", busiest()), look("h20-b", body(())))) as at:
+        assert at.rows[4] == ""
+        assert at.rows[5].startswith(" ▲ h20-a")
+        assert "71/96G" in "\n".join(at.rows[9:]), "its GPUs"
+        await at.press("slash", "h")
+        assert at.rows[-2].startswith("only hosts with h")
+        await at.press("escape")
+        await at.show([*(look(f"n{number}", body(())) for number in range(15))])
+        await at.until(lambda: at.rows[-4].startswith(" ● n"))
+        assert "n14" in at.shown
+
+
+async def test_what_a_host_has_instead_of_gpus_is_not_cut_where_there_is_room() -> None:
+    words = ("auth failed", "retry in 8 s", "GPUs unknown", "connecting", "key changed")
+    some = tuple(one for one in every() if one.name in ("lab-gpu", "lab-new", "odd-1", "h20-a", "here"))
+    far = look("lab-far", None, Connection(Way.WAITING, AT, None, AT + 8, "no route to host"))
+    old = replace(look("lab-old", None), connection=next(one for one in every() if one.name == "lab-old").connection)
+    long = tuple(replace(one, name=f"gpu-cluster-{one.name}") for one in many(16))
+    async with fleet((80, 24), (*some, far, old, *long)) as at:
+        assert at.rows[2].count("gpu-clu") == 2, "two hosts a row"
+        assert [word for word in words if word not in "\n".join(at.rows[2:16])] == []
+
+
+async def test_why_the_gpus_are_unknown_is_told_beside_that_they_are() -> None:
+    async with fleet((120, 40)) as at:
+        told = next(row for row in at.rows if "odd-1" in row)
+        assert re.search(r"GPUs unknown +nvidia-smi: not found", told)
+
+
+async def test_words_of_many_hosts_are_short_and_no_number_is_cut() -> None:
+    words = {"lab-gpu": "no login", "lab-far": "down", "lab-old": "new key", "odd-1": "GPUs ?", "near": "up"}
+    near = look("near", None, replace(UP, rtt=200.0))
+    some = [one if one.name == "odd-1" else replace(one, snapshot=None) for one in every()]
+    small = [replace(one, name=one.name[-5:]) for one in (*some, near) if one.name in words]
+    async with fleet((80, 24), (*small, *(replace(one, name=one.name[-5:]) for one in many(50)))) as at:
+        for name, told in words.items():
+            shown = next(row for row in at.rows if name[-5:] in row).partition(name[-5:])[2]
+            assert re.match(rf" +{re.escape(told)}(  |$)", shown), name
+
+
+async def test_whoever_wants_somebody_is_counted_even_where_there_is_no_room_for_words() -> None:
+    async with fleet((80, 24)) as at:
+        assert at.rows[1] == " ! 1 key changed  ■ 1 auth failed  ✗ 2 unreachable  ◌ 1 stale  ▲ 2 to note"
+        strange = look("odd-2", None, Connection(Way.REFUSED, AT, None, None, "its host key is unknown"))
+        await at.show((*every(), strange))
+        shorter = " ! 1 key changed  ■ 1 auth failed  ■ 1 refused  ✗ 2 unreachable  ◌ 1 stale  ▲ 2"
+        await at.until(lambda: at.rows[1] == shorter)
 
 
 async def test_more_is_told_where_the_hosts_leave_room() -> None:

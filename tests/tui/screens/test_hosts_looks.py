@@ -1,4 +1,4 @@
-"""Pictures of the hosts: the grid, many of them, the table, one host, and one that is not let in."""
+"""Pictures of the hosts: the grid, many or few of them, the table, one host, and one that is not let in."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _KEYS = {
     "host": ("down", "enter", "down"),
     "dark": ("o", "enter"),
     "typing": ("slash", *"h100"),
+    "few": ("down", "right"),
     "none": (),
 }
 
@@ -21,7 +22,7 @@ _KEYS = {
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("state", _KEYS)
 async def test_looks(state: str, size: tuple[int, int], album: Album) -> None:
-    looks = {"many": many(125), "none": ()}.get(state, every())
+    looks = {"many": many(125), "few": every()[3:6], "none": ()}.get(state, every())
     async with fleet(size, looks) as at:
         for key in _KEYS[state]:
             await at.press(key)
