@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from hosts.host import Chunk, Cursor, Data, Gap, HostReader, Json, Observation, Position, Rotated, Wants
 from hosts.local.counting import Counts, CountWish
 from hosts.stream import Counting, Item, Sign, Streaming
+from hosts.stream_scan import Frame, Orders, Scanning
 
 
 def lend(reader: HostReader) -> HostReader:
@@ -62,3 +63,9 @@ class LentStreaming(Lent):
             async with contextlib.aclosing(self._reader.count(wish)) as found:
                 async for counts in found:
                     yield counts
+
+    async def scan(self, orders: Orders) -> AsyncGenerator[Frame]:
+        if isinstance(self._reader, Scanning):
+            async with contextlib.aclosing(self._reader.scan(orders)) as found:
+                async for frame in found:
+                    yield frame

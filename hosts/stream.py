@@ -17,6 +17,8 @@ from hosts.local.frames import FrameError, encode_frame
 from hosts.local.observe import NotThereError
 from hosts.local.streamwire import MAX_RANGE, WINDOW, PartReader, Piece, Told, position_json, position_of
 from hosts.session import BytePipe, Session
+from hosts.stream_count import CountInbox
+from hosts.stream_scan import Frame, Orders, ScanInbox
 
 _STEP = WINDOW // 4
 _JOINED = 1 << 14
@@ -155,25 +157,6 @@ class _Range:
             self.done.set_result(replace(self._about, data=b"".join(self._parts)))
 
 
-class _Counting:
-    """Newlines that are being counted; None in `found` comes last."""
-
-    def __init__(self, wish: CountWish) -> None:
-        self.found: asyncio.Queue[Counts | Exception | None] = asyncio.Queue()
-        self.done = False
-        self._wish = wish
-
-    def told(self, body: dict[str, Json]) -> None:
-        if "counts" in body:
-            try:
-                self.found.put_nowait(self._wish.checked(body["counts"]))
-            except InputError as error:
-                raise FrameError(str(error)) from None
-            return
-        self.done = True
-        self.found.put_nowait(InputError(_text(body["error"])) if "error" in body else None)
-
-
 class StreamLink(Session):
     """Followed files and ranges of files over one pipe, several at a time; its arguments are those of every session.
 
@@ -189,7 +172,8 @@ class StreamLink(Session):
         self._parts: PartReader | None = None
         self._inboxes: dict[int, _Inbox] = {}
         self._ranges: dict[int, _Range] = {}
-        self._counts: dict[int, _Counting] = {}
+        self._counts: dict[int, CountInbox] = {}
+        self._scans: dict[int, ScanInbox] = {}
         self._count = 0
 
     @property
@@ -200,7 +184,7 @@ class StreamLink(Session):
     @property
     def used(self) -> bool:
         """Whether a file is followed or read now."""
-        return bool(self._inboxes or self._ranges or self._counts)
+        return bool(self._inboxes or self._ranges or self._counts or self._scans)
 
     async def read(self, path: str, offset: int, size: int) -> Chunk:
         """A range of a file, at most 8 MiB of it.
@@ -280,7 +264,7 @@ class StreamLink(Session):
             raise UnreachableError(f"{self._host}: {self.lost}")
         self._count += 1
         number = self._count
-        counting = self._counts[number] = _Counting(wish)
+        counting = self._counts[number] = CountInbox(wish)
         try:
             await self._ask({"stream": number, **wish.to_json()})
             while (found := await counting.found.get()) is not None:
@@ -292,6 +276,36 @@ class StreamLink(Session):
             if not counting.done and not self.lost:
                 self._spawn(self._ask({"stream": number, "stop": True}))
 
+    async def scan(self, orders: Orders) -> AsyncGenerator[Frame]:
+        """Have a scan worker there.
+
+        Raises:
+            UnreachableError: The way was lost.
+            InputError: The host has as many as it gives.
+        """
+        if self.lost:
+            raise UnreachableError(f"{self._host}: {self.lost}")
+        self._count += 1
+        number = self._count
+        inbox = self._scans[number] = ScanInbox()
+        passing = asyncio.create_task(self._pass_on(number, orders))
+        try:
+            while (frame := await inbox.next()) is not None:
+                yield frame
+        finally:
+            del self._scans[number]
+            passing.cancel()
+            await asyncio.gather(passing, return_exceptions=True)
+            if not inbox.done and not self.lost:
+                self._spawn(self._ask({"stream": number, "stop": True}))
+
+    async def _pass_on(self, number: int, orders: Orders) -> None:
+        """Send a worker what it is asked."""
+        await self._ask({"stream": number, "scan": True})
+        while True:
+            order = await orders.get()
+            await self._ask({"stream": number, "order": order})
+
     async def _ask(self, body: dict[str, Json]) -> None:
         await self._send(encode_frame(self._nonce, body))
 
@@ -302,16 +316,15 @@ class StreamLink(Session):
             wanted.end(error)
         for counting in self._counts.values():
             counting.found.put_nowait(error)
+        for scan in self._scans.values():
+            scan.end(error)
 
     async def _take(self, data: bytes) -> None:
         if self._parts is None:
-            rest = self._frames.first(data)
-            if rest is None:
+            first = self._first(data)
+            if first is None:
                 return
-            frame, data = rest
-            value = frame.value()
-            if not isinstance(value, dict) or not self._greeted(value):
-                raise FrameError("the helper began with something other than a hello")
+            value, data = first
             hello = value.get("hello")
             pid = hello.get("pid") if isinstance(hello, dict) else None
             self.pid = pid if isinstance(pid, int) else 0
@@ -332,6 +345,9 @@ class StreamLink(Session):
             counting = self._counts.get(part.stream)
             if counting is not None and isinstance(part, Told):
                 counting.told(part.body)
+                continue
+            if (scan := self._scans.get(part.stream)) is not None:
+                scan.take(part)
                 continue
             wanted = self._ranges.get(part.stream)
             if wanted is not None:  # else of something that nobody waits for any more

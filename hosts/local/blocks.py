@@ -11,7 +11,8 @@ THROUGH, FAILS, PASSES = 1, 2, 3
 UNKNOWN = -1
 """A number of rows or newlines that nobody counted."""
 
-_HEADER = struct.Struct("<QQqqIBBI")
+_HEADER = struct.Struct("<QQqqIBBII")
+_START = struct.calcsize("<I")
 
 
 class Pattern(NamedTuple):
@@ -81,6 +82,7 @@ class BlockHits(NamedTuple):
             block that has a level passes.
         leaves: What the block's rows hand on in the same way: THROUGH, FAILS or PASSES.
         open: Whether what is appended to the log may change this: the block is then looked at again.
+        starts: Where the rows that `bits` tells of begin, from the block's first byte on; none where nobody says.
     """
 
     block: int
@@ -91,20 +93,29 @@ class BlockHits(NamedTuple):
     head: int = 0
     leaves: int = THROUGH
     open: bool = False
+    starts: tuple[int, ...] = ()
 
     def pack(self) -> bytes:
         """As bytes, for the wire."""
         numbers = (self.block, self.upto, self.newlines, self.rows, self.head)
-        return _HEADER.pack(*numbers, self.leaves, self.open, len(self.bits)) + self.bits
+        starts = struct.pack(f"<{len(self.starts)}I", *self.starts)
+        return _HEADER.pack(*numbers, self.leaves, self.open, len(self.bits), len(self.starts)) + self.bits + starts
 
 
 def unpack(data: bytes) -> list[BlockHits]:
-    """What `pack` wrote, any number of blocks one behind the other."""
+    """What `pack` wrote, any number of blocks one behind the other.
+
+    Raises:
+        struct.error: It did not.
+    """
     found: list[BlockHits] = []
     at = 0
     while at < len(data):
-        block, upto, newlines, rows, head, leaves, is_open, size = _HEADER.unpack_from(data, at)
+        block, upto, newlines, rows, head, leaves, is_open, size, placed = _HEADER.unpack_from(data, at)
         at += _HEADER.size
-        found.append(BlockHits(block, upto, newlines, rows, data[at : at + size], head, leaves, bool(is_open)))
+        bits = data[at : at + size]
         at += size
+        starts = struct.unpack_from(f"<{placed}I", data, at) if placed else ()
+        at += placed * _START
+        found.append(BlockHits(block, upto, newlines, rows, bits, head, leaves, bool(is_open), starts))
     return found

@@ -81,6 +81,15 @@ def bits_of_rows(rows: list[int]) -> int:
     return int.from_bytes(found, "little")
 
 
+def rows_of_bits(bits: int, most: int) -> list[int]:
+    """The numbers of the first rows among these bits, ascending, so many at most."""
+    found: list[int] = []
+    while bits and len(found) < most:
+        found.append((bits & -bits).bit_length() - 1)
+        bits &= bits - 1
+    return found
+
+
 def bits_of_flags(flags: bytes) -> int:
     """The same from a byte for each row, 0 or 1."""
     return int(flags[::-1].translate(_BITS), 2) if flags else 0

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from hosts.local import lines
 from hosts.local.blocks import THROUGH, UNKNOWN, BlockHits, Matcher
 from hosts.local.lines import Encoding
-from hosts.local.match import Finder, Region, bits_of_rows
+from hosts.local.match import Finder, Region, bits_of_rows, rows_of_bits
 
 Read = Callable[[int, int], bytes]
 """Bytes from an offset on: fewer than asked for only where the log ends now."""
@@ -86,6 +86,7 @@ class Job:
 
     Attributes:
         hints: Spare the looking at most blocks, where there are some.
+        placing: Of blocks with so many hits at most, it is told where these begin.
 
     Raises:
         re.error: An expression of the matcher is none.
@@ -96,6 +97,7 @@ class Job:
         self.encoding = encoding
         self.read = read
         self.hints: Hints | None = None
+        self.placing = 0
         self.first = first
         self.size = size
         self._lead = matcher is not None and matcher.by_level and matcher.inherit
@@ -166,7 +168,19 @@ class Job:
             return None
         found = self._count(block) if self.finder is None else self._find(block, self.finder)
         self._done[block] = 1
-        return found._replace(open=block in self._parts)
+        starts = self._starts(found) if self.placing and found.bits else ()
+        return found._replace(open=block in self._parts, starts=starts)
+
+    def _starts(self, found: BlockHits) -> tuple[int, ...]:
+        """Where the hits of a block begin, from its first byte on; nothing where they are many."""
+        rows = rows_of_bits(int.from_bytes(found.bits, "little"), self.placing + 1)
+        if len(rows) > self.placing:
+            return ()
+        low = max(found.block * lines.BLOCK, self.first)
+        begins = lines.drive(lines.begins_at(low, self.first, self.encoding), self.read)
+        data = self.read(low, found.upto - low)
+        starts = lines.nth_rows(data, low, rows, self.encoding, begins=begins)
+        return tuple(start - found.block * lines.BLOCK for start in starts) if len(starts) == len(rows) else ()
 
     def _bounds(self, block: int) -> tuple[int, int]:
         return max(block * lines.BLOCK, self.first), min((block + 1) * lines.BLOCK, self.size)

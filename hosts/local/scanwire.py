@@ -36,6 +36,11 @@ class Frames:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of a frame that is not complete yet."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Take what arrived, and give kind and body of what is complete now.
 

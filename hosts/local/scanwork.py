@@ -49,6 +49,10 @@ class _UnreadError(Exception):
     """Bytes that were asked for do not come."""
 
 
+class CancelledStepError(Exception):
+    """Some job is to be dropped; the block that is looked at is looked at again, where that is another one's."""
+
+
 class _Task:
     """A job and how it does.
 
@@ -107,13 +111,13 @@ class Worker:
 
     Args:
         line: A socket; frames go over it in both directions.
-        descriptors: A Unix socket; descriptors come over it, each before the order that names its file.
+        descriptors: A Unix socket; descriptors come over it, each before the order that names its file. None: none do.
         ripgrep: Whether ripgrep may be used where it is installed.
     """
 
-    def __init__(self, line: int, descriptors: int, ripgrep: bool) -> None:
+    def __init__(self, line: int, descriptors: int | None, ripgrep: bool) -> None:
         self._line = line
-        self._descriptors = _socket.socket(fileno=descriptors)
+        self._descriptors = _socket.socket(fileno=descriptors) if descriptors is not None else None
         self._frames = scanwire.Frames()
         self._files: dict[int, int | None] = {}
         self._tasks: dict[int, _Task] = {}
@@ -173,7 +177,7 @@ class Worker:
 
     def _do_file(self, file: int, has_descriptor: bool) -> None:
         self._files[file] = None
-        if has_descriptor:
+        if has_descriptor and self._descriptors is not None:
             _, ancillary, _, _ = self._descriptors.recvmsg(1, _socket.CMSG_SPACE(array("i").itemsize))
             self._files[file] = array("i", ancillary[0][2])[0]
 
@@ -257,6 +261,8 @@ class Worker:
         except (RecursionError, MemoryError):
             self._give_up(number, "this expression needs too much memory")
             return
+        except CancelledStepError:
+            return
         except _UnreadError:
             task.stalled = True
             return
@@ -279,7 +285,7 @@ class Worker:
 
     def _give_up(self, number: int, problem: str) -> None:
         self._flush()
-        self._tasks.pop(number).close()
+        self._do_cancel(number)
         self._send(scanwire.news("problem", number, problem))
 
     def _read(self, file: int, at: int, size: int) -> bytes:

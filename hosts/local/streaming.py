@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from hosts.errors import InputError
 from hosts.host import Data, Json, Rotated
@@ -24,6 +25,9 @@ from hosts.local.frames import FrameError, FrameReader, encode_frame
 from hosts.local.openfile import OpenFile
 from hosts.local.streamwire import FAR, MAX_DATA, MAX_RANGE, WINDOW, data_header, event, position_json, position_of
 from hosts.local.watching import Watched, Watches
+
+if TYPE_CHECKING:
+    from hosts.local.scanbeside import Beside
 
 SILENCE = 60.0
 MOST = 256
@@ -66,6 +70,7 @@ class Streams:
         self._writing = threading.Lock()
         self._followed: dict[int, _Followed] = {}
         self._counting: set[int] = set()
+        self._scans: dict[int, Beside] = {}
         self._watches = Watches()
         self._broken = False
 
@@ -77,6 +82,8 @@ class Streams:
         finally:
             for followed in list(self._followed.values()):
                 followed.stop()
+            for scan in list(self._scans.values()):
+                scan.stop()
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         """Write all of it in one go; without effect once nobody reads any more."""
@@ -154,6 +161,12 @@ class Streams:
             threading.Thread(target=self._count, args=(number, request), daemon=True).start()
         elif number in self._counting and "stop" in request:
             self._counting.discard(number)
+        elif "scan" in request:
+            self._scan(number)
+        elif number in self._scans and "stop" in request:
+            self._scans.pop(number).stop()
+        elif number in self._scans:
+            self._scans[number].order(request.get("order"))
         elif followed is not None and "stop" in request:
             followed.stop()
         elif followed is not None:
@@ -185,6 +198,24 @@ class Streams:
             self.write([event(number, {"error": str(error)[:_SHOWN]})])
         finally:
             self._counting.discard(number)
+
+    def _scan(self, number: int) -> None:
+        """Have a scan worker for whoever asks, until that is stopped; its orders come as {"order": …}."""
+        from hosts.local.scanbeside import MOST as MOST_SCANS
+        from hosts.local.scanbeside import Beside  # its imports take longer than to follow a file
+
+        if len(self._scans) >= MOST_SCANS or number in self._scans:
+            self.write([event(number, {"error": f"more than {MOST_SCANS} searches at a time"})])
+            return
+        scan = self._scans[number] = Beside(self.write, number)
+        threading.Thread(target=self._scanned, args=(number, scan), daemon=True).start()
+
+    def _scanned(self, number: int, scan: Beside) -> None:
+        try:
+            scan.run()
+        finally:
+            if self._scans.get(number) is scan:
+                del self._scans[number]
 
     def _pong(self) -> None:
         # This thread never waits for whoever reads: it has to notice that nobody does. What is being written

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -13,6 +15,7 @@ from hosts.errors import InputError
 from hosts.local import lines
 from hosts.local.blocks import BlockHits, Matcher, Pattern
 from hosts.local.lines import Encoding, Reading
+from hosts.local.match import rows_of_bits
 from hosts.local.regexes import compile_row
 from hosts.local.scan import renumbered
 from monitors.logs.hitmap import HitMap, Hole, Span, Spot
@@ -92,6 +95,7 @@ class Search:
         self._problem = ""
         self.hits = HitMap()
         self._firsts: dict[int, int] = {}
+        self._starts: dict[tuple[int, int], array[int]] = {}
         self._generations: tuple[Generation, ...] = ()
         try:
             matcher = matcher_of(wanted)
@@ -122,9 +126,11 @@ class Search:
         for number in [number for number in self._firsts if number not in present]:
             del self._firsts[number]
             self.hits.drop(number)
+            self._forget(number)
         for number, one in present.items():
             if self._firsts.get(number) != one.first:
                 self._firsts[number] = one.first
+                self._forget(number, renumbered(one.first)[-1] + 1)
                 self.hits.trim(number, one.first // lines.BLOCK)
                 for block in renumbered(one.first):
                     self.hits.reopen(number, block)
@@ -248,10 +254,30 @@ class Search:
         if generation in self._firsts:
             for block in blocks:
                 self.hits.put(generation, block)
+                self._starts.pop((generation, block.block), None)
+                if block.starts:
+                    self._starts[generation, block.block] = array("I", block.starts)
+
+    def _forget(self, generation: int, upto: int | None = None) -> None:
+        """Where hits begin is not known any more, of the blocks below `upto`, or of all."""
+        gone = [key for key in self._starts if key[0] == generation and (upto is None or key[1] < upto)]
+        for key in gone:
+            del self._starts[key]
+
+    def _told(self, generation: int, block: int) -> dict[int, int] | None:
+        """Where the hits of a block begin, by their rows; None where that has to be read."""
+        bits = self.hits.rows(generation, block)
+        starts = self._starts.get((generation, block), ())
+        if not self.hits.is_known(generation, block) or bits.bit_count() > len(starts):
+            return None
+        # Of rows at the beginning that wait for a level, those may be left out
+        rows = rows_of_bits(bits, len(starts))
+        return dict(zip(rows, starts[len(starts) - len(rows) :], strict=True))
 
     def _lost(self, generation: int) -> None:
         """A generation is scanned anew: what is known of it is not true any more."""
         self.hits.drop(generation)
+        self._forget(generation)
         if generation in self._firsts:
             self.hits.trim(generation, self._firsts[generation] // lines.BLOCK)
 
@@ -308,6 +334,10 @@ class Search:
         block = offset // lines.BLOCK
         if offset % lines.BLOCK == 0:
             return Spot(at.generation, block, 0)
+        told = self._told(at.generation, block)
+        if told is not None:  # any row will do that stands so between the hits
+            before = bisect_left([*told.values()], offset - block * lines.BLOCK)
+            return Spot(at.generation, block, [*told, max(told, default=-1) + 1][before])
         try:
             data, base, begins = await self._block(one, block)
         except GoneError:
@@ -327,7 +357,9 @@ class Search:
             bits ^= 1 << number
         numbers.sort()
         starts: list[int] = []
-        if one is not None:
+        if one is not None and (told := self._told(*spot[:2])) is not None:
+            starts = [spot.block * lines.BLOCK + told[number] for number in numbers]
+        elif one is not None:
             try:
                 data, base, begins = await self._block(one, spot.block)
             except GoneError:

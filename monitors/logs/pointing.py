@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from hosts.aside import aside
-from hosts.errors import GatewatchError
+from hosts.errors import GatewatchError, UnreachableError
 from monitors.logs.choosing import Chooser, Looked
 from monitors.logs.looking import Look, is_text
+from monitors.logs.scan_far import Searcher, searcher_of
 from monitors.logs.tally_far import Counter, CountingSource
 from monitors.logs.types import Generation, GoneError, Mark, MarkKind, Place, Shape, Source, Status
 
@@ -133,10 +134,10 @@ class PointingSource:
         self._past_marks: tuple[Mark, ...] = ()
         self._turned: Mark | None = None  # its place is settled with the present file's first generation
         self._forgotten = 0
-        self._own = (Status.WAITING, nothing, now())
+        self._own = (Status.WAITING, "", now())  # nobody has looked
         self._basis: Shape | None = None
         self._name = name or root
-        self._shape = Shape(detail=nothing, since=now(), name=self._name)
+        self._shape = Shape(since=now(), name=self._name)
         self._changed: Callable[[], None] | None = None
         self._stirred = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -172,6 +173,11 @@ class PointingSource:
             return None
         return part.file.source.counter(part.number)
 
+    def searcher(self, generation: int) -> Searcher | None:
+        """Who searches a generation where it lies; None where nobody does."""
+        part = self._parts.get(generation)
+        return searcher_of(part.file.source, part.number) if part is not None else None
+
     def watch(self, visible: bool) -> None:
         self._visible = visible
         if self._at is not None:
@@ -195,7 +201,8 @@ class PointingSource:
             try:
                 await self._look()
             except (GatewatchError, OSError) as error:
-                self._say(Status.STALE if self._at is not None else Status.WAITING, " ".join(str(error).split()))
+                lost = self._at is not None or isinstance(error, UnreachableError)
+                self._say(Status.STALE if lost else Status.WAITING, " ".join(str(error).split()))
             pause = max(self._intervals[self._visible], min(_SHARE * (time.monotonic() - began), _LONGEST_S))
             await self._stir(pause)
 

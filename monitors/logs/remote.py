@@ -20,10 +20,12 @@ from hosts.local.following import BLOCK, OVERLAP
 from hosts.local.observe import FINGERPRINT, NotThereError
 from hosts.local.streamwire import FAR
 from hosts.stream import Counting, Sign, Streaming
+from hosts.stream_scan import Scanning
 from monitors.logs.local_ring import Ring
 from monitors.logs.record import ShapeRecorder
-from monitors.logs.remote_ranges import Ranges, RemoteCounter, RemoteFile
+from monitors.logs.remote_ranges import Ranges, RemoteCounter, RemoteFile, RemoteSearcher
 from monitors.logs.remote_way import WayThere
+from monitors.logs.scan_far import Searcher
 from monitors.logs.tally_far import Counter
 from monitors.logs.types import GoneError, MarkKind, Shape, Status
 
@@ -127,6 +129,13 @@ class RemoteSource:
         if file is None or not isinstance(self._host, Counting):
             return None
         return RemoteCounter(self._host, self._ranges, lambda: self._record.generation(generation), file)
+
+    def searcher(self, generation: int) -> Searcher | None:
+        """Who searches it there; None where the host does not."""
+        file = self._files.get(generation)
+        if file is None or not isinstance(self._host, Scanning):
+            return None
+        return RemoteSearcher(self._host, self._ranges, lambda: self._record.generation(generation), file)
 
     def watch(self, visible: bool) -> None:
         if visible != self._visible:

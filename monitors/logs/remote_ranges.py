@@ -12,8 +12,10 @@ from hosts.local.counting import Counts, CountWish
 from hosts.local.lines import Encoding
 from hosts.local.observe import FINGERPRINT, MAX_READ
 from hosts.stream import Counting
+from hosts.stream_scan import Scanning
 from monitors.logs.local_ring import Ring
 from monitors.logs.record import ShapeRecorder
+from monitors.logs.scan_far import Opening
 from monitors.logs.types import Generation, GoneError
 
 _SAMPLE = 1024
@@ -158,3 +160,36 @@ class RemoteCounter:
         async with contextlib.aclosing(self._host.count(wish)) as found:
             async for counts in found:
                 yield counts
+
+
+class RemoteSearcher:
+    """Knows where one generation lies, for whoever searches it there.
+
+    Args:
+        host: Who has it.
+        ranges: Finds the file.
+        known: Tells what is known of the generation by now; None once it is not kept any more.
+        file: Which file it is there.
+    """
+
+    def __init__(
+        self, host: Scanning, ranges: Ranges, known: Callable[[], Generation | None], file: RemoteFile
+    ) -> None:
+        self.host = host
+        self._ranges = ranges
+        self._known = known
+        self._file = file
+
+    async def where(self) -> Opening:
+        """Which file it is now.
+
+        Raises:
+            GoneError: It is not there any more, or not to be told from another.
+            UnreachableError: Nobody answers.
+        """
+        known = self._known()
+        if known is None:
+            raise GoneError("this part of the log is not kept any more")
+        name, inode = await self._ranges.where(known, self._file)
+        at = self._file.position
+        return Opening(name, inode, known.size, at.fingerprint, at.fingerprint_size)

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, Protocol
 
 from hosts.local import lines
 from hosts.local.blocks import BlockHits
 from hosts.local.lines import Encoding
 from hosts.local.scan import renumbered
+
+
+class Worker(Protocol):
+    """Whoever takes orders about pieces."""
+
+    def send(self, *order: Any) -> None:
+        """Give an order."""
+        ...
+
+    def cancel(self, job: int) -> None:
+        """Have a job dropped."""
+        ...
 
 
 class Piece:
@@ -21,7 +34,10 @@ class Piece:
         descriptor: Of its file, None where the source has to be asked for bytes.
         idle: It was looked at up to this size.
         high: Nothing behind this offset was looked at.
-        job: Its number at the worker, None without one.
+        worker: Who looks at it, None without one.
+        job: Its number there, None without one.
+        far: What has it looked at where it lies; None where that is done here.
+        near: Whether it has to be done here.
         thread: What looks at it otherwise.
         wake: Set when something changed, for the thread.
     """
@@ -33,7 +49,10 @@ class Piece:
         self.encoding = encoding
         self.descriptor = descriptor
         self.idle = self.high = 0
+        self.worker: Worker | None = None
         self.job: int | None = None
+        self.far: asyncio.Task[None] | None = None
+        self.near = False
         self.thread: asyncio.Task[None] | None = None
         self.wake = asyncio.Event()
         self._done = bytearray()

@@ -16,6 +16,7 @@ from hosts.local import lines, scanwire
 from hosts.local.blocks import BlockHits, Matcher, unpack
 from hosts.local.lines import Encoding
 from hosts.local.scan import renumbered
+from monitors.logs.scan_far import FarScans, Searcher, searcher_of
 from monitors.logs.scan_piece import Piece
 from monitors.logs.scan_process import ScanProcess
 from monitors.logs.scan_small import SmallScan
@@ -49,6 +50,7 @@ class Scanner:
         self._jobs: dict[int, tuple[Scan, Piece]] = {}
         self._files: dict[int, tuple[Source, int]] = {}
         self._reads: set[asyncio.Task[None]] = set()
+        self._far = FarScans()
 
     @property
     def pid(self) -> int | None:
@@ -96,6 +98,7 @@ class Scanner:
         """End every scan, and the worker."""
         for scan in tuple(self._scans):
             scan.close()
+        await self._far.close()
         self._let_go()
         for process in self._dying:
             process.kill()
@@ -106,30 +109,36 @@ class Scanner:
 
     # For the scans.
 
-    def begin(self, scan: Scan, piece: Piece, order: dict[str, Any]) -> None:
+    def begin(self, scan: Scan, piece: Piece) -> None:
         """Give a piece to the worker."""
         self.start()
         assert self._process is not None
         self._numbers += 1
-        piece.job = self._numbers
+        piece.worker, piece.job = self._process, self._numbers
         self._jobs[piece.job] = scan, piece
         self._files[piece.job] = scan.source, piece.generation
         self._process.send_file(piece.job, piece.descriptor)
-        self._process.send("scan", piece.job, {"file": piece.job, **order})
+        self._process.send("scan", piece.job, {"file": piece.job, **scan.order_for(piece)})
+
+    def begin_far(self, scan: Scan, piece: Piece, searcher: Searcher) -> None:
+        """Have a piece looked at where it lies."""
+        self._far.begin(scan, piece, searcher)
 
     def order(self, name: str, piece: Piece, *rest: Any) -> None:
-        """Tell the worker more about a piece that it has."""
-        if self._process is not None and piece.job is not None:
-            self._process.send(name, piece.job, *rest)
+        """Tell whoever looks at a piece more about it."""
+        if piece.worker is not None and piece.job is not None:
+            piece.worker.send(name, piece.job, *rest)
 
     def cancel(self, piece: Piece) -> None:
-        """Take a piece from the worker again."""
-        if piece.job is not None and self._process is not None:
-            self._process.cancel(piece.job)
-            self._process.send("close", piece.job)
+        """Take a piece from whoever looks at it."""
+        if piece.far is not None:
+            piece.far.cancel()
+        elif piece.worker is not None and piece.job is not None:
+            piece.worker.cancel(piece.job)
+            piece.worker.send("close", piece.job)
             self._jobs.pop(piece.job, None)
             self._files.pop(piece.job, None)
-        piece.job = None
+        piece.worker = piece.job = piece.far = None
 
     def forget(self, scan: Scan) -> None:
         """A scan was closed."""
@@ -183,7 +192,7 @@ class Scanner:
         self._jobs.clear()
         self._files.clear()
         for scan, piece in orphans:
-            piece.job = None
+            piece.worker = piece.job = None
             if self._deaths > _DEATHS:
                 scan.fail("the scan worker does not stay alive")
             else:
@@ -327,8 +336,16 @@ class Scan:
         if total <= self._scanner.small and not (self._matcher is not None and self._matcher.has_regex):
             piece.thread = asyncio.create_task(self._by_thread(piece))
             return
+        searcher = searcher_of(self.source, piece.generation) if self._matcher is not None and not piece.near else None
+        if searcher is not None and total > self._scanner.small:
+            self._scanner.begin_far(self, piece, searcher)
+        else:
+            self._scanner.begin(self, piece)
+
+    def order_for(self, piece: Piece) -> dict[str, Any]:
+        """What a worker is told of a piece."""
         at, forward, rank = self._way(piece)
-        order = {
+        return {
             "matcher": self._matcher.to_json() if self._matcher is not None else None,
             "encoding": piece.encoding.name,
             "first": piece.first,
@@ -338,7 +355,6 @@ class Scan:
             "rank": rank,
             "skip": piece.spans(),
         }
-        self._scanner.begin(self, piece, order)
 
     def _way(self, piece: Piece) -> tuple[int, bool, int]:
         """Where in a piece to begin, to which side first, and how soon."""

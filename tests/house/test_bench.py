@@ -112,6 +112,14 @@ def test_the_dashboard_is_measured_beside_the_smallest_app(house: Path) -> None:
     assert keys["log_grew_bytes"] > 0
 
 
+@pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd")
+def test_a_log_on_another_host_is_searched_there_and_stays_there(house: Path) -> None:
+    searches = bench(house, "bench/logs_far.py", "--size", "6", "--rounds", "1")["searches"]
+    for ways in searches.values():
+        assert len({one["hits"] for one in ways.values()}) == 1
+        assert ways["there"]["received"] < 1e6 < ways["here"]["received"]
+
+
 @pytest.mark.timeout(120)
 def test_a_pane_that_nobody_sees_is_counted_and_neither_read_nor_painted(house: Path) -> None:
     figures = bench(house, "bench/logs_hidden.py", "--rate", "20000", "--seconds", "1")
