@@ -1,4 +1,4 @@
-"""Work that may never come back (a dead mount, a stuck device) beside the event loop."""
+"""Work beside the event loop that may never come back (a dead mount, a stuck device), and whose end a wait was."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def is_cancelled() -> bool:
+    """Whether it is this task that was told to end, and not only what it waited for.
+
+    One that takes the one for the other and tries again does not end with its event loop, which then never does.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def aside(work: Callable[[], T], name: str, *, daemon: bool = True) -> T:

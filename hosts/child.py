@@ -9,13 +9,33 @@ from hosts.errors import InputError, UnreachableError
 
 _KEPT_ERRORS = 8192
 _GRACE = 2.0
+_LIMIT = 1 << 16
+
+
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """Tells when the process has ended, whoever still holds its pipes and however much in them is unread."""
+
+    def __init__(self) -> None:
+        super().__init__(_LIMIT, asyncio.get_running_loop())
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.exited.set()
 
 
 class ChildPipe:
-    """A child process of ours as a byte pipe."""
+    """A child process of ours as a byte pipe.
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    Args:
+        transport: The process.
+        protocol: What listens to it.
+    """
+
+    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
+        self._transport = transport
+        self._exited = protocol.exited
+        self._process = asyncio.subprocess.Process(transport, protocol, asyncio.get_running_loop())
         self._errors = bytearray()
         self._listening = asyncio.ensure_future(self._listen())
 
@@ -25,6 +45,8 @@ class ChildPipe:
 
     async def write(self, data: bytes) -> None:
         assert self._process.stdin is not None
+        if self._process.stdin.is_closing():  # asyncio would take it, and write a warning to our stderr
+            raise UnreachableError("the helper takes no more requests")
         try:
             self._process.stdin.write(data)
             await self._process.stdin.drain()
@@ -33,13 +55,17 @@ class ChildPipe:
 
     async def close(self, patience: float) -> None:
         self.abort()
-        try:
-            async with asyncio.timeout(patience):
-                await self._process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+        for wait in (patience, _GRACE):  # longer than that it may be stuck in the kernel
+            try:
+                async with asyncio.timeout(wait):
+                    await self._exited.wait()
+                break
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+        # Its pipes too, for which asyncio would wait for ever: what nobody has read is still in them, or a process
+        # that it left behind holds them
+        self._transport.close()
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
 
@@ -57,7 +83,8 @@ class ChildPipe:
         status: int | None = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE):
-                status = await self._process.wait()
+                await self._exited.wait()
+                status = self._transport.get_returncode()
                 await asyncio.shield(self._listening)
         return status, bytes(self._errors)
 
@@ -77,10 +104,10 @@ async def open_subprocess(argv: tuple[str, ...]) -> ChildPipe:
     pipe = asyncio.subprocess.PIPE
     try:
         # A session of its own: ctrl-c in our terminal is meant for us
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(
+            _Protocol, *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(f"cannot run {argv[0]}: {reason.lower()}") from None
-    return ChildPipe(process)
+    return ChildPipe(transport, protocol)

@@ -16,13 +16,17 @@ from typing import Literal
 
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.host import Json
-from hosts.local.commanding import BLOCK, ERR, GRACE, LAST, OUT, ROOM
+from hosts.local.commanding import BLOCK, ERR, GRACE, OUT, ROOM
 from hosts.local.frames import FrameError, encode_frame
+from hosts.local.guarding import LAST
 from hosts.local.streamwire import PartReader, Piece
 from hosts.session import BytePipe, Session
 
 _LATE = 5.0
 _STEP = ROOM // 4
+_STATUSES = 255
+_SIGNALS = 64
+_GROUPS = 1 << 22  # as many as there can be processes
 _STREAMS: dict[int, Literal["stdout", "stderr"]] = {OUT: "stdout", ERR: "stderr"}
 
 
@@ -172,13 +176,10 @@ class CommandLink(Session):
 
     async def _take(self, data: bytes) -> None:
         if self._parts is None:
-            rest = self._frames.first(data)
-            if rest is None:
+            first = self._first(data)
+            if first is None:
                 return
-            frame, data = rest
-            value = frame.value()
-            if not isinstance(value, dict) or not self._greeted(value):
-                raise FrameError("the helper began with something other than a hello")
+            _, data = first
             self._parts = PartReader()
         for part in self._parts.parts(data):
             if isinstance(part, Piece):
@@ -194,22 +195,26 @@ class CommandLink(Session):
             self._changed.set()
 
     def _told(self, body: dict[str, Json]) -> None:
-        took = body.get("took")
         if "cannot" in body:
             self._failure = InputError(f"{self._host}: cannot run {self._name!r}: {_words(body['cannot'])}")
         elif "exit" in body:
-            status, left = body["exit"], body.get("left")
-            known = status if isinstance(status, int) else None
+            known = None if body["exit"] is None else _number(body["exit"], -_SIGNALS, _STATUSES)
             self._end = Ended(
                 known if known is None or known >= 0 else None,
                 -known if known is not None and known < 0 else None,
                 body.get("why") != "deadline",
-                left if isinstance(left, int) else 0,
+                _number(body.get("left", 0), 0, _GROUPS),
             )
-        elif isinstance(took, int):
-            self._input_room = min(ROOM, self._input_room + max(0, took))
+        elif "took" in body:
+            self._input_room = min(ROOM, self._input_room + _number(body["took"], 0, ROOM))
         elif body.get("closed") is True:
             self._input_closed = True
+
+
+def _number(value: Json, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise FrameError("a number arrived that cannot be")
+    return value
 
 
 def _words(value: Json) -> str:

@@ -11,7 +11,9 @@ import threading
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from hosts.opened import Opened
 
 # OpenSSH drops connections at random from the tenth that has not logged in (sshd_config, MaxStartups 10:30:100).
 _PER_ADDRESS = 8
@@ -62,6 +64,9 @@ class Connects:
         asker: Whom to ask for a password or a passphrase; None where there is nobody.
         chance: What the waits of hosts that failed are drawn from.
         hold: Seconds that a login counts among those; what takes longer is waiting, which costs nothing here.
+
+    Attributes:
+        opened: The keys that a person has opened.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class Connects:
         self._hold = hold
         self._asker = asker
         self._asking = asyncio.Lock()
+        self.opened: Opened[Any] = Opened()
 
     def once(self, name: object, mark: object, make: Callable[[], T]) -> T:
         """What `make` gave for `name` the last time, for as long as `mark` is the same; from any thread."""

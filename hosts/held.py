@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from hosts.aside import is_cancelled
 from hosts.errors import UnreachableError
 from hosts.session import Session
 
@@ -54,7 +55,7 @@ class Held(Generic[S]):
             # Shielded: several calls wait for one opening, and the first to give up must not take it from the others
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            if opening.cancelled():  # by `close`; whoever asked was not cancelled
+            if opening.cancelled() and not is_cancelled():  # by `close` then, which is no reason to end for who asked
                 raise UnreachableError(f"{self._name}: the session was closed") from None
             # If it fails now, nobody else may be there to take notice
             opening.add_done_callback(_result)

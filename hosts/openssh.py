@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import shlex
+import pwd
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,9 +17,9 @@ from hosts.connection import Connection, Way
 from hosts.connects import Connects, Turn
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.link import BytePipe
-from hosts.ssh_spec import SshSpec, remote_command
-from hosts.ssh_text import plain_line
-from hosts.standing import Clock, KeyChangedError, LoginRefusedError, Standing
+from hosts.openssh_said import NewKey, explained, is_new_key, last_line, offered, whose
+from hosts.ssh_spec import KNOWN_HOSTS, SshSpec, remote_command
+from hosts.standing import Clock, Standing
 
 _LOST = 255
 _MOST_HOPS = 9
@@ -39,37 +38,37 @@ _ALWAYS = (
     "VerifyHostKeyDNS=no",
     "UpdateHostKeys=no",
     "GlobalKnownHostsFile=/etc/ssh/ssh_known_hosts",
-    # Below this, what the server sends as a banner stands among what went wrong
-    "LogLevel=ERROR",
 )
-_OFFENDING = re.compile(r"^Offending (\S+) key in (.+):(\d+)\s*$", re.MULTILINE)
-_OFFERED = re.compile(r"\b(SHA256:[A-Za-z0-9+/]{43})")
+# Below this, what the server sends as a banner stands among what went wrong
+_LEVEL = "ERROR"
 
 
-def ssh_argv(way: tuple[SshSpec, ...], command: str, subsystem: bool = False) -> tuple[str, ...]:
+def ssh_argv(way: tuple[SshSpec, ...], command: str, subsystem: bool = False, level: str = _LEVEL) -> tuple[str, ...]:
     """The argument vector that runs a command line on the last of these hosts, through the others in their order.
 
     Args:
         way: The hosts.
         command: The command line, or a subsystem's name.
         subsystem: Whether it is the latter.
+        level: How much ssh says of what goes on.
 
     Raises:
         InputError: A path cannot be passed on.
     """
-    return (*_words(way), "-T", *(["-s"] if subsystem else []), "--", way[-1].host, command)
+    return (*_words(way, level), "-T", *(["-s"] if subsystem else []), "--", way[-1].host, command)
 
 
-def _words(way: tuple[SshSpec, ...]) -> list[str]:
+def _words(way: tuple[SshSpec, ...], level: str = _LEVEL) -> list[str]:
     *hops, spec = way
     words = ["ssh"]
     # The first value that ssh finds for a setting counts, so none of these can be overruled
-    for setting in _ALWAYS:
+    for setting in (*_ALWAYS, f"LogLevel={level}"):
         words += ["-o", setting]
     words += ["-o", f"StrictHostKeyChecking={'yes' if spec.host_keys == 'strict' else 'accept-new'}"]
-    words += ["-o", f"UserKnownHostsFile={_path(spec.known_hosts)}"]
+    if spec.known_hosts is not None:  # else those that the configuration names, at which `find_way` has looked
+        words += ["-o", f"UserKnownHostsFile={_path(spec.known_hosts)}"]
     if hops:
-        text = remote_command([*(word.replace("%", "%%") for word in _words(tuple(hops))), "-W"])
+        text = remote_command([*(word.replace("%", "%%") for word in _words(tuple(hops), level)), "-W"])
         words += ["-o", f"ProxyCommand={text} '[%h]:%p' -- {hops[-1].host}"]
     elif spec.proxy_jump is not None:
         words += ["-o", "ProxyJump=none"]
@@ -98,43 +97,91 @@ async def find_way(spec: SshSpec) -> tuple[SshSpec, ...]:
     Raises:
         InputError: ssh cannot read its configuration, or it goes in circles.
     """
-    way: tuple[SshSpec, ...] = (spec,)
+    way: tuple[SshSpec, ...] = ()
+    ahead: tuple[SshSpec, ...] = (spec,)
     while True:
-        configured = await _configured_jumps(way[0])
-        jumps = way[0].jumps_beyond(configured) if configured is not None else way[0].proxy_jump
-        hops = way[0].hops(jumps)
-        if configured is not None and not hops:
+        found = [await _configured(each) for each in ahead]
+        way = tuple(replace(each, known_hosts=known) for each, (_, known) in zip(ahead, found, strict=True)) + way
+        configured = found[0][0]
+        ahead = way[0].hops(way[0].jumps_beyond(configured) if configured is not None else way[0].proxy_jump)
+        if configured is not None and not ahead:
             return (replace(way[0], proxy_jump=""), *way[1:])
-        if not hops:
+        if not ahead:
             return way
-        way = hops + way
-        if len(way) > _MOST_HOPS:
+        if len(ahead) + len(way) > _MOST_HOPS:
             raise InputError(f"{spec.host}: more than {_MOST_HOPS - 1} hosts to jump over; does ProxyJump circle?")
 
 
-async def _configured_jumps(spec: SshSpec) -> str | None:
-    """What ssh would go through by its configuration, where nothing else is said; None for nothing."""
-    if spec.proxy_jump is not None or spec.config_file is None:
-        return None
-    pipe = await open_subprocess((*_words((spec,)), "-G", "--", spec.host))
+async def _configured(spec: SshSpec) -> tuple[str | None, str | None]:
+    """What ssh would go through by its configuration, and the file of the keys of hosts to be named to it.
+
+    None for nothing, and where something else is said already.
+    """
+    if spec.config_file is None or (spec.proxy_jump is not None and spec.known_hosts is not None):
+        return None, spec.known_hosts or KNOWN_HOSTS
+    told = await _settings(spec)
+    jumps, known = told.get("proxyjump", "none").strip(), spec.known_hosts
+    if known is None and _names_none(told.get("userknownhostsfile", "")):
+        known = KNOWN_HOSTS
+    return None if spec.proxy_jump is not None or jumps == "none" else jumps, known
+
+
+def _names_none(files: str) -> bool:
+    """Whether no file of the keys of hosts is named: none at all, or those that ssh takes unless told otherwise.
+
+    What names no file turns the check off in ssh.
+    """
+    usual = [[f"{home}/.ssh/known_hosts{number}" for number in ("", "2")] for home in (_home(), "~")]
+    return not set(files.split()) - {"none", os.devnull} or files.split() in usual
+
+
+def _home() -> str:
+    """Where ssh looks for its files, whatever HOME says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return os.path.expanduser("~")
+
+
+async def _settings(spec: SshSpec) -> dict[str, str]:
+    """What ssh makes of its configuration for a host, each setting by its name in small letters."""
+    found = await _run((*_words((spec,)), "-G", "--", spec.host))
+    if found is None:
+        raise InputError(f"{spec.host}: ssh -G does not end")
+    status, text, errors = found
+    if status != 0:
+        raise InputError(f"{spec.host}: ssh cannot read its configuration: {last_line(errors)}")
+    return dict(line.partition(" ")[::2] for line in text.decode("utf-8", "replace").splitlines())
+
+
+async def _run(words: tuple[str, ...]) -> tuple[int | None, bytes, bytes] | None:
+    """The exit status of a command, what it wrote and the end of its errors; None where it takes too long."""
+    pipe = await open_subprocess(words)
     text = b""
     try:
         async with asyncio.timeout(_ASK_CONFIG):
             while data := await pipe.read():
                 text += data
             status, errors = await pipe.ended()
+            return status, text, errors
     except TimeoutError:
         pipe.terminate()
-        raise InputError(f"{spec.host}: ssh -G does not end") from None
+        return None
     finally:
         await pipe.close(1)
-    if status != 0:
-        raise InputError(f"{spec.host}: ssh cannot read its configuration: {_last(errors)}")
-    for line in text.decode("utf-8", "replace").splitlines():
-        name, _, value = line.partition(" ")
-        if name == "proxyjump":
-            return None if value.strip() == "none" else value.strip()
-    return None
+
+
+async def _new_key(way: tuple[SshSpec, ...], errors: bytes) -> NewKey | None:
+    """The key of a host that has none in the files, which ssh tells only where it tells everything."""
+    stop = way[whose(way, errors)]
+    try:
+        # Nothing happens there, should somebody have added the key meanwhile
+        found = await _run(ssh_argv(way, "true", level="DEBUG1"))
+        files = stop.known_hosts or (await _settings(stop)).get("userknownhostsfile", KNOWN_HOSTS)
+    except GatewatchError:
+        return None
+    offer = offered(found[2]) if found is not None else None
+    return NewKey(files, offer) if offer else None
 
 
 class OpenSshHost:
@@ -189,7 +236,7 @@ class OpenSshHost:
             turn.give_back()
             self._standing.idle()
             raise
-        pipe = _SshProcess(self._spec, child, turn, self._heard, self._ended)
+        pipe = _SshProcess(way, child, turn, self._heard, self._ended)
         self._pipes.append(pipe)
         return pipe
 
@@ -230,14 +277,15 @@ class _SshProcess:
 
     def __init__(
         self,
-        spec: SshSpec,
+        way: tuple[SshSpec, ...],
         child: ChildPipe,
         turn: Turn,
         on_heard: Callable[[], None],
         on_end: Callable[[_SshProcess, GatewatchError | None], None],
     ) -> None:
         self.heard = False
-        self._spec = spec
+        self._way = way
+        self._host = way[-1].host
         self._child = child
         self._turn = turn
         self._on_heard = on_heard
@@ -254,10 +302,11 @@ class _SshProcess:
             return data
         status, errors = await self._child.ended()
         if status == _LOST:
-            self._failure = explained(self._spec, errors)
+            new = await _new_key(self._way, errors) if is_new_key(errors) else None
+            self._failure = await asyncio.to_thread(explained, self._way, errors, new)
         self._finish(self._failure)
         if self._failure is not None:
-            raise UnreachableError(str(self._failure).removeprefix(f"{self._spec.host}: "))
+            raise UnreachableError(str(self._failure).removeprefix(f"{self._host}: "))
         return b""
 
     async def write(self, data: bytes) -> None:
@@ -265,7 +314,7 @@ class _SshProcess:
 
     async def close(self, patience: float) -> None:
         await self._child.close(patience)
-        self._finish(None if self.heard else UnreachableError(f"{self._spec.host}: no answer"))
+        self._finish(None if self.heard else UnreachableError(f"{self._host}: no answer"))
 
     def abort(self) -> None:
         self._child.abort()
@@ -279,31 +328,3 @@ class _SshProcess:
     def _finish(self, failure: GatewatchError | None) -> None:
         self._turn.give_back()
         self._on_end(self, failure)
-
-
-def explained(spec: SshSpec, errors: bytes) -> GatewatchError:
-    """What ssh said when it could not get there, or lost the way."""
-    text = errors.decode("utf-8", "replace").replace("\r", "")
-    offered = _OFFERED.search(text)
-    offer = f"the host offers {offered[1]}" if offered else "the host offers another"
-    if "HOST IDENTIFICATION HAS CHANGED" in text:
-        known = _OFFENDING.search(text)
-        stands = f"{plain_line(known[2])}:{known[3]} has another {plain_line(known[1])} key, " if known else ""
-        mend = f"; if that is right, remove the old one: {_mend(text, known[2])}" if known else ""
-        return KeyChangedError(f"{spec.host}: its host key has changed, so nothing was sent: {stands}{offer}{mend}")
-    if "Host key verification failed" in text:
-        said = plain_line(text.strip().splitlines()[0])
-        return LoginRefusedError(f"{spec.host}: its host key is unknown: {said}")
-    last = _last(errors)
-    if "Permission denied" in last or "Too many authentication failures" in last:
-        return LoginRefusedError(f"{spec.host}: login refused: {last}")
-    return UnreachableError(f"{spec.host}: {last or 'ssh lost the connection'}")
-
-
-def _mend(text: str, file: str) -> str:
-    name = re.search(r"^Host key for (\S+) has changed", text, re.MULTILINE)
-    return f"ssh-keygen -R {shlex.quote(plain_line(name[1]))} -f {shlex.quote(file)}" if name else f"edit {file}"
-
-
-def _last(errors: bytes) -> str:
-    return plain_line(errors.decode("utf-8", "replace").strip().rpartition("\n")[2])

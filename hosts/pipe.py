@@ -25,6 +25,7 @@ from hosts.local.observe import MAX_READ
 from hosts.local.wire import from_wire, to_wire
 from hosts.session import BytePipe, Session
 from hosts.stream import Item, Sign, StreamLink, tail_of
+from hosts.stream_scan import Frame, Orders
 
 HEARTBEAT = 10.0
 OPENING = 45.0
@@ -202,6 +203,23 @@ class PipeReader:
             async with contextlib.aclosing(stream.count(wish)) as found:
                 async for counts in found:
                     yield counts
+        finally:
+            self._let_go_when_idle()
+
+    async def scan(self, orders: Orders) -> AsyncGenerator[Frame]:
+        """Have a scan worker there; nothing at all where no second pipe can be had.
+
+        Raises:
+            UnreachableError: The way was lost.
+            InputError: The host has as many as it gives.
+        """
+        stream = await self._stream()
+        if stream is None:
+            return
+        try:
+            async with contextlib.aclosing(stream.scan(orders)) as found:
+                async for frame in found:
+                    yield frame
         finally:
             self._let_go_when_idle()
 

@@ -71,6 +71,7 @@ class Ssh(FileModel):
     user: Annotated[Text, AfterValidator(_login)] | None = None
     identity_file: Text | None = None
     known_hosts: Text | None = None
+    """Where the host's key is; without it, in the files that the ssh configuration names, else ~/.ssh/known_hosts."""
     proxy_jump: Text | None = None
     """`[user@]host[:port]`, several separated by commas."""
     host_keys: Literal["strict", "accept-new"] = "strict"

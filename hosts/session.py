@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable
 from typing import Protocol
 
@@ -43,7 +44,7 @@ class BytePipe(Protocol):
         ...
 
 
-class Session:
+class Session(ABC):
     """A helper that was started, that gives signs of life, and that is lost in the end.
 
     Args:
@@ -110,13 +111,28 @@ class Session:
         """Seconds that the helper is given to end by itself."""
         return _PATIENCE
 
+    @abstractmethod
     def _give_up(self, error: UnreachableError) -> None:
         """Tell whoever waits; more than once is allowed."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _take(self, data: bytes) -> None:
         """What arrived. Raises FrameError where it is not what was agreed."""
-        raise NotImplementedError
+
+    def _first(self, data: bytes) -> tuple[dict[str, Json], bytes] | None:
+        """The hello, and what came behind it, for a helper that then speaks otherwise; None while it is not all there.
+
+        Raises:
+            FrameError: It is none.
+        """
+        found = self._frames.first(data)
+        if found is None:
+            return None
+        frame, rest = found
+        value = frame.value()
+        if not isinstance(value, dict) or not self._greeted(value):
+            raise FrameError("the helper began with something other than a hello")
+        return value, rest
 
     def _greeted(self, value: dict[str, Json]) -> bool:
         """Whether this was about the helper itself: that it is there, or that it gives up."""
@@ -155,16 +171,18 @@ class Session:
                 await self._send(part[start : start + _PIECE])
 
     async def _pump(self) -> None:
+        broke = False
         try:
             while data := await self._pipe.read():
                 self._heard = time.monotonic()
                 await self._take(data)
         except (FrameError, UnreachableError) as error:
-            why = str(error)
+            broke, why = isinstance(error, UnreachableError), str(error)
         else:
             why = "the helper ended"
         if not self._hello.done():
-            problem = await self._early_end(why)
+            # Of a way there that broke, the helper is not to blame
+            problem = UnreachableError(f"{self._host}: {why}") if broke else await self._early_end(why)
             self._hello.set_exception(problem)
             self._hello.exception()
         self.lose(why)

@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hosts.aside import is_cancelled
 from hosts.connection import Connection
 from hosts.connects import Connects
 from hosts.errors import GatewatchError, UnreachableError
@@ -157,7 +158,7 @@ class SshHost:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            if task.cancelled():  # by `close`; whoever asked was not cancelled
+            if task.cancelled() and not is_cancelled():  # by `close` then, which is no reason to end for who asked
                 raise UnreachableError(f"{self._spec.host}: the connection was closed") from None
             raise
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncssh
@@ -26,7 +26,7 @@ _USUAL = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 class Client(asyncssh.SSHClient):
     """Refuses every key that is not known, and asks a person only when nothing else has let us in.
 
-    What a person answers is used once and kept nowhere.
+    What a person answers is used once and kept nowhere; a key that it has opened stays so for other logins.
 
     Args:
         spec: How the host is reached.
@@ -151,28 +151,48 @@ class Client(asyncssh.SSHClient):
         if not await asyncio.to_thread(_openable, name):
             self.unasked.append(f"{name} opens only with the Python package bcrypt, or in an agent (ssh-add {name})")
             return None
-        for _ in range(_TRIES):
-            answer = await self._ask(f"passphrase of {name}", f"passphrase of {name}")
-            if not answer:  # nobody is there, or has no use for this key
-                return None
-            try:
-                return await asyncio.to_thread(asyncssh.read_private_key, name, answer)
-            except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError):
-                continue
-        return None
+        what = f"passphrase of {name}"
+        asked = False
+
+        async def unlock() -> asyncssh.SSHKey | None:
+            nonlocal asked
+            asked = True
+            for _ in range(_TRIES):
+                answer = await self._ask(what, what)
+                if not answer:  # nobody is there, or has no use for this key
+                    return None
+                try:
+                    return await asyncio.to_thread(asyncssh.read_private_key, name, answer)
+                except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError):
+                    continue
+            return None
+
+        if not self._connects.can_ask:
+            self._miss(what)
+            return None
+        with self._waiting():
+            key: asyncssh.SSHKey | None = await self._connects.opened.get(name, unlock)
+        if key is None and not asked:
+            self.unasked.append(f"the {what} was asked for another host, in vain")
+        return key
 
     async def _ask(self, kind: str, what: str) -> str | None:
-        # A person is slow: neither the deadline nor the hosts that wait for their turn are held up by that
+        with self._waiting():
+            answer = await self._connects.ask(self._spec.name or self._spec.host, what)
+        if answer is None:
+            self._miss(kind)
+        return answer
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """A person is slow: neither the deadline nor the hosts that wait for their turn are held up by that."""
         if self._turn is not None:
             self._turn.give_back()
         if self._limit is not None:
             self._limit.reschedule(None)
-        answer = await self._connects.ask(self._spec.host, what)
+        yield
         if self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + self.patience)
-        if answer is None:
-            self._miss(kind)
-        return answer
 
     def _miss(self, what: str) -> None:
         said = f"nobody can be asked here for a {what}"

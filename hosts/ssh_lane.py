@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import asyncssh
 from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED
 
 from hosts.connects import Connects
-from hosts.errors import UnreachableError
+from hosts.errors import GatewatchError, UnreachableError
 from hosts.link import BytePipe
-from hosts.ssh_login import find_way, log_in
+from hosts.ssh_files import find_way
+from hosts.ssh_hops import Hop, end
+from hosts.ssh_login import log_in
 from hosts.ssh_shim import drop, round_trip, without_padding_packets
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain
@@ -32,7 +35,7 @@ class FullError(Exception):
 
 
 class Lane:
-    """A connection and those it goes through.
+    """A connection, and its part in those it goes through.
 
     Args:
         standing: Told of signs of life, and of their absence.
@@ -55,7 +58,7 @@ class Lane:
         self._clock = clock
         self._on_lost = on_lost
         self._connection: asyncssh.SSHClientConnection | None = None
-        self._jumps: list[asyncssh.SSHClientConnection] = []
+        self._hops: list[tuple[Hop, Callable[[], bool]]] = []
         self._watching: asyncio.Task[None] | None = None
         self._heard = clock.steady()
         self._ours = False
@@ -76,12 +79,17 @@ class Lane:
             *hops, (_, files) = await find_way(spec, connects)
             through: asyncssh.SSHClientConnection | None = None
             # We connect to each hop ourselves, so that its key is held to the same file
-            for hop, found in hops:
-                through = await log_in(hop, found, through, connects, deadline, lambda _why: None)
-                self._jumps.append(through)
+            for count, (hop, found) in enumerate(hops, 1):
+                shared, give_back = connects.share(("hop", *(spec for spec, _ in hops[:count])), Hop)
+                self._hops.append((shared, give_back))
+                login = partial(log_in, hop, found, through, connects, deadline, lambda _why: None)
+                try:
+                    through = await shared.connection(login, self._interval * _MISSED)
+                except GatewatchError as error:
+                    raise type(error)(f"{spec.host}: on the way there, {error}") from None
             self._connection = await log_in(spec, files, through, connects, deadline, self._lost)
         except BaseException:
-            await self._end_jumps()
+            await self._end_hops()
             raise
         without_padding_packets(self._connection)
         self._heard = self._clock.steady()
@@ -120,14 +128,14 @@ class Lane:
             self._connection.abort()
 
     async def close(self) -> None:
-        """End the connection and those it went through."""
+        """End the connection, and its part in those it went through."""
         self._ours = True
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
         if self._connection is not None:
-            await _end(self._connection)
-        await self._end_jumps()
+            await end(self._connection)
+        await self._end_hops()
 
     def _freed(self) -> None:
         self.sessions -= 1
@@ -176,10 +184,11 @@ class Lane:
             if answer.done():
                 return True
 
-    async def _end_jumps(self) -> None:
-        jumps, self._jumps = self._jumps, []
-        for connection in reversed(jumps):
-            await _end(connection)
+    async def _end_hops(self) -> None:
+        hops, self._hops = self._hops, []
+        for hop, give_back in reversed(hops):
+            if give_back():
+                await hop.close()
 
 
 class _SshPipe:
@@ -244,12 +253,3 @@ class _SshPipe:
                 del self._errors[:-_KEPT_ERRORS]
         except _BROKEN:
             return  # the reading side tells
-
-
-async def _end(connection: asyncssh.SSHClientConnection) -> None:
-    connection.close()
-    try:
-        async with asyncio.timeout(_GRACE):
-            await connection.wait_closed()
-    except TimeoutError:
-        connection.abort()

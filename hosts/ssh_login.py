@@ -1,12 +1,10 @@
-"""One login to one host: what it needs from disk, what the host may ask, and what a failure means."""
+"""One login to one host: what the host may ask, and what a failure means."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncssh
@@ -14,14 +12,13 @@ import asyncssh
 from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.ssh_client import Client
+from hosts.ssh_files import Files, find_files
 from hosts.ssh_keys import known_keys, remember
-from hosts.ssh_names import Direct
+from hosts.ssh_shim import NoKeys
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain
 from hosts.standing import KeyChangedError, LoginRefusedError
 
-_MOST_HOPS = 9
-_SYSTEM_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts"
 # The fastest one first: with it a megabyte costs half of what the default costs
 _CIPHERS = (
     "aes128-gcm@openssh.com",
@@ -34,96 +31,6 @@ _CIPHERS = (
 # "+": the kinds that the file has come first. The others are taken too, because a host that has none of the first
 # would hang up without a word, and then nobody could say that its key has changed.
 _HOST_KEYS = "+ssh-ed25519,ecdsa-sha2-nistp*,rsa-sha2-*"
-
-
-@dataclass(frozen=True)
-class Files:
-    """What a login needs from disk.
-
-    Attributes:
-        known: The keys of hosts.
-        names: The known_hosts files that there are, the person's own first.
-        own: The person's own, whether it is there or not.
-        identities: The private keys that are named for this host; none for the usual ones.
-        certificates: The certificates that are named for it.
-        configs: The ssh configuration, if there is one.
-        jumps: The hosts to go through, `[user@]host[:port]` with commas, or None.
-        direct: Connects where none is gone through; None where the configuration names a program for that.
-    """
-
-    known: asyncssh.SSHKnownHosts
-    names: list[str]
-    own: str
-    identities: tuple[str, ...]
-    certificates: tuple[str, ...]
-    configs: list[str]
-    jumps: str | None
-    direct: Direct | None = field(default_factory=Direct)
-
-
-async def find_files(spec: SshSpec, connects: Connects) -> Files:
-    """Read what a login needs from disk, and name what is missing before anybody is connected to.
-
-    Raises:
-        InputError: A file is missing or cannot be understood.
-    """
-    files = await asyncio.to_thread(_read, spec, connects)
-    if not files.configs:
-        return files
-    try:
-        options = await asyncssh.SSHClientConnectionOptions.construct(host=spec.host, config=files.configs)
-    except (asyncssh.Error, OSError, ValueError) as error:
-        raise InputError(f"{files.configs[0]}: {plain(error)}") from None
-    tunnel: object = options.tunnel
-    configured = spec.jumps_beyond(tunnel) if isinstance(tunnel, str) else None
-    named = {what: tuple(options.config.get(what, ())) for what in ("IdentityFile", "CertificateFile")}
-    return replace(
-        files,
-        identities=files.identities or named["IdentityFile"],
-        certificates=named["CertificateFile"],
-        jumps=configured if spec.proxy_jump is None else spec.proxy_jump,
-        direct=None if options.proxy_command else Direct(options.family, options.local_addr),
-    )
-
-
-async def find_way(spec: SshSpec, connects: Connects) -> list[tuple[SshSpec, Files]]:
-    """The hosts to log in to, one through the other, the host itself last.
-
-    Raises:
-        InputError: A file is missing or cannot be understood, or the configuration goes in circles.
-    """
-    files = await find_files(spec, connects)
-    way = [(spec, files)]
-    while hops := spec.hops(files.jumps):
-        found = [(hop, await find_files(hop, connects)) for hop in hops]
-        way = found + way
-        if len(way) > _MOST_HOPS:
-            raise InputError(
-                f"{way[-1][0].host}: more than {_MOST_HOPS - 1} hosts to jump over; does ProxyJump circle?"
-            )
-        spec, files = found[0]
-    return way
-
-
-def _read(spec: SshSpec, connects: Connects) -> Files:
-    own = os.path.expanduser(spec.known_hosts)
-    names = [name for name in (own, _SYSTEM_KNOWN_HOSTS) if os.path.isfile(name)]
-    if own not in names and (spec.host_keys == "strict" or os.path.exists(own)):
-        raise InputError(
-            f"{spec.host}: there is no known_hosts file {spec.known_hosts}, so its host key cannot be checked"
-        )
-    try:
-        # With hundreds of hosts in it, reading it for each of them would be most of what connecting costs
-        mark = tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, names))
-        known = connects.once(tuple(names), mark, lambda: asyncssh.read_known_hosts(names))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{spec.host}: cannot read {spec.known_hosts}: {plain(error)}") from None
-    identity = os.path.expanduser(spec.identity_file) if spec.identity_file is not None else None
-    if identity is not None and not os.access(identity, os.R_OK):
-        raise InputError(f"{spec.host}: cannot read the identity file {spec.identity_file}")
-    config = os.path.expanduser(spec.config_file) if spec.config_file is not None else ""
-    configs = [config] if config and os.path.isfile(config) else []
-    return Files(known, names, own, (identity,) if identity else (), (), configs, spec.proxy_jump)
 
 
 async def log_in(
@@ -171,6 +78,7 @@ async def _attempt(
         "known_hosts": files.known,
         "config": files.configs,
         "tunnel": files.direct if through is None else through,
+        "client_certs": list(files.certificates),
         "agent_forwarding": False,
         # What is alive is seen in hosts/ssh_lane.py, which also tells how long an answer takes
         "keepalive_interval": 0,
@@ -180,7 +88,8 @@ async def _attempt(
         "server_host_key_algs": _HOST_KEYS,
         "client_factory": lambda: client,
     }
-    keys = list(files.identities) if spec.identity_file is not None else None
+    # Where keys are named and none is of use, ssh does not take the usual ones for them either
+    keys = (list(files.keys) or NoKeys()) if files.keys is not None else None
     # An encrypted key is left to the client, which asks for its passphrase once nothing else has let us in
     options["ignore_encrypted"] = True
     chosen = {"port": spec.port, "username": spec.user, "client_keys": keys}
@@ -194,18 +103,23 @@ def _explained(spec: SshSpec, files: Files, client: Client, error: Exception) ->
     if client.offer is not None:
         return _key_failure(spec, files, client)
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        return LoginRefusedError(f"{spec.host}: its host key cannot be trusted ({spec.known_hosts}): {plain(error)}")
+        return LoginRefusedError(f"{spec.host}: its host key cannot be trusted ({files.trusted}): {plain(error)}")
     if isinstance(error, asyncssh.PermissionDenied):
         who = f" for {client.user}" if client.user else ""
-        return LoginRefusedError(f"{spec.host}: login refused{who}: {'; '.join([plain(error), *client.unasked])}")
+        said = "; ".join([plain(error), *client.unasked, *files.useless])
+        return LoginRefusedError(f"{spec.host}: login refused{who}: {said}")
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return UnreachableError(f"{spec.host}: no common way to encrypt: {plain(error)}")
+    if files.direct is None and not client.met and isinstance(error, (FileNotFoundError, PermissionError)):
+        return InputError(f"{spec.host}: cannot run its ProxyCommand {files.program!r}: {plain(error).lower()}")
     if not client.met and isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
         return InputError(
             f"{spec.host}: cannot use the identity file {spec.identity_file or '(default)'}: {plain(error)}"
         )
     if isinstance(error, TimeoutError):
         return UnreachableError(f"{spec.host}: no login within {client.patience:g} s")
+    if not client.met and isinstance(error, (OSError, asyncssh.ChannelOpenError)) and "refused" in plain(error).lower():
+        return UnreachableError(f"{spec.host}: {plain(error).lower()} ({files.where})")
     if client.met or isinstance(error, (asyncssh.Error, OSError)):
         return UnreachableError(f"{spec.host}: {plain(error)}")
     return InputError(f"{spec.host}: {plain(error)}")
@@ -223,7 +137,7 @@ def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError 
         return None
     if not known:
         return LoginRefusedError(
-            f"{spec.host}: its host key is unknown: {spec.known_hosts} has no key for it, the host offers {offer}; "
+            f"{spec.host}: its host key is unknown: {files.trusted} has no key for it, the host offers {offer}; "
             "compare that on the host itself and add it to the file"
         )
     if all(key.marker for key in known):

@@ -10,6 +10,27 @@ if TYPE_CHECKING:
 _AUTHENTICATED = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com")
 
 
+class NoKeys(list[str]):
+    """No private key at all: an empty list stands for the usual files."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def known_hosts_named(config: Any, host: str) -> list[str]:
+    """The files of the keys of hosts that an ssh configuration names, which asyncssh takes without `%h` and the like.
+
+    Args:
+        config: As it was read for the host.
+        host: What the host was called.
+
+    Raises:
+        ValueError: A name cannot be made out.
+    """
+    config._tokens.setdefault("k", config.get("HostKeyAlias") or host)
+    return [config._expand_val(name) for name in config.get("UserKnownHostsFile", ())]
+
+
 async def round_trip(connection: asyncssh.SSHClientConnection) -> None:
     """Ask the server something that every server answers (OpenSSH's PROTOCOL, keepalive@openssh.com)."""
     await connection._make_global_request(b"keepalive@openssh.com")  # its own timer tells no times

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hosts.errors import InputError
+
+KNOWN_HOSTS = "~/.ssh/known_hosts"
+"""The usual file of the keys of hosts."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,252}\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f:]{2,45}(%[A-Za-z0-9_.-]{1,32})?\Z")
@@ -24,21 +27,24 @@ class SshSpec:
         port: None for what the ssh configuration says, else 22.
         user: Login name; None for what the ssh configuration says, else our own.
         identity_file: A private key; None for the usual files and the agent.
-        known_hosts: The file that the host's key has to be in. "~" is expanded.
+        known_hosts: The file that the host's key has to be in, with "~" expanded; None for those that the ssh
+            configuration names, else the usual one.
         proxy_jump: `[user@]host[:port]` to go through, several with commas; None for what the configuration says.
         config_file: The ssh configuration to read, if it exists; None for none.
         host_keys: Whether the key of a host without any key in `known_hosts` is refused, or added to that file. A
             key that differs from a known one is always refused.
+        name: What a person calls it, where that is not `host`.
     """
 
     host: str
     port: int | None = None
     user: str | None = None
     identity_file: str | None = None
-    known_hosts: str = "~/.ssh/known_hosts"
+    known_hosts: str | None = None
     proxy_jump: str | None = None
     config_file: str | None = "~/.ssh/config"
     host_keys: Literal["strict", "accept-new"] = "strict"
+    name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         # Threat S2: a name like this ends up in a ProxyCommand of the person's own configuration
@@ -74,7 +80,7 @@ class SshSpec:
         if match is None:
             raise InputError(f"{self.host}: bad host to jump over: {text!r}")
         port = int(match["port"]) if match["port"] else None
-        return replace(self, host=match["v6"] or match["host"], port=port, user=user or None, proxy_jump="")
+        return replace(self, host=match["v6"] or match["host"], port=port, user=user or None, proxy_jump="", name="")
 
 
 def remote_command(argv: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ TRAVELLING: tuple[str, ...] = (
     "hosts/__init__.py",
     "hosts/errors.py",
     "hosts/host.py",
+    "hosts/machine.py",
     "hosts/target.py",
     "hosts/local/**/*.py",
     "jobs/__init__.py",

@@ -168,4 +168,5 @@ def ssh_spec(profile: HostProfile) -> SshSpec:
         known_hosts=ssh.known_hosts or SshSpec.known_hosts,
         proxy_jump=ssh.proxy_jump,
         host_keys=ssh.host_keys,
+        name=profile.name,
     )

@@ -26,7 +26,7 @@ class Mark(enum.Enum):
     """Readable and without a fault of its own, but there is no manifest to say whether it is whole."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are thousands
 class Cell:
     """One repeat of one stage.
 

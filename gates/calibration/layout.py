@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 PLAN = "plan.json"
 MANIFEST = "stages.yaml"
@@ -57,6 +58,7 @@ def cell_path(stage: str, run: int) -> str:
     return f"{stage}/run{run}.json"
 
 
+@lru_cache(4096)  # hundreds of hosts may have the same stages, and each of their runs keeps what this gives
 def parse_cell_path(path: str) -> tuple[str, int] | None:
     """Stage and run of an artifact's path, None for every other path."""
     found = _CELL.fullmatch(path)

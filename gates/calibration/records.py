@@ -63,7 +63,7 @@ class Plan:
     raw: Mapping[str, Json] = field(default_factory=lambda: _EMPTY, repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are thousands
 class RunRecord:
     """What one repeat of one stage gave.
 

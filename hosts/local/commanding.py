@@ -3,7 +3,8 @@
 The command is an argument vector and never meets a shell. It runs in a session of its own; a channel that ends, a
 silence, the deadline or a signal to us ends everything in that session, and nothing else: SIGTERM, some seconds, then
 SIGKILL. What has made itself a session of its own is its own master and stays. A command that ends by itself is waited
-for until its output ends, as ssh does, and what it left running without output is left alone.
+for until its output ends, as ssh does, and what it left running without output is left alone. Where we are killed
+ourselves, hosts/local/guarding.py does the same.
 
 What comes in is framed (hosts/local/frames.py): {"command": [...], "deadline": s, "stdin": bool}, then {"data": base64}
 and {"eof": true} for its input, and {"taken": n} for output that was taken. What goes out is a hello, framed, and then
@@ -26,6 +27,7 @@ import time
 from hosts.errors import GatewatchError
 from hosts.host import Json
 from hosts.local.frames import FrameError, FrameReader, encode_frame
+from hosts.local.guarding import LAST, Guard, signal_groups
 from hosts.local.procs import session_groups
 from hosts.local.reasons import why
 from hosts.local.streamwire import data_header, event
@@ -38,8 +40,6 @@ BLOCK = 1 << 16
 SILENCE = 60.0
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
-LAST = 2.0
-"""Seconds that SIGKILL may take, and that the last words may take."""
 _TICK = 1.0
 _ENDING_TICK = 0.05
 
@@ -75,6 +75,7 @@ class Commanding:
         self._grace = grace
         self._pending = bytearray()
         self._child: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
         self._streams: dict[int, int] = {}  # descriptor of an open stream of the command to its number
         self._room = ROOM
         self._input = bytearray()
@@ -100,6 +101,8 @@ class Commanding:
         self._pending += encode_frame(self._nonce, {"hello": {"python": sys.version.split()[0], "pid": os.getpid()}})
         while not self._done:
             self._turn(woken)
+        if self._guard is not None:
+            self._guard.dismiss()
         self._last_words()
 
     def _turn(self, woken: int) -> None:
@@ -170,6 +173,7 @@ class Commanding:
         words = [os.fsencode(str(word)) for word in argv]
         pipe = subprocess.PIPE
         try:
+            self._guard = Guard(self._grace)
             self._child = subprocess.Popen(
                 words,
                 stdin=pipe if request.get("stdin") is True else subprocess.DEVNULL,
@@ -177,6 +181,7 @@ class Commanding:
                 stderr=pipe,
                 bufsize=0,
                 start_new_session=True,
+                preexec_fn=self._guard.take,  # noqa: PLW1509 - there is one thread
             )
         except (OSError, ValueError) as error:
             self._tell({"cannot": why(error)})
@@ -266,12 +271,7 @@ class Commanding:
         return found if self._child.pid in found or self._has_exited() else [self._child.pid, *found]
 
     def _signal(self, number: int) -> None:
-        for group in self._living():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, number)
-            if number == signal.SIGTERM:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(group, signal.SIGCONT)  # one that is stopped would never hear of it
+        signal_groups(self._living(), number)
 
     def _lose(self) -> None:
         """Nobody is at the other end any more."""

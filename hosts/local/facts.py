@@ -43,7 +43,11 @@ def read_load() -> tuple[Load, str]:
 
 
 def look_at_disk(path: str) -> DiskSeen:
-    """The file system that `path` lies on; "~" is expanded. It may hang where that is served by another machine."""
+    """The file system that `path` lies on; "~" is expanded. It may hang where that is served by another machine.
+
+    Free is what everybody may write, as `df` tells it: what is kept for root is room for nobody's logs, and the same
+    disk has the same number for whoever looks.
+    """
     if "\0" in path:
         return DiskSeen(path, None, None, error="a file's name holds no NUL")
     try:
@@ -54,8 +58,7 @@ def look_at_disk(path: str) -> DiskSeen:
         return DiskSeen(path, None, None, error=why(error))
     if not disk.f_blocks:  # one that counts none, such as proc, is not full
         return DiskSeen(path, None, None, kind, is_network(kind))
-    free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
-    return DiskSeen(path, free * disk.f_frsize, disk.f_blocks * disk.f_frsize, kind, is_network(kind))
+    return DiskSeen(path, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize, kind, is_network(kind))
 
 
 def _averages() -> tuple[float, float, float]:

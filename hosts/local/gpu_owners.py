@@ -55,7 +55,7 @@ def _with_owners(device: GpuDevice, counts: bool, look: _Look) -> GpuDevice:
     whole = counts and (not device.mig or os.geteuid() == 0)
     ghost = device.ghost
     if whole and ghost is not None and processes:  # what a process held that is gone belongs to nobody either
-        ghost += sum(item.memory or 0 for item in processes if item.sid is None and _is_gone(item.pid))
+        ghost += sum(item.memory or 0 for item in processes if item.gone)
     return replace(device, processes=processes, ghost=ghost if whole else None)
 
 
@@ -79,10 +79,10 @@ class _Look:
         self._booted = _booted()
 
     def owned(self, process: GpuProcess) -> GpuProcess:
-        """`process` with what /proc tells of it; as it is where there is no such process."""
+        """`process` with what /proc tells of it: that it is gone, where there is no such process."""
         own = self._facts(process.pid)
         if own is None:
-            return process
+            return replace(process, gone=_is_gone(process.pid))
         marks: dict[str, str] = {}
         folder = None
         for pid, facts in self._line(process.pid, own):

@@ -89,7 +89,8 @@ class TestNvml:
         assert second["memory_used"] == 0
         mine, foreign = first["processes"]
         assert (mine["pid"], mine["memory"]) == (os.getpid(), 900)
-        assert {key for key, value in foreign.items() if value is not None} == {"pid"}
+        assert {key for key, value in foreign.items() if value not in (None, foreign["gone"])} == {"pid"}
+        assert foreign["gone"] is (os.stat("/proc/self/ns/pid").st_ino == 0xEFFFFFFC)
         if os.stat("/proc/self/ns/pid").st_ino == 0xEFFFFFFC:
             assert second["processes"] == []
             assert mine["owner"] == getpass.getuser()

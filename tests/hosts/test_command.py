@@ -19,6 +19,7 @@ from hosts.command import Ended, Output
 from hosts.connects import Connects
 from hosts.errors import InputError, UnreachableError
 from hosts.local.commanding import ROOM
+from hosts.local.procs import parent_of
 from hosts.pipe import PipeActor
 from hosts.ssh import SshHost, SshSpec
 from tests.peers import sshd
@@ -139,7 +140,7 @@ async def test_its_input_is_ours(connect: Any) -> None:
     assert await host.command(["true"], 30, written.take, blocks()) == Ended(0)  # which wants none
 
 
-@pytest.mark.parametrize("how", ["cancelled", "cut"])
+@pytest.mark.parametrize("how", ["cancelled", "cut", "killed"])
 async def test_nothing_of_it_is_left_when_we_go(connect: Any, how: str) -> None:
     host, ssh = connect()
     written = Written()
@@ -151,7 +152,9 @@ async def test_nothing_of_it_is_left_when_we_go(connect: Any, how: str) -> None:
             await running
         assert [is_gone(pid) for pid in written.pids()] == [True, True]  # at once: that is waited for
     else:
-        ssh.abort()
+        helper = await asyncio.to_thread(parent_of, written.pids()[0])
+        assert helper is not None
+        ssh.abort() if how == "cut" else os.kill(helper, signal.SIGKILL)
         with pytest.raises(UnreachableError):
             await running
         assert await until(lambda: all(map(is_gone, written.pids())))

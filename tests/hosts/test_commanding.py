@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import pytest
 
 from hosts.local.commanding import ROOM
 from hosts.local.frames import FrameReader, encode_frame
-from hosts.local.procs import session_groups
+from hosts.local.procs import marked, session_groups
 from hosts.local.streamwire import PartReader, Piece
 
 pytestmark = pytest.mark.travels
@@ -39,13 +39,15 @@ START = (
 class Near:
     """What is at the near end, by hand."""
 
-    def __init__(self, silence: float = 3600, grace: float = 0.2) -> None:
+    def __init__(self, silence: float = 3600, grace: float = 0.2, environ: Sequence[str] = ()) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-X", "utf8", "-c", START, NONCE, str(silence), str(grace)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
             cwd=ROOT,
+            env=os.environ | dict(mark.split("=") for mark in environ),
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         self.source = self.process.stdout.fileno()
@@ -91,6 +93,13 @@ class Near:
         while not condition():
             assert self.more()
 
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
     def hang_up(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
@@ -100,11 +109,7 @@ class Near:
 def near() -> Iterator[Near]:
     made = Near()
     yield made
-    made.process.kill()
-    made.process.wait()
-    for pipe in (made.process.stdin, made.process.stdout):
-        if pipe is not None:
-            pipe.close()
+    made.close()
 
 
 def waiting(descriptor: int) -> int:
@@ -210,9 +215,7 @@ def test_silence_counts_as_gone() -> None:
     near.until(lambda: near.got[1].endswith(b"\n"))
     assert all(gone(int(word)) for word in near.got[1].split())
     assert near.process.wait(PATIENCE) == 0
-    for pipe in (near.process.stdin, near.process.stdout):
-        assert pipe is not None
-        pipe.close()
+    near.close()
 
 
 def test_what_made_itself_independent_stays(near: Near) -> None:
@@ -237,3 +240,43 @@ def test_a_sink_that_nobody_reads_does_not_hide_that_we_are_gone(near: Near) -> 
         time.sleep(0.01)
     near.hang_up()
     assert gone(int(near.got[1].partition(b"\n")[0]))
+
+
+@pytest.mark.parametrize("group", [False, True])
+def test_a_helper_that_is_killed_takes_all_of_its_session_along(near: Near, group: bool) -> None:
+    near.python(STAYS)
+    near.until(lambda: near.got[1].endswith(b"\n"))
+    pids = [int(word) for word in near.got[1].split()]
+    if group:
+        os.killpg(near.process.pid, signal.SIGKILL)
+    else:
+        near.process.kill()
+    assert near.process.wait(PATIENCE) == -signal.SIGKILL
+    assert all(gone(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("after", range(0, 30, 3))
+def test_one_that_is_killed_at_any_moment_leaves_nothing(after: int) -> None:
+    mark = f"GATEWATCH_TEST={os.getpid()}.{after}"
+    near = Near(environ=[mark])
+    near.begin("sleep", "1000")
+    assert select.select([near.source], [], [], PATIENCE)[0]  # the helper is there
+    time.sleep(after / 1000)  # a moment, whichever it is
+    near.process.kill()
+    near.process.wait()
+    end = time.monotonic() + PATIENCE
+    while marked([mark]):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    near.close()
+
+
+def test_what_a_command_leaves_behind_when_it_ends_stays(near: Near) -> None:
+    near.begin("sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!; read line", stdin=True)
+    near.until(lambda: near.got[1].endswith(b"\n"))
+    near.say(eof=True)
+    near.until(lambda: "exit" in near.told)
+    near.hang_up()
+    assert near.process.wait(PATIENCE) == 0
+    assert session_groups(int(near.told["started"])) != []
+    os.kill(int(near.got[1]), signal.SIGKILL)

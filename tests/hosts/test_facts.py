@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -73,15 +74,21 @@ def test_the_room_on_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert usage.free // 2 <= seen.free <= usage.total
 
 
-def test_what_only_root_may_still_write_is_not_free_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("user", [0, 1000])
+def test_what_only_root_may_still_write_is_not_free_to_anybody(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         f_blocks, f_bfree, f_bavail, f_frsize = 100, 5, 0, 4096
 
     monkeypatch.setattr(os, "statvfs", lambda path: Full)
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
     assert look_at_disk("/").free == 0
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert look_at_disk("/").free == 5 * 4096
+
+
+def test_the_room_on_a_disk_is_what_df_tells() -> None:
+    told = subprocess.run(["df", "-B1", "--output=avail", "/"], capture_output=True, text=True, check=True).stdout
+    free = look_at_disk("/").free
+    assert free is not None
+    assert abs(free - int(told.split()[-1])) < 1 << 30, "others write meanwhile"
 
 
 def test_a_file_system_that_counts_no_blocks_is_not_full() -> None:

@@ -84,7 +84,14 @@ def test_a_process_without_marks_has_none_and_not_unknown_ones(start: Start) -> 
 
 
 def test_one_that_is_gone_keeps_what_the_tool_said() -> None:
-    assert owned(4194000, "python serve.py") == GpuProcess(4194000, 5, command="python serve.py")
+    assert owned(4194000, "python serve.py") == GpuProcess(4194000, 5, command="python serve.py", gone=True)
+
+
+def test_what_one_held_that_is_gone_belongs_to_nobody(start: Start) -> None:
+    alive = start("-c", STAY)
+    (found,) = with_owners((device(GpuProcess(4194000, 5), GpuProcess(alive, 7), ghost=2),))
+    assert found.processes is not None
+    assert ([one.gone for one in found.processes], found.ghost) == ([True, False], 7)
 
 
 def test_a_mark_that_is_no_plain_word_is_none(start: Start) -> None:

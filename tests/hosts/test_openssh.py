@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -16,10 +17,12 @@ from typing import Any
 
 import pytest
 
+from hosts.child import open_subprocess
 from hosts.connection import Way
 from hosts.connects import Connects
 from hosts.errors import InputError, UnreachableError
-from hosts.openssh import OpenSshHost, explained, ssh_argv
+from hosts.openssh import OpenSshHost, ssh_argv
+from hosts.openssh_said import explained
 from hosts.pipe import PipeActor
 from hosts.ssh import SshSpec
 from hosts.standing import KeyChangedError, LoginRefusedError
@@ -130,6 +133,23 @@ async def test_what_a_caller_is_told_of_a_host_that_is_not_there(reach: Any, ima
     await host.close()
 
 
+async def test_what_is_written_to_a_process_that_ended_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    pipe = await open_subprocess(("true",))
+    try:
+        assert await pipe.read() == b""
+        refused = 0
+        for _ in range(20):
+            try:
+                await pipe.write(b"x")
+            except UnreachableError:
+                refused += 1
+            await asyncio.sleep(0)
+        assert refused
+        assert not caplog.records
+    finally:
+        await pipe.close(1)
+
+
 @needs_both
 async def test_a_python_that_is_missing_is_no_lost_connection(reach: Any, image: Any) -> None:
     ssh = reach()
@@ -151,14 +171,16 @@ async def test_keys_of_hosts(reach: Any, tmp_path: Path, ssh_peer: sshd.SshPeer)
         host = reach(known_hosts=str(known), config_file=str(config), host_keys=rule)
         said = await failure(host)
         assert "its host key has changed, so nothing was sent: " in said
-        assert f"{known}:2 has another ED25519 key" in said
+        assert f"{known}:2 has another ED25519 key {sshd.fingerprint(other)}, " in said
         assert f"the host offers {sshd.fingerprint(ssh_peer.folder / 'host_key.pub')}" in said
         assert f"ssh-keygen -R '[127.0.0.1]:{ssh_peer.port}' -f {known}" in said
         assert host.connection.way is Way.KEY_CHANGED
         assert "has changed" in await failure(host, KeyChangedError)
     known.write_text("")
     host = reach(known_hosts=str(known), config_file=str(config))
-    assert "its host key is unknown" in await failure(host)
+    said = await failure(host)
+    offered = sshd.fingerprint(ssh_peer.folder / "host_key.pub")
+    assert f"its host key is unknown: {known} has no key for it, the host offers ssh-ed25519 {offered}" in said
     assert host.connection.way is Way.REFUSED
     assert known.read_text() == ""
 
@@ -249,6 +271,6 @@ async def test_without_ssh(reach: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_ssh_says(errors: bytes, kind: type[Exception], said: str) -> None:
-    error = explained(SshSpec("box"), errors)
+    error = explained((SshSpec("box"),), errors)
     assert type(error) is kind
     assert str(error) == said

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from hosts.bootstrap import RunnerImage
 from hosts.connection import Way
 from hosts.errors import InputError, UnreachableError
 from hosts.openssh import OpenSshHost
+from hosts.pipe import PipeReader
 from hosts.session import BytePipe
 from hosts.ssh import SshHost, SshSpec
 from tests.peers import sshd
@@ -194,6 +196,44 @@ async def test_a_jump_that_dies_and_comes_back(reach: Any, three: Three, tmp_pat
 
 async def test_a_jump_that_is_not_there(reach: Any, three: Three, tmp_path: Path) -> None:
     config = three.config(tmp_path, "Host nowhere", "  HostName 127.0.0.1", "  Port 1")
-    host = reach("far", proxy_jump="nowhere,near", config_file=config)
-    assert await failure(host)
-    assert host.connection.way is Way.WAITING
+    for jumps in ("nowhere", "nowhere,near", "gate,nowhere", "gate,nowhere,near"):
+        host = reach("far", proxy_jump=jumps, config_file=config)
+        said = await failure(host)
+        assert "on the way there, nowhere: " in said
+        assert "refused" in said or "cannot be reached from the host before it" in said
+        assert host.connection.way is Way.WAITING
+        assert host.connection.reason.startswith("on the way there, nowhere: ")
+    said = await failure(reach("nowhere", proxy_jump="gate", config_file=config))
+    assert "on the way there" not in said
+    assert "refused (127.0.0.1 port 1)" in said or "it cannot be reached from the host before it" in said
+    assert "port 1" in await failure(reach("nowhere", config_file=config))
+
+
+async def test_what_is_wrong_with_a_jump_is_said_of_it(reach: Any, three: Three, tmp_path: Path) -> None:
+    config = three.config(tmp_path)
+    without = tmp_path / "without"
+    lines = three.known.read_text().splitlines(keepends=True)
+    without.write_text("".join(line for line in lines if f":{three.near.port} " not in line))
+    host = reach("far", proxy_jump="gate,near", config_file=config, known_hosts=str(without))
+    said = await failure(host)
+    assert f"on the way there, near: its host key is unknown: {without} has no key for it" in said
+    assert f"the host offers ssh-ed25519 {sshd.fingerprint(three.near.folder / 'host_key')}; " in said
+    without.write_text("".join(line for line in lines if f":{three.far.port} " not in line))
+    host = reach("far", proxy_jump="gate,near", config_file=config, known_hosts=str(without))
+    said = await failure(host)
+    assert "on the way" not in said
+    assert f"the host offers ssh-ed25519 {sshd.fingerprint(three.far.folder / 'host_key')}; " in said
+    stranger = str(sshd.make_key(tmp_path / "stranger"))
+    host = reach("far", proxy_jump="near", config_file=config, identity_file=stranger)
+    assert "on the way there, near: login refused" in await failure(host)
+
+
+async def test_of_a_way_that_broke_no_helper_is_to_blame(reach: Any, three: Three, tmp_path: Path) -> None:
+    config = three.config(tmp_path, "Host nowhere", "  HostName 127.0.0.1", "  Port 1")
+    host = reach("far", proxy_jump="nowhere", config_file=config)
+    reader = PipeReader("box", host.open, RunnerImage.of(b""), on_close=host.close)
+    with pytest.raises(UnreachableError) as caught:
+        await reader.query("ping", None, 20)
+    await reader.close()
+    assert "on the way there, nowhere: " in str(caught.value)
+    assert "helper" not in str(caught.value)

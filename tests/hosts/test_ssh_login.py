@@ -21,6 +21,7 @@ from hosts.connects import Connects
 from hosts.errors import UnreachableError
 from hosts.ssh import SshHost, SshSpec
 from tests.peers import sshd
+from tests.peers.callers import until
 
 needs_sshd = pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd")
 needs_agent = pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="needs ssh-agent")
@@ -52,9 +53,12 @@ async def reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterato
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     made: list[SshHost] = []
 
-    def make(port: int, known: Path, person: Person | None = None, deadline: float = 20, **more: Any) -> SshHost:
+    def make(
+        port: int, known: Path, who: Person | Connects | None = None, deadline: float = 20, **more: Any
+    ) -> SshHost:
         spec: dict[str, Any] = {"host": "127.0.0.1", "port": port, "known_hosts": str(known), "config_file": None}
-        host = SshHost(SshSpec(**spec | more), connects=Connects(asker=person), deadline=deadline)
+        connects = who if isinstance(who, Connects) else Connects(asker=who)
+        host = SshHost(SshSpec(**spec | more), connects=connects, deadline=deadline)
         made.append(host)
         return host
 
@@ -166,9 +170,7 @@ def make(folder: Path) -> Path:
 
 
 @needs_sshd
-async def test_a_passphrase_is_asked_at_most_three_times_and_kept_nowhere(
-    reach: Any, tmp_path: Path, ssh_peer: sshd.SshPeer
-) -> None:
+async def test_a_passphrase_is_asked_at_most_three_times(reach: Any, tmp_path: Path, ssh_peer: sshd.SshPeer) -> None:
     key = lock(sshd.make_key(tmp_path / "key", "ecdsa"), "open sesame")
     what = ("127.0.0.1", f"passphrase of {key}")
     with allowing(ssh_peer, key):
@@ -176,11 +178,6 @@ async def test_a_passphrase_is_asked_at_most_three_times_and_kept_nowhere(
         host = reach(ssh_peer.port, ssh_peer.known_hosts, person, identity_file=str(key))
         await up(host)
         assert person.asked == [what] * 3
-        host.abort()
-        person.answers = ["open sesame"]
-        await host.retry_now()
-        await up(host)
-        assert person.asked == [what] * 4
         person = Person("wrong", "wrong", "wrong", "open sesame")
         said = await refused(reach(ssh_peer.port, ssh_peer.known_hosts, person, identity_file=str(key)))
         assert "login refused" in said
@@ -188,6 +185,105 @@ async def test_a_passphrase_is_asked_at_most_three_times_and_kept_nowhere(
         for nobody in (None, Person()):
             said = await refused(reach(ssh_peer.port, ssh_peer.known_hosts, nobody, identity_file=str(key)))
             assert f"nobody can be asked here for a passphrase of {key}" in said
+
+
+@pytest.fixture
+def locked(ssh_peer: sshd.SshPeer, tmp_path: Path) -> Iterator[Path]:
+    """A key with a passphrase that the server takes."""
+    key = lock(sshd.make_key(tmp_path / "key", "ecdsa"), "open sesame")
+    with allowing(ssh_peer, key):
+        yield key
+
+
+def opened(key: Path) -> tuple[str, str]:
+    return "127.0.0.1", f"passphrase of {key}"
+
+
+@needs_sshd
+async def test_a_passphrase_is_asked_once_per_key_however_many_hosts_want_it(
+    reach: Any, ssh_peer: sshd.SshPeer, locked: Path
+) -> None:
+    person = Person("wrong", "open sesame", takes=0.2)
+    connects = Connects(asker=person)
+    way = (ssh_peer.port, ssh_peer.known_hosts, connects)
+    hosts = [reach(*way, identity_file=str(locked), deadline=5) for _ in range(12)]
+    await asyncio.gather(*map(up, hosts))
+    assert person.asked == [opened(locked)] * 2
+    hosts[0].abort()
+    await hosts[0].retry_now()
+    await up(hosts[0])
+    await up(reach(*way, identity_file=str(locked), proxy_jump=f"127.0.0.1:{ssh_peer.port}"))
+    assert person.asked == [opened(locked)] * 2
+    other = Person("open sesame")
+    await up(reach(*way[:2], other, identity_file=str(locked)))
+    assert other.asked == [opened(locked)]
+
+
+@needs_sshd
+async def test_a_hop_and_the_host_behind_it_ask_once(reach: Any, ssh_peer: sshd.SshPeer, locked: Path) -> None:
+    person = Person("open sesame")
+    hop = f"127.0.0.1:{ssh_peer.port}"
+    await up(reach(ssh_peer.port, ssh_peer.known_hosts, person, identity_file=str(locked), proxy_jump=hop))
+    assert person.asked == [opened(locked)]
+
+
+@needs_sshd
+async def test_a_key_file_that_has_changed_is_asked_for_again(
+    reach: Any, ssh_peer: sshd.SshPeer, tmp_path: Path, locked: Path
+) -> None:
+    person = Person("open sesame", "please")
+    connects = Connects(asker=person)
+    await up(reach(ssh_peer.port, ssh_peer.known_hosts, connects, identity_file=str(locked)))
+    other = lock(sshd.make_key(tmp_path / "other", "ecdsa"), "please")
+    with allowing(ssh_peer, other):
+        other.rename(locked)
+        await up(reach(ssh_peer.port, ssh_peer.known_hosts, connects, identity_file=str(locked)))
+    assert person.asked == [opened(locked)] * 2
+
+
+@needs_sshd
+@pytest.mark.parametrize("answers", [[None], [""], ["wrong"] * 3])
+async def test_one_who_leaves_a_passphrase_open_is_asked_again_when_it_is_tried_again(
+    reach: Any, ssh_peer: sshd.SshPeer, locked: Path, answers: list[str | None]
+) -> None:
+    person = Person(*answers, takes=0.2)
+    way = (ssh_peer.port, ssh_peer.known_hosts, Connects(asker=person))
+    hosts = [reach(*way, identity_file=str(locked)) for _ in range(6)]
+    told = await asyncio.gather(*map(refused, hosts))
+    assert person.asked == [opened(locked)] * len(answers)
+    assert sum(f"passphrase of {locked} was asked for another host, in vain" in said for said in told) == 5
+    person.answers = ["open sesame"]
+    for host in hosts:
+        await host.retry_now()
+        await up(host)
+    assert person.answers == []
+
+
+@needs_sshd
+async def test_a_host_that_goes_while_its_question_stands_leaves_it_to_the_next(
+    reach: Any, ssh_peer: sshd.SshPeer, locked: Path
+) -> None:
+    person = Person("nobody hears this", "open sesame", takes=0.5)
+    way = (ssh_peer.port, ssh_peer.known_hosts, Connects(asker=person))
+    first, second = (reach(*way, identity_file=str(locked)) for _ in range(2))
+    asking = asyncio.create_task(first.open(("cat",)))
+    assert await until(lambda: person.asked == [opened(locked)])
+    person.answers = ["open sesame"]
+    waiting = asyncio.create_task(up(second))
+    await first.close()
+    with pytest.raises(UnreachableError):
+        await asking
+    await waiting
+
+
+async def test_a_password_is_asked_for_each_host(reach: Any, tmp_path: Path) -> None:
+    async with passwords(tmp_path, "password") as (port, known, got):
+        person = Person("sesame", "sesame")
+        connects = Connects(asker=person)
+        for _ in range(2):
+            await up(reach(port, known, connects, user="op"))
+        assert person.asked == [("127.0.0.1", "password of op")] * 2
+        assert got == ["sesame"] * 2
 
 
 @needs_sshd

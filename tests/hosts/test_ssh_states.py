@@ -360,7 +360,7 @@ async def test_every_address_of_a_name_is_tried(
     await host.open(("cat",))
     assert host.connection.way is Way.UP
     nowhere = reach(1, host="box")
-    assert await failure(nowhere) == "box: connection refused"
+    assert await failure(nowhere) == "box: connection refused (box port 1)"
 
 
 async def test_only_so_many_connect_at_a_time() -> None:

@@ -24,7 +24,7 @@ def test_all_that_the_second_contract_names_travels(house: Path) -> None:
         for pattern in ("gates/**/*.py", "hosts/local/**/*.py", "jobs/runner/**/*.py")
         for path in house.glob(pattern)
     }
-    promised |= {house / "hosts" / f"{name}.py" for name in ("errors", "host", "target")}
+    promised |= {house / "hosts" / f"{name}.py" for name in ("errors", "host", "machine", "target")}
     for system in SYSTEMS:
         promised |= {*house.glob(f"monitors/{system}.py"), *house.glob(f"monitors/{system}/**/*.py")}
     assert promised <= {house / path for path in travelling_files()}

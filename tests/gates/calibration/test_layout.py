@@ -44,3 +44,7 @@ def test_a_name_without_a_problem_is_one_part_of_a_path(name: str) -> None:
         assert "/" not in name
         assert "\0" not in name
         name.encode()
+
+
+def test_the_runs_of_many_hosts_share_what_is_read_of_equal_paths() -> None:
+    assert parse_cell_path("shared/run3.json") is parse_cell_path("".join(["shared", "/run3.json"]))

@@ -137,3 +137,7 @@ def test_whatever_it_holds_it_is_read_or_refused(document: Json, key: str, insid
             pass
         else:
             assert 1 <= plan.repeats <= MAX_REPEATS
+
+
+def test_a_record_takes_no_more_room_than_its_fields() -> None:
+    assert not hasattr(parse_record(record_data()), "__dict__")

@@ -1,0 +1,98 @@
+"""What every kind of session does with a helper that says something else than it should, in a real process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+import pytest
+
+from hosts.child import open_subprocess
+from hosts.command import CommandLink, Output
+from hosts.errors import UnreachableError
+from hosts.link import Link
+from hosts.local.frames import encode_frame
+from hosts.local.streamwire import event
+from hosts.session import Session
+from hosts.stream import StreamLink
+from tests.peers.callers import is_gone
+
+NONCE = "0123456789abcdef"
+PATIENCE = 3600.0
+SAYS = "import sys; sys.stdout.buffer.write(bytes.fromhex(sys.argv[1])); sys.stdout.flush(); sys.stdin.read()"
+
+
+async def refused(kind: Any, data: bytes) -> str:
+    """Why a session does not start with a helper that says this."""
+    pipe = await open_subprocess((sys.executable, "-c", SAYS, data.hex()))
+    session: Session = kind("box", "python3", pipe, NONCE, 10.0)
+    with pytest.raises(UnreachableError) as caught:
+        await session.start([b"preamble"])
+    await session.close()
+    assert session.lost
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "value"), [(CommandLink, {"exit": 0}), (StreamLink, ["hello"])])
+async def test_one_that_does_not_begin_with_a_hello_is_given_up(kind: Any, value: Any) -> None:
+    said = await refused(kind, encode_frame(NONCE, value))
+    assert said == "box: the helper did not start: the helper began with something other than a hello"
+
+
+@pytest.mark.parametrize("value", [{"pong": 1}, ["hello"]])
+async def test_an_answer_that_is_none_ends_a_session_for_requests(value: Any) -> None:
+    assert "an answer " in await refused(Link, encode_frame(NONCE, value))
+
+
+@pytest.mark.parametrize("kind", [CommandLink, Link, StreamLink])
+async def test_one_that_gives_up_says_why_in_one_line(kind: Any) -> None:
+    said = await refused(kind, encode_frame(NONCE, {"failed": "image", "message": "a\nb\x1b[2J" + "c" * 1000}))
+    assert said.startswith("box: the helper did not start: a b?[2Jccc")
+    assert len(said) < 300
+
+
+@pytest.mark.parametrize("kind", [CommandLink, Link])
+async def test_noise_without_an_end_is_given_up_and_its_process_ended(kind: Any) -> None:
+    """One whose output is not read any more, too: asyncio's own wait for it would have no end."""
+    pipe = await open_subprocess(("cat", "/dev/zero"))
+    session: Session = kind("box", "python3", pipe, NONCE, 10.0)
+    with pytest.raises(UnreachableError, match="bytes came before the first frame"):
+        await session.start([])
+    await session.close()
+
+
+async def test_a_pipe_that_a_process_left_behind_holds_keeps_nobody_waiting() -> None:
+    pipe = await open_subprocess(("sh", "-c", "sleep 1000 & echo $!; exit 7"))
+    left = int(await pipe.read())
+    try:
+        status, _ = await pipe.ended()
+        assert status == 7
+        await pipe.close(PATIENCE)
+        assert not is_gone(left)
+    finally:
+        os.kill(left, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"exit": 256}, {"exit": -65}, {"exit": True}, {"exit": "0"}, {"exit": 0, "left": -1}, {"took": 1 << 40}],
+)
+async def test_numbers_that_cannot_be_are_not_believed(told: Any) -> None:
+    said = encode_frame(NONCE, {"hello": {"python": "3.11", "pid": 1}}) + event(0, told)
+    pipe = await open_subprocess((sys.executable, "-c", SAYS, said.hex()))
+    session = CommandLink("box", "python3", pipe, NONCE, 10.0)
+    await session.start([])
+
+    async def take(_: Output) -> None:
+        raise AssertionError("nothing was written")
+
+    with pytest.raises(UnreachableError, match="box: a number arrived that cannot be"):
+        await session.run(["true"], 30, take)
+    await session.close()
+
+
+def test_a_session_of_no_kind_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        Session("box", "python3", None, NONCE, 10.0)  # type: ignore[abstract, arg-type]
