@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shlex
 from dataclasses import dataclass
 
@@ -20,6 +22,8 @@ APART_S = 2.0
 """Seconds between two clocks from which on ages and merged logs mislead (SAFETY C1)."""
 _UNSURE_S = 1.0  # a clock that is read without a helper is known to about this
 _PLACES = ("~", "/tmp")  # noqa: S108 - looked at, and never written
+_PYTHON = HostProfile().python
+_TOO_OLD = "or newer there"  # what is there was found, and is another version
 _RELEASE = ("/etc/os-release", 4096)
 _INSTALLERS = {
     "debian": "apt-get install -y python3",
@@ -31,6 +35,12 @@ _INSTALLERS = {
     "arch": "pacman -S --noconfirm python",
     "alpine": "apk add python3",
 }
+_INSTALLED = ("/usr/bin/python3", "/usr/local/bin/python3")
+_OTHER_KEY = "name another one as ssh.identity_file of the profile"
+_ADDRESS = "give its address as ssh.host of a profile, or as HostName in ~/.ssh/config"
+_NAMELESS = ("name or service not known", "could not resolve", "name resolution", "no address associated")
+_CLOSED = re.compile(r"connection refused(?: \(.*\))?\Z", re.IGNORECASE)
+_START = "sudo systemctl start ssh || sudo systemctl start sshd"  # as Debian calls it, and as others do
 _REMOVE = "; if that is right, remove the old one: "
 
 
@@ -70,26 +80,50 @@ async def check_host(reader: HostReader, profile: HostProfile | None, deadline: 
         connection = getattr(reader, "connection", None)
         known = connection if isinstance(connection, Connection) else None
         return HostCheck(reader.name, (_unreachable(profile, known, error),), error.code)
+    room = [
+        _repository(disk) if disk.path == repo and disk.error == "not there" else _place(disk) for disk in seen.disks
+    ]
     items = [
         passed("reachable", f"a look takes {again.rtt * 1000:.0f} ms"),
         python,
         _accelerators(seen.accelerators, seen.errors.get("accelerators", "")),
         _machine(seen.load, seen.errors.get("load", "")),
         _clock(again),
-        *map(_place, seen.disks),
+        *room,
     ]
     return HostCheck(reader.name, tuple(items), 0 if all(item.ok for item in items) else 1)
 
 
 def _unreachable(profile: HostProfile | None, connection: Connection | None, error: GatewatchError) -> Item:
     said, _, mend = str(error).partition(_REMOVE)
+    needed = ""
     if not mend and profile is not None and not is_local(profile):
-        way = connection.way if connection is not None else None
-        if "host key is unknown" in said or "no known_hosts file" in said:
-            mend = _command("ssh", profile, "true")  # which shows the key, and asks
-        elif way is Way.REFUSED and "login refused" in said:
-            mend = _command("ssh-copy-id", profile)
-    return failed("reachable", said, mend or None)
+        mend, needed = _mended(profile, connection.way if connection is not None else None, said)
+    return failed("reachable", f"{said}; {needed}" if needed else said, mend or None)
+
+
+def _mended(profile: HostProfile, way: Way | None, said: str) -> tuple[str, str]:
+    """The command that mends it, and where there is none or it may be the wrong one, what is needed."""
+    spec = ssh_spec(profile)
+    key = os.path.expanduser(spec.identity_file) if spec.identity_file is not None else None
+    itself = "on the way there" not in said  # and not a host before it
+    refused = way is Way.REFUSED and "login refused" in said and itself
+    if "host key is unknown" in said or "no known_hosts file" in said:
+        return _command("ssh", profile, "true"), ""  # which shows the key, and asks
+    if key is not None and (refused or "cannot use the identity file" in said):
+        if not os.path.lexists(key):
+            return shlex.join(
+                ["ssh-keygen", "-t", "ed25519", "-f", key]
+            ), f"there is no {key}: make it, or {_OTHER_KEY}"
+        if not refused:
+            return "", f"make {key} a private key that can be read here, or {_OTHER_KEY}"
+    if refused:
+        return _command("ssh-copy-id", profile), ""
+    if any(words in said.lower() for words in _NAMELESS):
+        return "", _ADDRESS
+    if _CLOSED.search(said) and itself and not spec.proxy_jump:
+        return _START, "no SSH server listens there"
+    return "", ""
 
 
 def _command(program: str, profile: HostProfile, *rest: str) -> str:
@@ -100,7 +134,7 @@ def _command(program: str, profile: HostProfile, *rest: str) -> str:
         words += ["-p", str(spec.port)]
     if spec.identity_file is not None:
         words += ["-i", os.path.expanduser(spec.identity_file)]
-    if spec.known_hosts != type(spec).known_hosts:
+    if spec.known_hosts is not None:
         words += ["-o", f"UserKnownHostsFile={os.path.expanduser(spec.known_hosts)}"]
     if spec.proxy_jump:
         words += ["-o", f"ProxyJump={spec.proxy_jump}"]
@@ -114,7 +148,16 @@ async def _python(reader: HostReader, profile: HostProfile | None, seen: Observa
         version = answer.get("python") if isinstance(answer, dict) else None
         name = profile.python if profile is not None else "python3"
         return passed("python", f"{name} is {version}")
-    return failed("python", f"{missing}; logs and GPUs can be watched, nothing can be run", await _installer(reader))
+    detail = f"{missing}; logs and GPUs can be watched, nothing can be run"
+    if _TOO_OLD in missing:
+        return failed("python", detail)
+    if profile is None or profile.python == _PYTHON:
+        return failed("python", detail, await _installer(reader))
+    for path in _INSTALLED:  # another name is what is needed then, and nothing new
+        with contextlib.suppress(InputError, UnreachableError):
+            await reader.read(path, 0, 1)
+            return failed("python", f"{detail}; {path} is there")
+    return failed("python", detail)
 
 
 async def _installer(reader: HostReader) -> str | None:
@@ -170,6 +213,12 @@ def _clock(seen: Observation) -> Item:
     if abs(apart) - unsure > APART_S:
         return failed("clock", detail, "sudo timedatectl set-ntp true")
     return passed("clock", detail if abs(apart) > unsure + 0.1 else f"as ours, to {max(0.1, unsure):.1f} s")
+
+
+def _repository(disk: DiskSeen) -> Item:
+    """The profile's repository, which is not there."""
+    needed = "clone the project there, or correct repo_root of the profile"
+    return failed(f"room in {disk.path}", f"{disk.error}; {needed}")
 
 
 def _place(disk: DiskSeen) -> Item:

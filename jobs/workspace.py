@@ -37,7 +37,7 @@ class WatchItem(FileModel):
     """One thing to watch: a run, or all runs below a folder of this machine."""
 
     run: Annotated[Text, AfterValidator(_target)] | None = None
-    """A path, a name below `.tune-runs/`, or HOST:/path with HOST the name of a profile."""
+    """A path, a name below `.tune-runs/`, or HOST:/path with HOST a profile, or [user@]host as ssh knows it."""
     below: Text | None = None
     """A folder of this machine: all runs below it, also those that come later."""
     title: Text | None = None

@@ -11,7 +11,7 @@ from typing import Literal
 from gates.calibration.schema import Manifest, SchemaError, parse_manifest
 from gates.documents import Json
 from hosts.errors import InputError
-from hosts.profiles import HostProfile
+from hosts.profiles import HostProfile, profile_paths
 from hosts.yamldoc import YamlDocument, load
 from hosts.yamlmodel import Loaded
 from jobs.calibration.config import ModelConfig, read_config
@@ -102,6 +102,32 @@ def find_checkout(root: str | None, cwd: Path | None = None) -> Checkout:
     if not found:
         raise InputError(f"{searched}; --root is the folder that holds models/ and hosts/, or its repository")
     return Checkout(found[0])
+
+
+def find_hosts(root: str | None, cwd: Path | None = None) -> Path:
+    """Find the folder of host profiles: that of the checkout, else one here that has profiles and no models beside it.
+
+    Args:
+        root: As of `find_checkout`.
+        cwd: The current folder.
+
+    Raises:
+        InputError: There is none, or there are several checkouts.
+    """
+    try:
+        return find_checkout(root, cwd).hosts_folder
+    except InputError:
+        start = Path.cwd() if cwd is None else cwd
+        folders = [folder / "hosts" for folder in _upwards(start)] if root is None else []
+        found = next((folder for folder in folders if folder.is_dir() and profile_paths(folder)), None)
+        if found is not None:
+            return found
+        if root is not None or any(map(_checkouts_in, _upwards(start))):
+            raise
+    raise InputError(
+        f"no hosts/*.yaml in {start} or above it, and no models/*/config.yaml; "
+        "--root is the folder that holds them, or its repository"
+    )
 
 
 def find_checkout_near(root: str | None, run_dir: Path | None) -> Checkout:

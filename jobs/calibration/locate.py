@@ -15,9 +15,10 @@ from hosts.host import Json
 from hosts.local import strictjson
 from hosts.local.files import read_bytes_limited
 from hosts.profiles import HostProfile, select_profile
-from hosts.target import parse_target
+from hosts.target import Target, parse_target
 from jobs.calibration.checkout import Checkout, find_checkout_near, git_top, load_manifest
 from jobs.connect import is_local
+from jobs.named_host import named_profile
 from jobs.runner.places import RUNS
 
 _LIMIT = 64 << 20
@@ -40,6 +41,14 @@ class Watched:
     local: bool
     checkout: Checkout | None
     model: str | None
+
+    @property
+    def place(self) -> str:
+        """How a person names it, for `--run-dir`: its path, of another host [USER@]HOST:PATH."""
+        if self.local or self.profile is None:
+            return str(Target(None, self.run_dir))
+        user, _, host = self.profile.name.rpartition("@")
+        return str(Target(host, self.run_dir, user or None))
 
     def manifest(self, model: str) -> Manifest | None:
         """The checkout's manifest for `model`, for runs that have not frozen their own.
@@ -72,28 +81,22 @@ def find_run(
 ) -> Watched:
     """Find the run that is asked about: `--run-dir`, else the newest one.
 
-    `--run-dir` is a path, a name below `.tune-runs/`, or HOST:PATH.
+    `--run-dir` is a path, a name below `.tune-runs/`, or HOST:PATH, where HOST is a profile, or [user@]host as ssh
+    knows it. `--host` is a profile.
 
     Raises:
         InputError: It is not there, is a file, holds no plan.json, or is a run of another model.
     """
     target = parse_target(run_dir) if run_dir is not None else None
-    if target is not None and target.host is not None:
-        host = target.host
-    checkout = _checkout(root, Path(target.path) if target is not None and target.host is None else None)
-    try:
-        selected = select_profile(checkout.hosts_folder, host, environ) if checkout is not None else None
-    except InputError as error:
-        if target is None or target.host is None or target.host not in str(error):
-            raise
-        raise InputError(f"--run-dir {run_dir}: HOST is the name of a profile in hosts/; {error}") from error
-    if host is not None and selected is None:
-        raise InputError(f"--host {host}: there is no checkout with a hosts/ folder; name it with --root")
-    profile = selected.file.profile if selected is not None else None
-    local = ((target is None or target.host is None) and host is None) or is_local(profile)
-    if not local or (profile is not None and profile.enter and host is not None):
+    named = target is not None and target.host is not None
+    checkout = _checkout(root, Path(target.path) if target is not None and not named else None)
+    profile = _profile_there(target, root) if target is not None and named else _profile(checkout, host, environ)
+    asked = named or host is not None
+    local = not asked or is_local(profile)
+    if not local or (profile is not None and profile.enter and asked):
         if target is None or not target.path.startswith(("/", "~")):
-            raise InputError("a run on another host is named by its absolute path: --run-dir HOST:/path")
+            file = f"; the file here is ./{run_dir}" if named and os.path.lexists(str(run_dir)) else ""
+            raise InputError(f"a run on another host is named by its absolute path: --run-dir HOST:/path{file}")
         return Watched(target.path, profile, False, checkout, model)
     path = (
         _newest(_run_folders(checkout, repo, profile))
@@ -112,6 +115,21 @@ def _checkout(root: str | None, run_dir: Path | None) -> Checkout | None:
         if root is not None:
             raise
         return None
+
+
+def _profile_there(target: Target, root: str | None) -> HostProfile:
+    """That of the host of HOST:PATH."""
+    return named_profile(f"{target.user}@{target.host}" if target.user else str(target.host), root)
+
+
+def _profile(checkout: Checkout | None, host: str | None, environ: Mapping[str, str]) -> HostProfile | None:
+    """The profile that is chosen for a path without a host, None for this machine without one."""
+    if checkout is not None:
+        selected = select_profile(checkout.hosts_folder, host, environ)
+        return selected.file.profile if selected is not None else None
+    if host is not None:
+        raise InputError(f"--host {host}: there is no checkout with a hosts/ folder; name it with --root")
+    return None
 
 
 def _run_folders(checkout: Checkout | None, repo: str | None, profile: HostProfile | None) -> list[Path]:

@@ -127,8 +127,8 @@ def site_of(watched: Watched) -> Site:
         InputError: They cannot be found.
     """
     root = str(watched.checkout.root) if watched.checkout is not None else None
-    host = watched.profile.name if watched.profile is not None and not watched.local else None
-    return find_site(root, None, host, Path(watched.run_dir) if watched.local else None)
+    far = watched.profile if not watched.local else None
+    return find_site(root, None, None, Path(watched.run_dir) if watched.local else None, far=far)
 
 
 async def get_ready(reader: HostReader, watched: Watched, closed: Closed, say: Say) -> Ready | CutOff:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hosts.errors import InputError
-from hosts.profiles import HostProfile, select_profile
-from jobs.calibration.checkout import Checkout, find_checkout_near, find_repo, git_top
+from hosts.profiles import HostProfile, Selected, select_profile
+from jobs.calibration.checkout import Checkout, checkout_above, find_checkout, find_repo, git_top
 from jobs.connect import is_local
+from jobs.named_host import knows
 from jobs.runner.places import RUNS
 
 
@@ -54,19 +56,28 @@ def find_site(
     host: str | None,
     near: Path | None = None,
     environ: Mapping[str, str] = os.environ,
+    far: HostProfile | None = None,
 ) -> Site:
     """Find the checkout, the host profile and the repository.
 
     Args:
         root, repo, host: What `--root`, `--repo` and `--host` said.
-        near: A run directory: the checkout above it is meant when there is none around us.
+        near: A run directory, on the host that is meant. On this machine the checkout above it goes before the one
+            around us; what lies here at the path of another host's run is another thing.
+        environ: Our environment.
+        far: The host that the run was found on, where `--host` said nothing: a profile, or one of none.
 
     Raises:
         InputError: Something named does not exist, or a profile is wrong.
     """
-    checkout = find_checkout_near(root, near)
-    selected = select_profile(checkout.hosts_folder, host, environ)
-    profile = selected.file.profile if selected is not None else None
+    if host is None and far is not None:
+        checkout = find_checkout(root)
+        host = far.name if knows(checkout.hosts_folder, far.name) else None
+        selected = select_profile(checkout.hosts_folder, host, environ) if host is not None else None
+        profile: HostProfile | None = far
+    else:
+        checkout, selected = _chosen(root, host, near, environ)
+        profile = selected.file.profile if selected is not None else None
     path = selected.file.path if selected is not None else None
     warnings = selected.file.warnings if selected is not None else ()
     if is_local(profile) and not (profile is not None and profile.enter):
@@ -78,3 +89,21 @@ def find_site(
             f"host {profile.name}: the repository's absolute path there is needed; set repo_root, or pass --repo"
         )
     return Site(checkout, profile, path, there, False, warnings)
+
+
+def _chosen(
+    root: str | None, host: str | None, near: Path | None, environ: Mapping[str, str]
+) -> tuple[Checkout, Selected | None]:
+    above = checkout_above(near) if root is None and near is not None else None
+    if above is None:
+        checkout = find_checkout(root)
+        return checkout, select_profile(checkout.hosts_folder, host, environ)
+    wanted = host or environ.get("TUNE_HOST")
+    around: Checkout | None = None
+    with contextlib.suppress(InputError):
+        around = find_checkout(root)
+    if around is not None and wanted and knows(around.hosts_folder, wanted):
+        selected = select_profile(around.hosts_folder, host, environ)
+        if selected is not None and not is_local(selected.file.profile):
+            return around, selected
+    return above, select_profile(above.hosts_folder, host, environ)

@@ -52,7 +52,8 @@ async def look(reader: HostReader, watched: Watched, processes: bool = True) -> 
         snapshot = await asyncio.to_thread(monitor.fold, snapshot, seen, Now(time.time()))
     run = snapshot.body.run
     if run is None or run.plan is None:
-        raise InputError(f"{watched.run_dir}: {snapshot.error or PLAN + ' cannot be used'}")
+        why = (snapshot.error or f"{PLAN} cannot be used").removeprefix(f"{watched.run_dir}: ")
+        raise InputError(f"{watched.run_dir}: {why}")
     return Look(snapshot, run, run.plan.model)
 
 

@@ -14,6 +14,7 @@ from hosts.host import Accelerators, Chunk, DiskSeen, GpuDevice, Load, Observati
 from hosts.profiles import HostProfile, Ssh
 from jobs.host_check import GIB, check_host
 
+_FILES = {"release": "/etc/os-release", "python": "/usr/bin/python3"}
 FAR = HostProfile(name="box", launcher="ssh", ssh=Ssh(host="far", user="op", port=2222))
 CARD = GpuDevice(0, "NVIDIA H200", "GPU-1", 0, 143771, 0)
 WELL = Observation(
@@ -28,13 +29,13 @@ WELL = Observation(
 
 
 class Told:
-    """A host whose answers are given."""
+    """A host whose answers are given, and that has these files."""
 
     name = "box"
 
-    def __init__(self, seen: Observation | GatewatchError, way: Way = Way.UP, release: str = "") -> None:
+    def __init__(self, seen: Observation | GatewatchError, way: Way = Way.UP, **files: str) -> None:
         self._seen = seen
-        self._release = release
+        self._files = {_FILES[name]: text for name, text in files.items() if text}
         self.connection = Connection(way, time.time())
 
     async def observe(self, *_: Any) -> Observation:
@@ -46,10 +47,9 @@ class Told:
         return {"python": "3.12.1"}
 
     async def read(self, path: str, *_: Any) -> Chunk:
-        assert path == "/etc/os-release"
-        if not self._release:
+        if path not in self._files:
             raise InputError("not there")
-        return Chunk(self._release.encode(), 0, 0, 1, 0, "")
+        return Chunk(self._files[path].encode(), 0, 0, 1, 0, "")
 
 
 async def lines(seen: Observation | GatewatchError, profile: HostProfile = FAR, **more: Any) -> tuple[list[str], int]:
@@ -111,11 +111,34 @@ async def test_without_a_python(release: str, mend: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "missing", "there", "told"),
+    [
+        ("python-none", "no python there: none", "x", "nothing can be run; /usr/bin/python3 is there"),
+        ("python-none", "no python there: none", "", "nothing can be run"),
+        ("python3", "it is 3.8; gatewatch needs 3.10 or newer there", "", "nothing can be run"),
+    ],
+)
+async def test_another_python_that_is_installed_mends_nothing(named: str, missing: str, there: str, told: str) -> None:
+    profile = FAR.model_copy(update={"python": named})
+    seen = replace(WELL, errors={"python": missing})
+    found, _ = await lines(seen, profile, release="ID=ubuntu\n", python=there)
+    assert f"✗ python: {missing}; logs and GPUs can be watched, {told}" in found
+
+
+@pytest.mark.parametrize(
     ("error", "way", "said", "mend"),
     [
         ("far: its host key is unknown: …", Way.REFUSED, "its host key is unknown", "ssh -p 2222 op@far true"),
         ("far: login refused: no", Way.REFUSED, "login refused", "ssh-copy-id -p 2222 op@far"),
-        ("far: connection refused", Way.WAITING, "connection refused", None),
+        ("far: on the way there, hop: login refused: no", Way.REFUSED, "login refused", None),
+        (
+            "far: connection refused",
+            Way.WAITING,
+            "connection refused; no SSH server listens there",
+            "sudo systemctl start ssh || sudo systemctl start sshd",
+        ),
+        ("far: on the way there, hop: connection refused", Way.WAITING, "hop: connection refused", None),
+        ("far: Name or service not known", Way.WAITING, "not known; give its address as ssh.host", None),
         (
             "far: its host key has changed; if that is right, remove the old one: ssh-keygen -R far -f known",
             Way.KEY_CHANGED,

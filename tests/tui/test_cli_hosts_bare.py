@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.peers import bare, sshd
+from tests.peers.quick import old_run
 from tui.cli.main import main
 from tui.exits import ExitCode
 
@@ -64,10 +67,33 @@ def test_a_log_there(run: Run, tmp_path: Path) -> None:
     assert (code, out, err) == (ExitCode.OK, "two\nthree\n", "")
 
 
-def test_a_folder_there_is_refused_with_the_reason(run: Run, tmp_path: Path) -> None:
-    code, out, err = run("tail", f"box:{tmp_path}", "--plain")
+@pytest.mark.parametrize("named", ["", "/*.log", "/../{name}/b*"])
+def test_the_newest_log_of_a_folder_there(run: Run, tmp_path: Path, named: str) -> None:
+    for age, name in ((100, "a.log"), (50, "b.log"), (0, "results.json")):
+        (tmp_path / name).write_text(f"{name}\n")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    code, out, err = run("tail", f"box:{tmp_path}{named.format(name=tmp_path.name)}", "--plain")
+    assert (code, out, err) == (ExitCode.OK, "b.log\n", "")
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("", "no log in box:{at} yet"),
+        ("/*.log", "no file matches box:{at}/*.log yet"),
+        ("/a.log", "box:{at}/a.log: no such file; --wait waits for it"),
+    ],
+)
+def test_what_is_not_there_is_told(run: Run, tmp_path: Path, named: str, told: str) -> None:
+    code, out, err = run("tail", f"box:{tmp_path}{named}", "--plain")
+    assert (code, out, err) == (ExitCode.USAGE, "", f"gatewatch: error: {told.format(at=tmp_path)}\n")
+
+
+def test_a_run_there_needs_one_and_is_named_once(run: Run, tmp_path: Path) -> None:
+    there = old_run(tmp_path / "r")
+    code, out, err = run("calibrate", "status", "--run-dir", f"box:{there}")
     assert (code, out) == (ExitCode.USAGE, "")
-    assert "it is a folder, and no python there" in err
+    assert err.startswith(f"gatewatch: error: {there}: no python there: python3 cannot be run on box")
 
 
 def test_a_command_needs_one(run: Run) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,8 +65,84 @@ def test_this_machine_by_a_profile(run: Run, tmp_path: Path) -> None:
     (tmp_path / "hosts").mkdir()
     (tmp_path / "hosts/near.yaml").write_text(f"launcher: local\npython: {sys.executable}\nrepo_root: /none\n")
     code, out, _ = run("near", "--root", str(tmp_path))
-    assert "✗ room in /none: not there" in out.splitlines()
+    told = "✗ room in /none: not there; clone the project there, or correct repo_root of the profile"
+    assert told in out.splitlines()
     assert code == ExitCode.SAYS_NO
+
+
+@pytest.fixture
+def profiled(tmp_path: Path) -> Callable[..., None]:
+    """Writes the profile of a host called box."""
+
+    def write(port: int, peer: sshd.SshPeer | None = None, more: str = "", **ssh: object) -> None:
+        (tmp_path / "hosts").mkdir(exist_ok=True)
+        way = {"host": "127.0.0.1", "port": port, **({"known_hosts": peer.known_hosts} if peer else {}), **ssh}
+        said = ", ".join(f"{key}: {value}" for key, value in way.items())
+        (tmp_path / "hosts" / "box.yaml").write_text(f"launcher: ssh\nssh: {{{said}}}\n{more}")
+
+    return write
+
+
+@pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
+def test_where_nobody_listens(transport: str, run: Run, tmp_path: Path, profiled: Callable[..., None]) -> None:
+    (tmp_path / ".ssh/known_hosts").write_text("")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        profiled(closed.getsockname()[1], transport=transport)
+        code, out, _ = run("box")
+    assert code == ExitCode.UNREACHABLE
+    first, mend, _ = out.splitlines()
+    assert "connection refused" in first.lower()
+    assert first.endswith("; no SSH server listens there")
+    assert mend == "    mend (on box): sudo systemctl start ssh || sudo systemctl start sshd"
+
+
+@pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
+def test_a_name_that_nobody_knows(transport: str, run: Run, tmp_path: Path, profiled: Callable[..., None]) -> None:
+    (tmp_path / ".ssh/known_hosts").write_text("")
+    profiled(22, host="none.invalid", transport=transport)
+    code, out, _ = run("box")
+    assert code == ExitCode.UNREACHABLE
+    first, _ = out.splitlines()
+    assert first.endswith("; give its address as ssh.host of a profile, or as HostName in ~/.ssh/config")
+
+
+@pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
+def test_an_identity_file_that_is_not_there(
+    transport: str, run: Run, tmp_path: Path, profiled: Callable[..., None]
+) -> None:
+    (tmp_path / "sshd").mkdir()
+    with sshd.running(tmp_path / "sshd") as peer:
+        profiled(peer.port, peer, identity_file=tmp_path / "my key", transport=transport)
+        _, out, _ = run("box")
+        first, mend, _ = out.splitlines()
+        assert first.endswith(
+            f"there is no {tmp_path}/my key: make it, or name another one as ssh.identity_file of the profile"
+        )
+        assert mend == f"    mend: ssh-keygen -t ed25519 -f '{tmp_path}/my key'"
+
+
+def test_an_identity_file_that_is_no_key(run: Run, tmp_path: Path, profiled: Callable[..., None]) -> None:
+    (tmp_path / "sshd").mkdir()
+    (tmp_path / "key").write_text("no key")
+    with sshd.running(tmp_path / "sshd") as peer:
+        profiled(peer.port, peer, identity_file=tmp_path / "key")
+        _, out, _ = run("box")
+        first, _ = out.splitlines()
+        assert f"; make {tmp_path}/key a private key that can be read here, or name another one" in first
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/bin/python3"), reason="NOT TESTED: there is no /usr/bin/python3")
+def test_a_profile_that_names_a_python_that_is_not_there(
+    run: Run, tmp_path: Path, profiled: Callable[..., None]
+) -> None:
+    (tmp_path / "sshd").mkdir()
+    with sshd.running(tmp_path / "sshd", "Subsystem sftp internal-sftp\n") as peer:
+        profiled(peer.port, peer, "python: python-none\n", identity_file=peer.keys["plain"])
+        code, out, _ = run("box", "--json")
+    [python] = [item for item in json.loads(out)["hosts"][0]["items"] if item["name"] == "python"]
+    assert (code, python["ok"], python["mend"]) == (ExitCode.SAYS_NO, False, None)
+    assert python["detail"].endswith("nothing can be run; /usr/bin/python3 is there")
 
 
 @pytest.mark.parametrize(

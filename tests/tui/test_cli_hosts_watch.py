@@ -42,6 +42,18 @@ def test_what_is_no_host_needs_no_screen(words: tuple[str, ...], complaint: str,
         assert b"\x1b[?1049h" not in screen.output, "no screen was opened for it"
 
 
+def test_a_folder_with_nothing_but_profiles_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"no hosts/\*\.yaml in .*; or name a host: gatewatch hosts watch HOST$"):
+        find_fleet([], None)
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts" / "gpu-a.yaml").write_text("launcher: ssh\nssh: {host: 127.0.0.1, port: 2200}\n")
+    assert [profile.name for profile in find_fleet([], None).profiles] == ["gpu-a"]
+    (named,) = find_fleet(["gpu-a"], None).profiles
+    assert named.ssh is not None
+    assert named.ssh.port == 2200, "the profile is meant and not a host of that name"
+
+
 def test_all_profiles_are_watched_and_one_that_is_wrong_is_told(quick: Quick) -> None:
     quick.hop("near")
     quick.hop("far")

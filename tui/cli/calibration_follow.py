@@ -131,6 +131,9 @@ async def _first_of(*events: asyncio.Event) -> None:
 
 def describe(snapshot: Snapshot[Calibration]) -> str:
     """What runs now, in a few words."""
+    if snapshot.state is State.BLIND:  # whatever ran when it was seen
+        seen = snapshot.seen.received
+        return "blind" if seen is None else f"blind, seen {time.strftime('%H:%M:%S', time.localtime(seen))}"
     # The first look has not asked for the runner yet, which only its lock names.
     state = "looking" if snapshot.state is State.UNKNOWN else snapshot.state.value
     names = ", ".join(item.name for item in snapshot.active) or state

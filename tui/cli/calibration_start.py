@@ -15,7 +15,7 @@ from gates.calibration.layout import RUN_LOG
 from gates.calibration.select import SelectionError, select_stages
 from hosts.errors import InputError, RefusedError
 from hosts.host import HostActor
-from hosts.target import Target, parse_target
+from hosts.target import parse_target
 from jobs.calibration.checkout import Checkout, choose_model, load_manifest
 from jobs.calibration.control import Started, stop
 from jobs.calibration.example import example_folder, set_up_example
@@ -206,5 +206,4 @@ def _say_started(args: argparse.Namespace, started: Started, watched: Watched) -
 
 def _look_again(watched: Watched) -> str:
     """The command that says how this run stands, to be pasted."""
-    far = watched.profile.name if watched.profile is not None and not watched.local else None
-    return shlex.join(["gatewatch", "calibrate", "status", "--run-dir", str(Target(far, watched.run_dir))])
+    return shlex.join(["gatewatch", "calibrate", "status", "--run-dir", watched.place])

@@ -169,9 +169,9 @@ def _counted(number: int, what: str) -> str:
 
 def _where(args: argparse.Namespace) -> tuple[Watched, Site]:
     watched = find_run(args.run_dir, args.root, args.repo, args.host, args.model)
-    host = args.host or (watched.profile.name if watched.profile is not None and not watched.local else None)
     near = Path(watched.run_dir) if watched.local else None
-    return watched, find_site(args.root, args.repo, host, near)
+    far = watched.profile if not watched.local else None
+    return watched, find_site(args.root, args.repo, args.host, near, far=far)
 
 
 async def _prepared(args: argparse.Namespace, reader: HostReader, watched: Watched, site: Site) -> Prepared | None:

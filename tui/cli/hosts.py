@@ -40,11 +40,11 @@ class HostList:
     def run(self, args: argparse.Namespace) -> int:
         from hosts.errors import GatewatchError
         from hosts.profiles import profile_paths, read_profile, select_profile
-        from jobs.calibration.checkout import find_checkout
+        from jobs.calibration.checkout import find_hosts
         from tui import console
         from tui.exits import combine
 
-        folder = find_checkout(args.root).hosts_folder
+        folder = find_hosts(args.root)
         here = socket.gethostname()
         codes: list[int] = []
         hosts: list[dict[str, Any]] = []

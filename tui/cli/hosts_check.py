@@ -71,7 +71,7 @@ async def _one(name: str, args: argparse.Namespace, shared: object) -> Found:
     from jobs.connect import open_reader
     from jobs.host_check import HostCheck as Found
     from jobs.host_check import check_host
-    from tui.cli.tail_hosts import named_profile
+    from jobs.named_host import named_profile
 
     assert isinstance(shared, Connects)
     try:

@@ -99,10 +99,10 @@ class _Result:
 async def _run(args: argparse.Namespace) -> int:
     from hosts.errors import GatewatchError, InputError
     from jobs.connect import open_commander
+    from jobs.named_host import named_profile
     from tui import console
     from tui.cli.asking import connects
     from tui.cli.hosts_output import Kept, Printed
-    from tui.cli.tail_hosts import named_profile
     from tui.exits import combine
 
     names = list(dict.fromkeys(args.hosts))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tui.cli.commands import add_json
@@ -14,12 +17,11 @@ from tui.cli.hosts_options import add_timeout
 if TYPE_CHECKING:
     from hosts.connects import Connects
     from hosts.errors import GatewatchError
-    from hosts.host import Accelerators, GpuDevice, GpuProcess, HostReader, Observation
+    from hosts.host import Accelerators, HostReader, Observation
+    from monitors.host import Skew
 
 DEADLINE_S = 20.0
-_HEADS = ("HOST", "GPU", "NAME", "BUSY", "MEMORY", "TEMP", "POWER", "HELD BY")
-_MOST = 3  # processes of one GPU that are named on its row; --json has them all
-_UNKNOWN = "?"
+_UNSURE_S = 1.0  # a clock that is read without a helper is known to about this
 
 
 class HostGpus:
@@ -47,25 +49,39 @@ GPUS = HostGpus()
 
 async def _show(args: argparse.Namespace) -> int:
     from hosts.errors import GatewatchError
+    from monitors.host import HostBody, notes
     from tui import console
     from tui.cli.asking import connects
-    from tui.exits import combine
+    from tui.cli.hosts_rows import HEADS, gpu_rows
+    from tui.exits import ExitCode, combine
+    from tui.words import clock
 
     readers, wrong = await asyncio.to_thread(_readers, args.hosts, args.root, connects())
     answers = await asyncio.gather(*(_look(reader, args.timeout) for reader in readers))
     seen = [*answers, *wrong]
     failed = [(name, what) for name, what in seen if isinstance(what, GatewatchError)]
     for name, error in failed:
-        console.error(str(error) if name in str(error) else f"{name}: {error}")
+        console.error(str(error) if str(error).startswith(f"{name}:") else f"{name}: {error}")
     found = [(name, what) for name, what in seen if not isinstance(what, GatewatchError)]
+    now = time.time()
     for name, what in found:
-        if "python" in what.errors:
-            console.warn(f"{name}: {what.errors['python']}")
+        if "python" in what.seen.errors:
+            console.warn(f"{name}: {what.seen.errors['python']}")
+        told = what.seen.accelerators
+        if told is not None and told.devices and told.detail:
+            console.warn(f"{name}: {told.detail}")
+        for note in notes(HostBody(skew=what.skew), partial(clock, now=now)):
+            console.warn(f"{name}: {note}")
     if args.json:
         console.print_json({"hosts": [_document(name, what) for name, what in seen]})
     elif found:
-        console.print_table(_HEADS, [row for name, what in found for row in _rows(name, what)], whole=_HEADS[:2])
-    return combine(error.code for _, error in failed)
+        rows = [
+            row
+            for name, what in found
+            for row in gpu_rows(name, what.seen.accelerators, what.seen.errors.get("accelerators", ""), what.skew, now)
+        ]
+        console.print_table(HEADS, rows, whole=HEADS[:2])
+    return combine([*(error.code for _, error in failed), *(ExitCode.UNKNOWN for _, what in found if what.unknown)])
 
 
 def _readers(
@@ -74,7 +90,7 @@ def _readers(
     """A way to every host that was asked for, and what is wrong with the others."""
     from hosts.errors import GatewatchError, InputError
     from hosts.profiles import profile_paths, read_profile
-    from jobs.calibration.checkout import find_checkout
+    from jobs.calibration.checkout import find_hosts
     from jobs.connect import open_reader
     from tui.cli.tail_hosts import open_host
 
@@ -83,7 +99,7 @@ def _readers(
     paths = []
     if not names:
         try:
-            paths = profile_paths(find_checkout(root).hosts_folder)
+            paths = profile_paths(find_hosts(root))
         except InputError:
             if root is not None:
                 raise
@@ -102,88 +118,70 @@ def _readers(
     return readers, wrong
 
 
-async def _look(reader: HostReader, deadline: float) -> tuple[str, Observation | GatewatchError]:
+async def _look(reader: HostReader, deadline: float) -> tuple[str, Told | GatewatchError]:
     from hosts.errors import GatewatchError
     from hosts.host import Wants
 
     try:
-        return reader.name, await reader.observe(Wants(accelerators=True, load=True), None, deadline)
+        seen = await reader.observe(Wants(accelerators=True, load=True), None, deadline)
+        timed = seen
+        with contextlib.suppress(GatewatchError):  # what was told stands; only of the clock less is known then
+            timed = await reader.observe(Wants(), None, deadline)  # the first may have logged in, and started a helper
+        return reader.name, Told(seen, timed)
     except GatewatchError as error:
         return reader.name, error
     finally:
         await reader.close()
 
 
-def _rows(name: str, seen: Observation) -> list[tuple[str, ...]]:
-    told = seen.accelerators
-    if told is None:
-        return [(name, "-", seen.errors.get("accelerators", "not told"), *[""] * 5)]
-    if not told.devices:
-        return [(name, "-", _nothing(told), *[""] * 5)]
-    return [
-        (
-            name,
-            str(device.index),
-            device.name or _UNKNOWN,
-            _with(device.utilisation, "%"),
-            f"{_gib(device.memory_used)}/{_gib(device.memory_total)}G",
-            _with(device.temperature, " °C"),
-            _power(device),
-            _held(device),
-        )
-        for device in told.devices
-    ]
+@dataclass(frozen=True)
+class Told:
+    """What a host told: all that was asked, and then once more nothing but the time."""
+
+    seen: Observation
+    timed: Observation
+
+    @property
+    def skew(self) -> Skew:
+        """Its clock against ours."""
+        from monitors.host import Skew
+
+        timed = self.timed
+        unsure = timed.rtt / 2 + (_UNSURE_S if "python" in self.seen.errors else 0.0)
+        return Skew(timed.at - (timed.received - timed.rtt / 2), unsure, timed.received)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nobody can say what accelerators there are."""
+        told = self.seen.accelerators
+        return told is None or (not told.devices and told.source != "none")
 
 
-def _nothing(told: Accelerators) -> str:
-    if told.source == "none":
-        return "none"
-    return f"unknown: {told.detail}" if told.detail else "unknown"
-
-
-def _with(value: float | None, unit: str) -> str:
-    return _UNKNOWN if value is None else f"{value:.0f}{unit}"
-
-
-def _gib(mib: int | None) -> str:
-    return _UNKNOWN if mib is None else f"{mib / 1024:.1f}"
-
-
-def _power(device: GpuDevice) -> str:
-    limit = "" if device.power_limit is None else f"/{device.power_limit:.0f}"
-    return _UNKNOWN if device.power is None else f"{device.power:.0f}{limit} W"
-
-
-def _held(device: GpuDevice) -> str:
-    from monitors.host import GHOST_MIB
-
-    if device.processes is None:
-        return "processes unknown"
-    shown = [_process(process) for process in device.processes[:_MOST]]
-    if len(device.processes) > _MOST:
-        shown.append(f"+{len(device.processes) - _MOST} more")
-    if device.ghost is not None and device.ghost > GHOST_MIB:
-        shown.append(f"{_gib(device.ghost)}G held by nobody")
-    return "; ".join(shown)
-
-
-def _process(process: GpuProcess) -> str:
-    words = [str(process.pid), process.owner or "", f"{_gib(process.memory)}G", process.command or ""]
-    return " ".join(word for word in words if word)
-
-
-def _document(name: str, what: Observation | GatewatchError) -> dict[str, Any]:
+def _document(name: str, what: Told | GatewatchError) -> dict[str, Any]:
     from hosts.errors import GatewatchError
 
     if isinstance(what, GatewatchError):
         return {"name": name, "error": str(what)}
+    seen, timed, skew = what.seen, what.timed, what.skew
     return {
         "name": name,
         "error": None,
-        "at": what.at,
-        "received": what.received,
-        "rtt": what.rtt,
-        "accelerators": asdict(what.accelerators) if what.accelerators is not None else None,
-        "load": asdict(what.load) if what.load is not None else None,
-        "errors": dict(what.errors),
+        "at": timed.at,
+        "received": timed.received,
+        "rtt": timed.rtt,
+        "skew": {"seconds": skew.seconds, "uncertainty": skew.uncertainty},
+        "accelerators": _accelerators(seen.accelerators) if seen.accelerators is not None else None,
+        "load": asdict(seen.load) if seen.load is not None else None,
+        "errors": dict(seen.errors),
     }
+
+
+def _accelerators(told: Accelerators) -> dict[str, Any]:
+    """All that was told, and of each process the run and the stage."""
+    from tui.cli.hosts_rows import belongs
+
+    document = asdict(told)
+    for device, shown in zip(told.devices, document["devices"], strict=True):
+        for process, one in zip(device.processes or (), shown["processes"] or (), strict=True):
+            one.update(belongs(process)._asdict())
+    return document

@@ -74,12 +74,15 @@ def find_fleet(names: Sequence[str], root: str | None) -> Fleet:
     """
     from hosts.errors import GatewatchError, InputError
     from hosts.profiles import profile_paths, read_profile
-    from jobs.calibration.checkout import find_checkout
-    from tui.cli.tail_hosts import named_profile
+    from jobs.calibration.checkout import find_hosts
+    from jobs.named_host import named_profile
 
     if names:
         return Fleet(tuple(named_profile(name, root) for name in dict.fromkeys(names)))
-    folder = find_checkout(root).hosts_folder
+    try:
+        folder = find_hosts(root)
+    except InputError as error:
+        raise InputError(f"{error}; or name a host: gatewatch hosts watch HOST") from None
     profiles, notes = [], []
     for path in profile_paths(folder):
         try:

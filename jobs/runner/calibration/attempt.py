@@ -275,7 +275,7 @@ def _full(folder: Path) -> str:
         disk = os.statvfs(folder)
     except OSError:
         return ""
-    free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+    free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail  # to root what is kept for it is no failed write
     return "no space left on device while it ran" if disk.f_blocks and not free else ""
 
 

@@ -12,6 +12,7 @@ from jobs.calibration.checkout import (
     choose_model,
     choose_venv,
     find_checkout,
+    find_hosts,
     find_repo,
     load_config,
     load_manifest,
@@ -168,3 +169,19 @@ def test_a_python_that_is_not_there_is_told(tmp_path: Path) -> None:
         check_venv_here(missing)
     (tmp_path / "python").write_text("")
     assert check_venv_here(missing) == tmp_path / "python"
+
+
+def test_profiles_are_found_without_models_beside_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no hosts/\*\.yaml in"):
+        find_hosts(None, tmp_path)
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts" / "code.py").write_text("")
+    with pytest.raises(InputError, match=r"no hosts/\*\.yaml in"):
+        find_hosts(None, tmp_path)
+    (tmp_path / "hosts" / "h.yaml").write_text("repo_root: /r\n")
+    assert find_hosts(None, tmp_path) == find_hosts(str(tmp_path)) == tmp_path / "hosts"
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    assert find_hosts(None, tmp_path / "deep" / "er") == tmp_path / "hosts"
+    checkout = make(tmp_path / ".claude" / "skills" / "s", "m")
+    assert find_hosts(None, tmp_path) == checkout / "hosts", "those of a checkout come first"

@@ -104,7 +104,7 @@ def test_a_run_on_another_host_is_not_looked_for_here(checkout: Quick) -> None:
 def test_a_file_with_a_colon_is_a_file(checkout: Quick) -> None:
     run = old_run(checkout.folder / "a:b")
     assert find("./a:b").run_dir == str(run)
-    with pytest.raises(InputError, match="--host a: there is no profile"):
+    with pytest.raises(InputError, match=r"by its absolute path: --run-dir HOST:/path; the file here is \./a:b$"):
         find("a:b")
 
 
@@ -134,4 +134,41 @@ def test_an_unknown_host_is_told_with_a_near_one(checkout: Quick) -> None:
     (checkout.folder / "hosts").mkdir()
     (checkout.folder / "hosts" / "h20-a.yaml").write_text("name: h20-a\n")
     with pytest.raises(InputError, match=r"--host h20a: no such profile in .*; did you mean h20-a\?"):
-        find("h20a:/srv/r")
+        find("/srv/r", host="h20a")
+
+
+@pytest.mark.parametrize("profiles", [None, "hosts", "hosts beside models"])
+@pytest.mark.parametrize(
+    ("text", "host", "user"),
+    [
+        ("alias:/srv/r", "alias", None),
+        ("op@alias:/srv/r", "alias", "op"),
+        ("op@far:/srv/r", "far", "op"),
+        ("[::1]:/srv/r", "::1", None),
+        ("op@[fe80::1]:/srv/r", "fe80::1", "op"),
+    ],
+)
+def test_what_no_profile_names_is_as_ssh_knows_it(
+    profiles: str | None, text: str, host: str, user: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if profiles is not None:
+        (tmp_path / "hosts").mkdir()
+        (tmp_path / "hosts" / "far.yaml").write_text("ssh: {host: far.invalid, user: root}\nrepo_root: /srv\n")
+    if profiles == "hosts beside models":
+        (tmp_path / "models" / MODEL).mkdir(parents=True)
+        (tmp_path / "models" / MODEL / "config.yaml").write_text(f"name: {MODEL}\n")
+    watched = find(text)
+    assert watched.profile is not None
+    assert watched.profile.ssh is not None
+    assert (watched.profile.ssh.host, watched.profile.ssh.user) == (host, user)
+    assert (watched.run_dir, watched.local, watched.place) == ("/srv/r", False, text)
+
+
+def test_a_profile_is_found_where_there_are_no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts" / "far.yaml").write_text("ssh: {host: far.invalid, user: op}\n")
+    watched = find("far:/srv/r")
+    assert watched.profile is not None
+    assert (watched.profile.name, watched.profile.ssh_host, watched.place) == ("far", "far.invalid", "far:/srv/r")

@@ -9,6 +9,7 @@ import pytest
 
 from hosts.errors import InputError
 from jobs.calibration.site import find_site
+from jobs.named_host import named_profile
 from tests.peers.quick import Quick
 
 
@@ -102,6 +103,33 @@ def test_near_a_run_directory(checkout: Quick, tmp_path: Path, monkeypatch: pyte
     assert find_site(None, None, None, checkout.runs / "r", environ={}).checkout.root == checkout.folder
     with pytest.raises(InputError, match="--root is the folder that holds models/"):
         find_site(None, None, None, environ={})
+
+
+@pytest.mark.parametrize("by", ["--host", "$TUNE_HOST"])
+def test_what_lies_here_at_the_path_of_a_far_run_is_no_checkout_of_it(by: str, checkout: Quick, tmp_path: Path) -> None:
+    profile(checkout, "far", "ssh: {host: far.invalid}\nrepo_root: /srv/omni\n")
+    another = tmp_path / "another"
+    (another / "models" / "m").mkdir(parents=True)
+    (another / "models" / "m" / "config.yaml").write_text("name: m\n")
+    near = another / ".tune-runs" / "r"
+    host, environ = ("far", {}) if by == "--host" else (None, {"TUNE_HOST": "far"})
+    site = find_site(None, None, host, near, environ=environ)
+    assert (site.checkout.root, site.repo, site.local) == (checkout.folder, "/srv/omni", False)
+    assert find_site(None, None, None, near, environ={}).checkout.root == another
+    profile(checkout, "far", "ssh: {host: [}\n")
+    with pytest.raises(InputError, match=r"quick/hosts/far\.yaml"):
+        find_site(None, None, host, near, environ=environ)
+
+
+def test_the_host_of_a_run_may_be_one_that_no_profile_names(checkout: Quick) -> None:
+    profile(checkout, "far", "ssh: {host: far.invalid}\nrepo_root: /srv/omni\n")
+    site = find_site(None, None, None, environ={}, far=named_profile("far"))
+    assert (site.repo, site.profile_path) == ("/srv/omni", checkout.folder / "hosts" / "far.yaml")
+    alias = named_profile("op@alias")
+    site = find_site(None, "/srv/omni", None, environ={}, far=alias)
+    assert (site.repo, site.local, site.profile, site.profile_path) == ("/srv/omni", False, alias, None)
+    with pytest.raises(InputError, match="host op@alias: the repository's absolute path there is needed"):
+        find_site(None, None, None, environ={}, far=alias)
 
 
 def test_what_looks_wrong_in_a_profile_is_handed_on(checkout: Quick) -> None:
