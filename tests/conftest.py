@@ -58,6 +58,11 @@ def house() -> Path:
 @pytest.fixture(autouse=True)
 def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test, and what it starts, away from the settings and state of the person who runs it."""
+    keep_away(monkeypatch, tmp_path_factory)
+
+
+def keep_away(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """As for every test; for a fixture that lives longer than one, and so begins before that is done."""
     for name in [name for name in os.environ if name.startswith("GATEWATCH_")]:
         monkeypatch.delenv(name)
     # A pytest that a test starts needs none of the plugins that the tests themselves use; they double its start.

@@ -8,14 +8,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tests/venv.sh
 
-choose_python() {
-    if python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        say python3
-        return 0
-    fi
-    find_python 3.13 || find_python 3.12 || find_python 3.11
-}
-
 failed=()
 check() { # NAME COMMAND...: runs it, and remembers when it failed
     local name=$1 status=0
@@ -26,10 +18,9 @@ check() { # NAME COMMAND...: runs it, and remembers when it failed
     [ "$status" -eq 0 ] || failed+=("$name (exit $status)")
 }
 
-python=$(choose_python) || fail "no Python 3.11, 3.12 or 3.13 found; install one of them, with its venv module"
 command -v git >/dev/null || fail "git is missing; tests need it"
 venv=${GATEWATCH_VENV:-.venv}
-make_venv "$venv" "$python" requirements.lock .
+make_main_venv "$venv"
 export PATH="$(cd "$venv/bin" && pwd):$PATH"
 
 mapfile -t travelling < <(python -c 'from jobs.bundle import travelling_files; print(*travelling_files(), sep="\n")')

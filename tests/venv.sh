@@ -45,3 +45,17 @@ make_venv() {
     fi
     say "$stamp" >"$folder/.stamp"
 }
+
+choose_python() {
+    if python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        say python3
+        return 0
+    fi
+    find_python 3.13 || find_python 3.12 || find_python 3.11
+}
+
+make_main_venv() { # FOLDER: where everything but the oldest and the newest Python is checked
+    local python
+    python=$(choose_python) || fail "no Python 3.11, 3.12 or 3.13 found; install one of them, with its venv module"
+    make_venv "$1" "$python" requirements.lock .
+}

@@ -182,7 +182,7 @@ def quick_checkout(folder: Path) -> Iterator[Quick]:
     (repo / ".gitignore").write_text(".tune-runs/\n__pycache__/\n.pytest_cache/\n")
     made.config.write_text(_CONFIG.format(python=sys.executable))
     made.manifest.write_text(manifest_text())
-    git(repo, "init", "--quiet", "--initial-branch=main")
+    git(repo, "init", "--quiet", "--initial-branch=main", "--template=")
     made.commit("the quick project")
     try:
         yield made
@@ -281,7 +281,9 @@ def git(folder: Path, *words: str) -> str:
         for role in ("AUTHOR", "COMMITTER")
         for what in ("NAME", "EMAIL")
     }
-    env = {**kept, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    # A commit would ask another process whether there is something to clean up.
+    tidy = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "maintenance.auto", "GIT_CONFIG_VALUE_0": "false"}
+    env = {**kept, **who, **tidy, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     return subprocess.run(["git", *words], cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
 
 

@@ -300,19 +300,23 @@ class FastRun:
 
 @cache
 def mortal_image() -> bytes:
-    """The real image with a different first line: everything that matters in it is what travels.
+    """The real image with a different first line: everything that matters in it is what travels."""
+    dying = Path(__file__).with_name("dying.py").read_bytes()
+    return image_with({"__main__.py": lambda source: b"import dying\n" + source, "dying.py": lambda _: dying})
+
+
+def image_with(changes: Mapping[str, Callable[[bytes], bytes]]) -> bytes:
+    """The real image, but for what is changed or added in it.
 
     Beside each source lies what this Python compiles it to, so that not every runner and shim does it again.
     """
     buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(build_image().data)) as real, zipfile.ZipFile(buffer, "w") as mortal:
-        for member in real.infolist():
-            first = b"import dying\n" if member.filename == "__main__.py" else b""
-            source = first + real.read(member)
-            mortal.writestr(member.filename, source)
-            if not first:
-                mortal.writestr(f"{member.filename}c", _bytecode(source, member.filename))
-        mortal.write(Path(__file__).with_name("dying.py"), "dying.py")
+    with zipfile.ZipFile(io.BytesIO(build_image().data)) as real, zipfile.ZipFile(buffer, "w") as changed:
+        there = real.namelist()
+        for name in (*there, *(changes.keys() - there)):
+            source = changes.get(name, bytes)(real.read(name) if name in there else b"")
+            changed.writestr(name, source)
+            changed.writestr(f"{name}c", _bytecode(source, name))
     return buffer.getvalue()
 
 

@@ -7,13 +7,11 @@ well again `--resume` completes the run.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -25,9 +23,8 @@ from hosts.errors import GatewatchError
 from hosts.local.files import WriteError
 from hosts.local.locks import read_holder
 from hosts.local.procs import is_alive
-from jobs.bundle import build_image
 from tests.jobs.runner.conftest import Make
-from tests.jobs.runner.fast import HOUSE, UNITS, FastProject, FastRun, command, until
+from tests.jobs.runner.fast import HOUSE, UNITS, FastProject, FastRun, command, image_with, until
 
 NOBODY = 65534
 ALPHA = UNITS["test_fast_alpha_ci"]
@@ -51,15 +48,12 @@ Mount = Callable[..., Path]
 @cache
 def _impatient_image() -> bytes:
     """The real runner, whose shim waits two seconds and not a minute for a disk to get well."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(build_image().data)) as real, zipfile.ZipFile(buffer, "w") as changed:
-        for member in real.infolist():
-            data = real.read(member)
-            if member.filename == "jobs/runner/shim.py":
-                assert data.count(b"_REPORT_TRIES = 60\n") == 1
-                data = data.replace(b"_REPORT_TRIES = 60\n", b"_REPORT_TRIES = 2\n")
-            changed.writestr(member.filename, data)
-    return buffer.getvalue()
+
+    def impatient(source: bytes) -> bytes:
+        assert source.count(b"_REPORT_TRIES = 60\n") == 1
+        return source.replace(b"_REPORT_TRIES = 60\n", b"_REPORT_TRIES = 2\n")
+
+    return image_with({"jobs/runner/shim.py": impatient})
 
 
 class Impatient(FastRun):

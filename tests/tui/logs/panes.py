@@ -77,8 +77,8 @@ class Desk:
         """Nothing more is coming: the screen stayed the same over several looks."""
         same, last = 0, self.rows
         end = time.monotonic() + PATIENCE_S
-        while same < 5:
-            await self.pilot.pause(0.05)
+        while same < 3:
+            await self.pilot.pause(0.08)
             now = self.rows
             same, last = (same + 1, now) if now == last else (0, now)
             assert time.monotonic() < end, "the screen does not come to rest"

@@ -84,10 +84,10 @@ class Lab:
         (self.run_dir / "plan.json").write_text(json.dumps({**body, "venv_python": sys.executable, **plan}))
         for stage in self.values:
             for run in range(1, repeats + 1):
-                self.write_cell(stage, run)
+                self.write_cell(stage, run, git_sha=sha)
 
     def write_cell(self, stage: str, run: int, **more: Any) -> None:
-        sha = git(self.folder, "rev-parse", "HEAD").strip()
+        sha = more.get("git_sha") or git(self.folder, "rev-parse", "HEAD").strip()
         metrics = {key: values[run - 1] for key, values in self.values[stage].items()}
         counts = {"total": 6000, "ok": 6000}
         body = {"status": "ok", "reason": "", "sample_counts": counts, "metrics": metrics, "git_sha": sha, **more}

@@ -81,8 +81,8 @@ class RunDesk:
         """Nothing more is coming: the screen stayed the same over several looks."""
         same, last = 0, self.rows
         end = time.monotonic() + PATIENCE_S
-        while same < 5:
-            await self.pilot.pause(0.03)
+        while same < 3:
+            await self.pilot.pause(0.05)
             now, busy = self.rows, any(worker.group in _SHORT for worker in self.app.workers)
             same, last = (same + 1, now) if now == last and not busy else (0, now)
             assert time.monotonic() < end, "the screen does not come to rest"
