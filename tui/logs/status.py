@@ -113,7 +113,8 @@ def _wordings(state: LogState, facts: Facts, room: int) -> Iterator[Sentence]:
         (base, brief, f"{small}.", near),
         (base, brief, "", near),
     ):
-        text = " ".join(part for part in (task and f"{task}.", much if state.bytes else "", encoding, place) if part)
+        held = much if state.bytes else "" if trouble else "Empty."
+        text = " ".join(part for part in (task and f"{task}.", held, encoding, place) if part)
         yield Sentence(mark, title, said, text)
 
 

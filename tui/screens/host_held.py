@@ -35,6 +35,9 @@ def _largest_first(device: GpuDevice) -> list[GpuProcess]:
 
 def holder(host: HostFacts, process: GpuProcess, brush: Brush) -> str:
     """One process in words."""
+    if process.gone:
+        size = f"{gib(process.memory)}G of " if process.memory is not None else ""
+        return f"{size}pid {process.pid}, which is gone"
     whose = belonging(host, process, brush)
     about = [plain(process.owner or "owner unknown", 40), f"pid {process.pid}"]
     about += [f"{gib(process.memory)}G"] if process.memory is not None else []
@@ -109,7 +112,8 @@ def _process(
     if run:
         shown = left(middle(whose or "-", run, brush.more), run)
         spans.append((shown + "  ", "muted" if aged or not whose else "primary"))
-    command = _command(plain(process.command or "?", 1000), max(0, room - width(spans) - 1), brush.more)
+    text = process.command or ("it is gone" if process.gone else "?")
+    command = _command(plain(text, 1000), max(0, room - width(spans) - 1), brush.more)
     spans.append((command, style if process.command else "warning"))
     return tuple(spans)
 

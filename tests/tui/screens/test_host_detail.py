@@ -257,3 +257,11 @@ async def test_memory_that_partly_nobody_owns_is_marked_for_that_part() -> None:
         assert re.search(r"0   █{6,}!{2,4}░", first)
         assert re.search(r"1   !{2,}░", second)
         assert "anna pid 7 59G python train.py; 19 GiB" in first
+
+
+async def test_memory_of_a_process_that_is_gone_says_whose_it_was() -> None:
+    dead = held(0, 70_000, 0, GpuProcess(8, 60_000, gone=True))
+    async with fleet(looks=(look("h", body((dead,))),)) as at:
+        assert "held by 59G of pid 8, which is gone" in at.shown
+        await at.press("enter")
+        await at.until(lambda: "it is gone" in at.shown)
