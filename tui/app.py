@@ -113,6 +113,7 @@ class GatewatchApp(App[int]):
         shims.paint_lightly()
         shims.dim_quickly()
         shims.lay_out_once()
+        shims.move_focus_quietly()
         shims.answer_escape_soon(os.environ)
         self.ascii_only = ascii_only
         self._asciified = Asciified()

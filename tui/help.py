@@ -76,17 +76,18 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.set_class(self._ascii, "-ascii")
-        self.call_after_refresh(self._fill)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._fill)
+        before, shown = self._width, self._foreseen()
+        if self._width != before:
+            self.query_one(Static).update(shown)
 
     @property
     def _ascii(self) -> bool:
         return bool(getattr(self.app, "ascii_only", False))
 
     def _foreseen(self) -> Content:
-        """As it will be, since each text more is a layout more."""
+        """For the room that it will have, by the rules above: to measure that would be a layout more."""
         width, height = self.app.size
         self._width = min(_WIDEST, width * 9 // 10) - _FRAME
         text = self._text()
@@ -97,13 +98,6 @@ class HelpScreen(ModalScreen[None]):
 
     def _text(self) -> Content:
         return help_content(self._actions, self._width, self._signs, ascii_only=self._ascii, read_only=self._read_only)
-
-    def _fill(self) -> None:
-        text = next(iter(self.query(Static)), None)
-        if text is None or text.content_size.width in (0, self._width):  # closed before, or as foreseen
-            return
-        self._width = text.content_size.width
-        text.update(self._text())
 
 
 def help_content(

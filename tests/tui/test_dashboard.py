@@ -161,9 +161,9 @@ async def test_a_plan_that_cannot_be_used_is_a_row_that_says_so(tmp_path: Path) 
 async def test_what_is_not_there_is_a_row_too(tmp_path: Path) -> None:
     (run,) = runs_of(tmp_path, "r1")
     none = str(tmp_path / "none")
-    async with desk(Sight(runs=(Wanted(run), Wanted(none), Wanted("nohost:/x"))), size=(200, 50)) as at:
+    async with desk(Sight(runs=(Wanted(run), Wanted(none), Wanted("no host:/x"))), size=(200, 50)) as at:
         await at.until(lambda: any("no such run directory" in row for row in at.rows))
-        assert any("nohost:/x" in row and "unknown" in row for row in at.rows)
+        assert any("no host:/x" in row and "unknown" in row for row in at.rows)
         await at.until(lambda: at.looked("r1"))
         at.app.enter(none)
         await at.pilot.pause()

@@ -13,7 +13,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.events import Click, Hide, MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp, Resize, Show
+from textual.events import (
+    Blur,
+    Click,
+    Focus,
+    Hide,
+    MouseDown,
+    MouseMove,
+    MouseScrollDown,
+    MouseScrollUp,
+    MouseUp,
+    Resize,
+    Show,
+)
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import Reactive
@@ -22,7 +34,7 @@ from textual.widget import Widget
 
 from monitors.logs.model import LogModel
 from monitors.logs.types import LogLine, Place, Query
-from tui import marks
+from tui import marks, shims
 from tui.asciified import Asciified
 from tui.logs import gutter
 from tui.logs.gutter import Times
@@ -319,6 +331,12 @@ class LogView(Widget, can_focus=True):
 
     def watch_has_focus(self, _has_focus: bool) -> None:
         """No rule looks at the focus: applied anew, they would have every row painted anew when one begins to type."""
+
+    def _on_focus(self, event: Focus) -> None:
+        shims.take_focus(self, event)
+
+    def _on_blur(self, event: Blur) -> None:
+        shims.take_focus(self, event)
 
     def notify_style_update(self) -> None:
         """The theme changed: nothing that was painted holds."""
