@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from hosts.bare_facts import read_clock, read_load, read_mounts
 from hosts.bare_sftp import Sftp
+from hosts.bare_trees import list_tree
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import follow
 from hosts.host import (
@@ -35,6 +36,7 @@ from hosts.host import (
     TailSeen,
     TailWant,
     TreeSeen,
+    TreeWant,
     Wants,
 )
 from hosts.local.mounts import is_network, type_of
@@ -106,11 +108,12 @@ class BareReader:
         async with self._within(deadline, "observe"):
             sftp = await self._get()
             until = began + deadline * _SHARE
-            (load, fault), accelerators, tails, disks = await asyncio.gather(
+            (load, fault), accelerators, tails, disks, trees = await asyncio.gather(
                 read_load(sftp) if want.load else _nothing((None, "")),
                 self._accelerators(sftp, until) if want.accelerators else _nothing(None),
                 asyncio.gather(*(self._tail(sftp, tail) for tail in want.tails)),
                 self._disks(sftp, want.disks),
+                asyncio.gather(*(self._tree(sftp, tree) for tree in want.trees)),
             )
             if fault:
                 errors["load"] = fault
@@ -121,7 +124,7 @@ class BareReader:
             at=time.time() if at is None else at,
             received=time.time(),
             rtt=time.monotonic() - asked,
-            trees=tuple(TreeSeen(tree, {}, error=f"{tree.root}: {self.reason}") for tree in want.trees),
+            trees=tuple(trees),
             tails=tuple(tails),
             accelerators=accelerators,
             load=load,
@@ -216,7 +219,7 @@ class BareReader:
         # Looked at first: to open a pipe would hold up the server
         seen = await sftp.stat(path)
         if seen.is_folder:
-            raise InputError(f"cannot read {path}: it is a folder, and {self.reason}, so none of its files is chosen")
+            raise InputError(f"cannot read {path}: it is a folder")
         if not seen.is_file:
             raise InputError(f"cannot read {path}: not a regular file")
         handle = await sftp.open(path)
@@ -236,6 +239,12 @@ class BareReader:
             return Chunk(data, offset, whole, INODE, (seen.mtime or 0) * 10**9, hashlib.sha256(head).hexdigest())
         finally:
             sftp.done(handle)
+
+    async def _tree(self, sftp: Sftp, want: TreeWant) -> TreeSeen:
+        """The names alone, where nobody wants what is in the files: to read each would be a round trip for each."""
+        if want.limit < 0:
+            return await list_tree(sftp, want, INODE)
+        return TreeSeen(want, {}, error=f"{want.root}: {self.reason}")
 
     async def _tail(self, sftp: Sftp, want: TailWant) -> TailSeen:
         try:

@@ -15,6 +15,7 @@ from hosts.local.counting import Counts, CountWish
 from hosts.local.observe import NotThereError
 from hosts.pipe import PipeActor, PipeReader
 from hosts.stream import Item, Sign
+from hosts.stream_scan import Frame, Orders
 
 
 class EitherReader(PipeReader):
@@ -91,6 +92,16 @@ class EitherReader(PipeReader):
             async with contextlib.aclosing(super().count(wish)) as found:
                 async for counts in found:
                     yield counts
+        except NoPythonError as error:
+            self._without(error)
+
+    async def scan(self, orders: Orders) -> AsyncGenerator[Frame]:
+        if self._bare.alive:
+            return
+        try:
+            async with contextlib.aclosing(super().scan(orders)) as found:
+                async for frame in found:
+                    yield frame
         except NoPythonError as error:
             self._without(error)
 

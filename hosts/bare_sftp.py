@@ -131,18 +131,22 @@ class Sftp:
         return b"".join(pieces)
 
     async def names(self, path: str) -> list[str]:
-        """What lies in a folder, at most 10,000 of it; a name that is none is left out."""
+        """What lies in a folder; see `entries`."""
+        return [name for name, _ in await self.entries(path)]
+
+    async def entries(self, path: str) -> list[tuple[str, Attributes]]:
+        """What lies in a folder, at most 10,000 of it, links not followed; a name that is none is left out."""
         handle = _Reader(await self._ask(_OPENDIR, _text(path), _HANDLE, path)).text()
-        found: list[str] = []
+        found: list[tuple[str, Attributes]] = []
         try:
             while len(found) < _NAMES:
                 reader = _Reader(await self._ask(_READDIR, _bytes(handle), _NAME, path))
                 for _ in range(reader.number()):
                     name = os.fsdecode(reader.text())
                     reader.text()
-                    reader.attributes()
+                    seen = reader.attributes()
                     if name not in (".", "..", "") and "/" not in name and "\0" not in name:
-                        found.append(name)
+                        found.append((name, seen))
         except EOFError:
             return found
         finally:

@@ -17,7 +17,7 @@ from hosts.connects import Connects
 from hosts.errors import GatewatchError
 from monitors.snapshot import Snapshot, State
 from tui.app import GatewatchApp
-from tui.dashboard_fleet import Ways, host_looks, station_of, unseen
+from tui.dashboard_fleet import Ways, host_looks, station_of, uncover, unseen
 from tui.dashboard_hosts import HOST, Station, open_host, places_of
 from tui.dashboard_messages import Asks, Broken, Faltered, Looked
 from tui.dashboard_runs import (
@@ -354,7 +354,7 @@ class DashboardApp(GatewatchApp):
         """What the screen of the hosts was asked for."""
         if what == "poll":
             self._look_now(one for one in self._stations.values() if name in ("", one.name))
-        elif what == "enter":
+        elif what == "enter" and not uncover(self, name):
             self.enter(name)
         elif what == "tail":
             self._start(self._tail(name))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hosts.errors import GatewatchError
 from tui.dashboard_runs import Wanted
 from tui.sanitise import clean_inline
+from tui.screens.secret import SecretScreen
 
 if TYPE_CHECKING:
     from jobs.finding import Finder
@@ -48,7 +49,8 @@ async def begin(app: DashboardApp, sight: Sight) -> None:
     for host in sight.hosts:
         await _add_host(app, host, sight.root)
     await _find(app, finders, sight)
-    if len(app.entries) == 1 and app.screen is app.home:
+    opened = [screen for screen in app.screen_stack if not isinstance(screen, SecretScreen)]
+    if len(app.entries) == 1 and opened == [app.home]:
         app.enter(next(iter(app.entries)))
     while finders:
         await asyncio.sleep(LOOK_AGAIN_S)
@@ -71,10 +73,10 @@ async def _find(app: DashboardApp, finders: Sequence[Finder], sight: Sight) -> N
 
 async def _add_host(app: DashboardApp, name: str, root: str | None) -> None:
     from hosts.profiles import select_profile
-    from jobs.calibration.checkout import find_checkout
+    from jobs.calibration.checkout import find_hosts
 
     try:
-        folder = (await asyncio.to_thread(find_checkout, root)).hosts_folder
+        folder = await asyncio.to_thread(find_hosts, root)
         selected = await asyncio.to_thread(select_profile, folder, name, {})
     except GatewatchError as error:
         app.say(f"host {name}: {error}", "warning")

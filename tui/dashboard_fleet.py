@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
+from textual.screen import ModalScreen
 
 from hosts.connection import Connection
 from monitors.calibration import Calibration
@@ -81,6 +84,18 @@ def _log(entry: Entry, body: Calibration) -> str:
     """Where on the host its newest log lies, absolute."""
     log = body.supervision.log
     return "" if log is None or entry.place is None else posixpath.join(entry.place.run_dir, log)
+
+
+def uncover(app: App[Any], watch: str) -> bool:
+    """Come back to a run that lies open below; whether there is one, and nothing above it that asks something."""
+    screens = app.screen_stack
+    place = next((place for place, screen in enumerate(screens) if getattr(screen, "watched", None) == watch), None)
+    above = screens[place + 1 :] if place is not None else []
+    if not above or any(isinstance(screen, ModalScreen) for screen in above):
+        return False
+    for _ in above:
+        _ = app.pop_screen()
+    return True
 
 
 def station_of(stations: Iterable[Station], target: str) -> tuple[Station | None, str]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from hosts.errors import GatewatchError
 from hosts.lent import lend
-from hosts.target import Target
 from monitors.calibration import Calibration, CalibrationMonitor
 from monitors.host import HostBody
 from monitors.snapshot import Snapshot
@@ -125,8 +124,7 @@ def names_of(host: str, profile: HostProfile | None) -> set[str]:
 
 def watch_of(watched: Watched) -> str:
     """What the run is watched as."""
-    far = watched.profile.name if watched.profile is not None and not watched.local else None
-    return str(Target(far, watched.run_dir))
+    return watched.place
 
 
 def place_of(

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from rich.style import Style
     from textual.app import App
     from textual.color import Color
-    from textual.events import Key, Paste
+    from textual.events import Blur, Focus, Key, Paste
     from textual.geometry import Size
     from textual.message import Message
     from textual.screen import Screen
     from textual.strip import Strip
+    from textual.widget import Widget
 
 
 _A_LITTLE_S = 0.001  # clocks do not agree to the microsecond
@@ -274,6 +275,30 @@ def lay_out_once() -> None:
             resized(self, size)
 
     setattr(Screen, "_screen_resized", _screen_resized)  # noqa: B010 - a method is not to be assigned to
+
+
+def move_focus_quietly() -> None:
+    """Have a screen not painted whole because something else on it has the focus: those two paint themselves.
+
+    textual 8.2.8: `Screen.focused` is one of the things whose change is a paint of everything, a second one behind the
+    layout where a line to type in opens.
+    """
+    from textual.screen import Screen
+
+    vars(Screen)["focused"]._repaint = False
+
+
+def take_focus(widget: Widget, event: Focus | Blur) -> None:
+    """Have the focus, or have it no more, and be painted as before.
+
+    textual 8.2.8: `Widget._on_focus` and `Widget._on_blur` paint the widget whole, as most look different then.
+    """
+    from textual.events import DescendantBlur, DescendantFocus, Focus
+
+    event.prevent_default()
+    widget.has_focus = isinstance(event, Focus)
+    if widget.parent is not None:
+        widget.parent.post_message(DescendantFocus(widget) if widget.has_focus else DescendantBlur(widget))
 
 
 def _more_keys(seconds: float) -> bool:

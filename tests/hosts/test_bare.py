@@ -91,7 +91,7 @@ async def test_what_it_has_and_why_it_has_no_more(host: Any, tool: Any, tmp_path
     seen = await host.observe(want, None, 20)
     assert set(seen.errors) == {"python", "procs"}
     assert seen.errors["python"].startswith("no python there: python3 cannot be run on box")
-    assert seen.trees[0].error == f"{tmp_path}: {host.bare}"
+    assert seen.trees[0].error == f"{tmp_path}: {host.bare}", "what is in the files is not read one by one"
     assert (seen.tails[0].data, seen.tails[0].size, seen.tails[0].error) == (b"6789", 10, None)
     assert "not there" in seen.tails[1].error
     [card] = seen.accelerators.devices
@@ -138,7 +138,7 @@ async def test_ranges(host: Any, tmp_path: Path) -> None:
         assert chunk.size == len(data)
     with pytest.raises(NotThereError):
         await host.read(str(tmp_path / "none"), 0, 1)
-    with pytest.raises(InputError, match="it is a folder, and no python there"):
+    with pytest.raises(InputError, match="it is a folder"):
         await host.read(str(tmp_path), 0, 1)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="not a regular file"):

@@ -30,6 +30,7 @@ from tui.dashboard import DashboardApp
 from tui.dashboard_begin import Sight
 from tui.dashboard_hosts import HOST
 from tui.dashboard_runs import Wanted
+from tui.screens.host_screen import HostScreen
 from tui.screens.hosts import HostsScreen
 from tui.screens.run import RunScreen
 from tui.screens.secret import SecretScreen
@@ -213,6 +214,15 @@ async def test_a_run_tells_how_the_way_to_its_host_stands(quick: Quick, peer: ss
     async with desk(Sight(runs=(Wanted(f"gpu-a:{run}", root=str(quick.folder)),)), size=(120, 40)) as at:
         await at.until(lambda: isinstance(at.app.screen, RunScreen), "its screen")
         await at.until(lambda: any("@gpu-a up " in row for row in at.rows), "the way, in its header")
+        shown = at.app.screen
+        await at.press("H")
+        await at.until(lambda: isinstance(at.app.screen, HostsScreen), "the hosts")
+        await at.until(lambda: any("gpu-a" in row for row in at.rows))
+        await at.press("enter")
+        await at.until(lambda: isinstance(at.app.screen, HostScreen), "all of the host")
+        await at.until(lambda: any("RUNS WATCHED HERE" in row for row in at.rows))
+        await at.press("G", "enter")
+        await at.until(lambda: at.app.screen is shown, "the run that lay below")
 
 
 def write_profile(quick: Quick, name: str, port: int, peer: sshd.SshPeer) -> None:

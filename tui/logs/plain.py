@@ -63,7 +63,7 @@ class Request:
 
 
 async def ready(source: Source, news: asyncio.Event, patience: float | None = READY_S) -> None:
-    """Wait until a source that was started knows a log, or that there is none; for a log for ever if `patience` is None.
+    """Wait until a source that was started knows a log, or that there is none; without `patience` for a log alone.
 
     Raises:
         InputError: There is none.
@@ -72,7 +72,8 @@ async def ready(source: Source, news: asyncio.Event, patience: float | None = RE
 
     def unsure(shape: Shape) -> bool:
         # A source that waits says for what once it has looked
-        return shape.status is Status.LIVE or shape.status is Status.WAITING and (patience is None or not shape.detail)
+        unsaid = patience is None or not shape.detail
+        return shape.status is Status.LIVE or (shape.status is Status.WAITING and unsaid)
 
     await _look(source, news, patience, unsure)
     shape = source.shape
@@ -86,7 +87,10 @@ async def ready(source: Source, news: asyncio.Event, patience: float | None = RE
 
 def _said(shape: Shape) -> str:
     detail = shape.detail or _OUTAGES.get(shape.status, "nothing to read")
-    return detail if shape.name in detail else f"{shape.name}: {detail}"
+    if shape.name in detail:
+        return detail
+    path, _, why = detail.partition(": ")
+    return f"{shape.name}: {why if path and shape.name.endswith(f':{path}') else detail}"
 
 
 async def looked(source: Source, news: asyncio.Event, first: Shape, patience: float) -> None:

@@ -9,12 +9,11 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from monitors.poller import LONGEST_INTERVAL_S
-from monitors.snapshot import State
 from tui.screens.covered import is_covered
 from tui.screens.home_detail import Detail, Space
 from tui.screens.home_keyline import HomeKeyLine
 from tui.screens.home_list import HomeList
-from tui.screens.home_rows import rows_of, sentence
+from tui.screens.home_rows import out_of_sight, rows_of, sentence
 from tui.screens.home_strip import strip_rows
 from tui.screens.run_ink import Row, Rows, cut
 from tui.screens.run_words import next_seen, seen
@@ -97,8 +96,11 @@ class HomeScreen(Screen[None]):
 
     def show_ways(self, ways: Mapping[str, Connection]) -> None:
         """Paint how the ways to the hosts stand, by name; a host without one is this machine."""
+        before = self._unseen()
         self._ways = dict(ways)
-        if self.is_mounted and not is_covered(self):
+        if self._unseen() != before:
+            self._repaint()
+        elif self._shown:
             self._paint_strip()
 
     def say_first(self, lines: Sequence[str]) -> None:
@@ -136,9 +138,17 @@ class HomeScreen(Screen[None]):
         around = len(self.query_one("#top", Rows).rows) + len(self.query_one("#strip", Rows).rows) + 1
         return max(2, self.size.height - around - 1)
 
+    def _unseen(self) -> tuple[frozenset[str], int]:
+        return out_of_sight(self._hosts.values(), self._ways)
+
+    @property
+    def _shown(self) -> bool:
+        """Whether there is anything to paint on: while the app ends its widgets are taken away first."""
+        return self.is_mounted and bool(self.children) and not is_covered(self)
+
     def _repaint(self) -> None:
         """Paint, unless another screen covers it: then it is painted when it is seen again."""
-        if self.is_mounted and not is_covered(self):
+        if self._shown:
             self._paint()
 
     def _paint(self) -> None:
@@ -146,9 +156,8 @@ class HomeScreen(Screen[None]):
         now = app.now()
         rows = rows_of(self._entries, now, app.zone)
         self.set_class(not rows, "-empty")
-        dark = sum(host.state is State.BLIND for host in self._hosts.values())
         first = [text.replace("…", "...") if self._plain else text for text in self._first]
-        said, colour = sentence(rows, dark) if rows else (first[0], "")
+        said, colour = sentence(rows, *self._unseen()) if rows else (first[0], "")
         ages = [age for entry in self._entries if (age := _age(entry, now)) is not None]
         self._paint_top(said, colour, max(ages, default=None), now)
         self.query_one("#first", Rows).show_rows([((text, "" if text[:1] == " " else "muted"),) for text in first[1:]])

@@ -103,14 +103,14 @@ class Detail:
 def _sentence(look: RunLook, grid: Grid, space: Space) -> Iterator[Row]:
     """Whether it is fine, on what that stands, and its gates."""
     from tui.screens.matrix_grid import body_of
-    from tui.screens.run_facts import clock, said
+    from tui.screens.run_facts import as_now, clock, said
     from tui.screens.run_header import Marks, gates
     from tui.screens.run_pace import pace
 
     audit = body_of(look.snapshot).audit
     going = pace(grid, audit.incomplete) if audit is not None else None
     at = clock(look.snapshot, space.now, space.zone)
-    told = said(look, grid, going, at, outside=True)
+    told = said(as_now(look, space.now, None), grid, going, at, outside=True)
     yield from _lines(told.sentence, told.ink, 2, space)
     yield from _lines(told.evidence, "muted", 2, space)
     if audit is not None:

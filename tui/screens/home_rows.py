@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
@@ -12,12 +12,16 @@ from gates.verdict import Decision
 from monitors.snapshot import Now, State
 from tui.marks import STATES, Look
 from tui.sanitise import clean_inline, redact
+from tui.screens.home_strip import is_troubled
 from tui.screens.prompt_state import APPLIED, closed_reason
+from tui.screens.run_header import STALE_AFTER_S
 from tui.screens.run_words import hour, seen, without_wait
 from tui.words import counted
 
 if TYPE_CHECKING:
+    from hosts.connection import Connection
     from monitors.calibration import Calibration
+    from monitors.host import HostBody
     from monitors.snapshot import Snapshot
     from tui.dashboard_runs import Entry
 
@@ -28,6 +32,7 @@ _LOOKING = Look("◔", "w", "looking", "muted")
 _NOT_READY = Look("■", "#", "not ready", "warning")
 _APPLIED = Look("✓", "+", "applied", "success")
 _ENDED = STATES["ended"]
+_BLIND = STATES["blind"]
 
 _ORDER = ("asks", "dead", "halted", "not ready", "unknown", "stalled", "blind", "slow start", "waiting", "looking")
 _OVER = (State.ENDED, State.DEAD, State.HALTED, State.UNKNOWN)
@@ -104,25 +109,58 @@ def rows_of(entries: Sequence[Entry], now: float, zone: tzinfo | None) -> tuple[
     return tuple(sorted(kept, key=lambda row: row.order))
 
 
-def sentence(rows: Sequence[HomeRow], dark: int) -> tuple[str, str]:
-    """The one plain sentence that answers "is it fine?", and its colour."""
+def out_of_sight(hosts: Iterable[Snapshot[HostBody]], ways: Mapping[str, Connection]) -> tuple[frozenset[str], int]:
+    """Which hosts cannot be seen now, whether or not a look has failed since, and how many were not seen yet.
+
+    Args:
+        ways: How the way to each host stands, by name; one without needs none.
+    """
+    dark, unseen = set(), 0
+    for host in hosts:
+        if is_troubled(host, ways.get(host.watch)):
+            dark.add(_safe(host.watch))
+        elif host.state is State.UNKNOWN:
+            unseen += 1
+    return frozenset(dark), unseen
+
+
+def sentence(rows: Sequence[HomeRow], dark: Collection[str], unseen: int = 0) -> tuple[str, str]:
+    """The one plain sentence that answers "is it fine?", and its colour; what cannot be seen is never fine.
+
+    Args:
+        dark: The hosts that cannot be seen now.
+        unseen: How many hosts were not seen yet.
+    """
     wanting = sum(row.wanting for row in rows)
-    fine = sum(not row.wanting and row.look.word != State.BLIND.value for row in rows)
-    if not wanting and not dark:
-        running = [row for row in rows if row.look.word == "running"]
-        others = len(rows) - len(running)
-        told = [f"{counted(len(running), 'run is', 'runs are')} running"] if running else []
-        if len(running) == 1 and running[0].eta != NOTHING:
-            told[0] += f", done about {running[0].eta}"
-        told += [f"{counted(others, 'run is', 'runs are')} fine"] if others else []
-        return f"Nothing is wrong. {'; '.join(told)}.", "success"
+    shown = [row for row in rows if row.where not in dark]
+    seen_now = [row for row in shown if not row.wanting and row.look not in (_LOOKING, _BLIND)]
     parts_of = [
         f"{counted(wanting, 'thing wants', 'things want')} you" if wanting else "",
-        f"{counted(dark, 'host is', 'hosts are')} dark" if dark else "",
+        f"{counted(len(dark), 'host is', 'hosts are')} dark" if dark else "",
     ]
-    worst = ", ".join(part for part in parts_of if part)
-    rest = f" {counted(fine, 'run is', 'runs are')} fine." if fine else ""
-    return f"{worst}.{rest}", "warning"
+    lost = sum(row.look == _BLIND and not row.wanting for row in shown)
+    if lost:
+        parts_of.append(f"{counted(lost, 'run is', 'runs are')} out of sight")
+    wrong = any(parts_of)
+    parts_of.append(_unseen_words(sum(row.look == _LOOKING for row in shown), unseen))
+    told = ", ".join(part for part in parts_of if part)
+    if wrong:
+        rest = f" {counted(len(seen_now), 'run is', 'runs are')} fine." if seen_now else ""
+        return f"{told}.{rest}", "warning"
+    running = [row for row in seen_now if row.look.word == "running"]
+    others = len(seen_now) - len(running)
+    calm = [f"{counted(len(running), 'run is', 'runs are')} running"] if running else []
+    if len(running) == 1 and running[0].eta != NOTHING:
+        calm[0] += f", done about {running[0].eta}"
+    calm += [f"{counted(others, 'run is', 'runs are')} fine"] if others else []
+    end = f" {'; '.join(calm)}." if calm else ""
+    return (f"{told}.{end}", "") if told else (f"Nothing is wrong.{end}", "success")
+
+
+def _unseen_words(runs: int, hosts: int) -> str:
+    parts_of = [counted(runs, "run")] if runs else []
+    parts_of += [counted(hosts, "host")] if hosts else []
+    return f"{' and '.join(parts_of)} {'is' if runs + hosts == 1 else 'are'} not seen yet" if parts_of else ""
 
 
 def folded(rows: Sequence[HomeRow], unfolded: bool, room: int) -> tuple[tuple[HomeRow, ...], tuple[HomeRow, ...]]:
@@ -175,8 +213,10 @@ def _row(entry: Entry, now: float, zone: tzinfo | None) -> HomeRow:
         why = _safe(entry.problem) or (_safe(entry.place.run_dir) if entry.place is not None else "")
         return HomeRow(entry.watch, look, "", title, where, None, None, True, NOTHING, wants, "", why)
     snapshot = entry.look.snapshot
-    look, wants = _state(entry, snapshot)
     age = snapshot.seen.age(Now(now))
+    if age is not None and age >= STALE_AFTER_S:  # however it stood then
+        snapshot = replace(snapshot, state=State.BLIND)
+    look, wants = _state(entry, snapshot)
     blind = snapshot.state is State.BLIND
     run = snapshot.body.run
     plan = run.plan if run is not None else None
@@ -223,9 +263,10 @@ def _state(entry: Entry, snapshot: Snapshot[Calibration]) -> tuple[Look, str]:
         return STATES[state.value], "Resume…"
     if state in (State.UNKNOWN, State.STALLED):
         return STATES[state.value], "look"
-    if state is State.BLIND:  # a host that is dark is counted once, as a host
-        host = entry.look.host
-        return STATES[state.value], NOTHING if host is not None and host.state is State.BLIND else "look"
+    if state is State.BLIND:
+        host = entry.look.host  # one that is dark is counted once, as a host
+        dark = host is not None and host.state is State.BLIND
+        return _BLIND, "look" if entry.look.snapshot.state is State.BLIND and not dark else NOTHING
     if state is not State.ENDED:
         audit = snapshot.body.audit
         wrong = audit is not None and Decision.FAIL in (audit.provenance.decision, audit.environment.decision)

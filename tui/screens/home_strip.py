@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hosts.connection import Connection, Way
+from hosts.connection import Connection
 from hosts.host import Accelerators, GpuDevice, Load
 from monitors.host import HostBody
 from monitors.snapshot import Now, Snapshot, State
 from tui.sanitise import clean_inline, redact
-from tui.screens.host_look import way_look
+from tui.screens.host_look import DARK, way_look
 from tui.screens.run_ink import Row, Span, width
 from tui.screens.run_words import seen, way_span
 
@@ -35,9 +35,9 @@ def strip_rows(hosts: Sequence[_Host], ways: Mapping[str, Connection], space: Sp
     """
     rows, left = _laid(hosts, ways, space)
     if left:
-        worst = [host for host in hosts if _troubled(host, ways.get(host.watch))]
+        worst = [host for host in hosts if is_troubled(host, ways.get(host.watch))]
         rows, hidden = _laid(worst, ways, space)
-        others = [host for host in hosts if not _troubled(host, ways.get(host.watch))]
+        others = [host for host in hosts if not is_troubled(host, ways.get(host.watch))]
         rows, _ = _laid([*worst, *others], ways, space, brief=bool(hidden))
     return rows
 
@@ -68,8 +68,9 @@ def _laid(
     return ((*rows, current) if current else tuple(rows)), 0
 
 
-def _troubled(host: _Host, way: Connection | None) -> bool:
-    return host.state is State.BLIND or (way is not None and way.way not in (Way.UP, Way.IDLE, Way.CONNECTING))
+def is_troubled(host: _Host, way: Connection | None) -> bool:
+    """Whether it cannot be seen now."""
+    return host.state is State.BLIND or (way is not None and way.way in DARK)
 
 
 def host_spans(host: _Host, way: Connection | None, space: Space, *, brief: bool = False) -> tuple[Span, ...]:
@@ -84,7 +85,7 @@ def host_spans(host: _Host, way: Connection | None, space: Space, *, brief: bool
     devices = body.accelerators.devices if body.accelerators is not None else ()
     blind = host.state is State.BLIND
     shown: list[Span] = []
-    if brief and told and _troubled(host, way):
+    if brief and told and is_troubled(host, way):
         return (*spans[:-1], (spans[-1][0].rstrip(), style))
     if devices:
         shown = [*(_device(one, space.ascii_only) for one in devices), (f" {_sum(devices)}", "muted" if blind else "")]

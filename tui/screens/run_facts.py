@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from gates.calibration.audit import Audit
@@ -11,9 +11,12 @@ from gates.calibration.environment import DIFFERS
 from gates.calibration.layout import JOURNAL
 from gates.journal import Event
 from gates.verdict import Decision
+from hosts.connection import Connection
 from monitors.calibration.body import Calibration
-from monitors.snapshot import Snapshot, State
+from monitors.poller import LONGEST_INTERVAL_S
+from monitors.snapshot import Now, Snapshot, State
 from tui.sanitise import clean_inline, redact
+from tui.screens.host_look import DARK
 from tui.screens.matrix_grid import Grid, body_of
 from tui.screens.prompt_state import closed_reason
 from tui.screens.run_pace import Pace, following
@@ -65,6 +68,20 @@ class Said:
     evidence: str = ""
 
 
+def as_now(look: RunLook, now: float, way: Connection | None) -> RunLook:
+    """The look, blind where it is of long ago or its host cannot be reached now, however the run stood then.
+
+    Args:
+        now: Our clock, seconds since the epoch.
+        way: How the way to the run's host stands; None where none is needed.
+    """
+    age = look.snapshot.seen.age(Now(now))
+    dark = way is not None and way.way in DARK
+    if look.snapshot.state is State.BLIND or age is None or not (dark or age >= LONGEST_INTERVAL_S):
+        return look
+    return replace(look, snapshot=replace(look.snapshot, state=State.BLIND, error=None))
+
+
 def plain(text: object, limit: int = _LIMIT) -> str:
     """Text from outside in one line, without secrets."""
     return clean_inline(redact(str(text)), limit=limit)
@@ -97,7 +114,8 @@ def said(
     error = plain(without_wait(snapshot.error or ""))
     if state is State.BLIND:
         when = f"What is shown was seen at {at.hour(snapshot.seen.at)}." if snapshot.seen.at is not None else ""
-        return Said(f"The last look failed: {_stop(error)} {when}".rstrip(), "warning")
+        why = f"The last look failed: {_stop(error)}" if error else "It cannot be seen now."
+        return Said(f"{why} {when}".rstrip(), "warning")
     evidence = _evidence(snapshot, at)
     gate = _failing(audit)
     ready = f"{gate} {ready}" if gate else ready

@@ -21,10 +21,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui import keys
+from tui import keys, shims
 from tui.cells import breaks
 from tui.keyline import KeyLine
 from tui.sanitise import confirmable
+from tui.screens.covered import is_covered
 from tui.screens.leaving import leave
 from tui.screens.modal import EVERYWHERE
 from tui.screens.run_ink import CLASSES, Row, css, strip
@@ -42,6 +43,8 @@ QUIET_S = 0.5
 """What was typed before the question was seen is no answer to it."""
 _BUSY_S = 0.3  # between two looks whether somebody still types something else
 _MOST_ROWS = 4
+_NOTE = "used once for this login, and kept nowhere"
+_NOTE_KEY = "used once, and kept nowhere; the key stays open while this runs"
 _LOCAL = "passphrase of "  # hosts.ssh_client: of a file here, whichever host it is for
 
 
@@ -198,13 +201,15 @@ class SecretScreen(ModalScreen[None]):
         with Vertical(id="secret-box"):
             yield Static(id="secret-what", markup=False)
             yield self._field
-            yield Static("used once for this login, and kept nowhere", id="secret-note", markup=False)
+            yield Static(id="secret-note", markup=False)
         yield KeyLine()
 
     def on_mount(self) -> None:
         self.set_class(bool(getattr(self.app, "ascii_only", False)), "-ascii")
         self._field.focus()
         self._question.answer.add_done_callback(self._over)
+        self.app.screen_change_signal.subscribe(self, self._rise, immediate=True)
+        self._rise()
         self._lay()
 
     def on_resize(self) -> None:
@@ -229,6 +234,11 @@ class SecretScreen(ModalScreen[None]):
         """Not now."""
         self._question.take(None)
 
+    def _rise(self, _: object = None) -> None:
+        """Lie above a screen that was on its way when this one was opened: nobody answers what he cannot see."""
+        if self in self.app.screen_stack and is_covered(self):
+            shims.raise_screen(self.app, self)
+
     def _over(self, _: asyncio.Future[str | None]) -> None:
         if self.is_mounted and self.app.is_running:
             self._field.give()
@@ -245,6 +255,8 @@ class SecretScreen(ModalScreen[None]):
         starts = breaks(said, room)
         rows = [said[start:end] for start, end in zip(starts, [*starts[1:], len(said)], strict=True)]
         shown.update(Content("\n".join(rows[:_MOST_ROWS])))
+        of_key = self._question.what.startswith(_LOCAL) and not shared
+        self.query_one("#secret-note", Static).update(Content(_NOTE_KEY if of_key else _NOTE))
         self.query_one("#secret-box").border_title = Content("log in")
 
 

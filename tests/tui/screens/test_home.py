@@ -76,17 +76,20 @@ def test_of_an_older_run_nothing_is_wanted_whatever_it_was(tmp_path: Path) -> No
 
 
 def test_the_one_sentence(tmp_path: Path) -> None:
-    assert sentence(rows(everything(tmp_path)), 1) == ("4 things want you, 1 host is dark. 5 runs are fine.", "warning")
+    assert sentence(rows(everything(tmp_path)), ["h20-b"]) == (
+        "4 things want you, 1 host is dark. 5 runs are fine.",
+        "warning",
+    )
     eta = Eta(AT + 5400, "")
     fine = [entry_of(running(tmp_path, "r"), "r", "here", eta=eta), entry_of(applied(tmp_path, "s"), "s", "here")]
-    assert sentence(rows(fine), 0) == (
+    assert sentence(rows(fine), ()) == (
         "Nothing is wrong. 1 run is running, done about 04:13; 1 run is fine.",
         "success",
     )
-    assert sentence(rows(fine[1:]), 0) == ("Nothing is wrong. 1 run is fine.", "success")
-    assert sentence(rows(fine), 2) == ("2 hosts are dark. 2 runs are fine.", "warning")
+    assert sentence(rows(fine[1:]), ()) == ("Nothing is wrong. 1 run is fine.", "success")
+    assert sentence(rows(fine), ["a", "b"]) == ("2 hosts are dark. 2 runs are fine.", "warning")
     asks = [entry_of(complete(tmp_path, "t"), "t", "here")]
-    assert sentence(rows(asks), 0) == ("1 thing wants you.", "warning")
+    assert sentence(rows(asks), ()) == ("1 thing wants you.", "warning")
 
 
 def test_when_it_is_done_is_told_by_our_clock(tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_a_run_that_cannot_be_seen_and_one_of_the_wrong_commit_are_not_fine(tmp_
     wrong.observed("mmmu", 1, git_sha="e" * 40)
     entries = [blind, entry_of(wrong, "w", "here")]
     assert words(entries) == [("b", "blind", "look"), ("w", "running", "look")]
-    assert sentence(rows(entries), 0) == ("2 things want you.", "warning")
+    assert sentence(rows(entries), ()) == ("2 things want you.", "warning")
 
 
 def test_a_pytest_that_outlived_its_runner_wants_somebody(tmp_path: Path) -> None:
@@ -124,13 +127,45 @@ def test_a_pytest_that_outlived_its_runner_wants_somebody(tmp_path: Path) -> Non
     orphan.runner = False
     entries = [entry_of(orphan, "o", "here")]
     assert words(entries) == [("o", "running", "Resume…")]
-    assert sentence(rows(entries), 0) == ("1 thing wants you.", "warning")
+    assert sentence(rows(entries), ()) == ("1 thing wants you.", "warning")
 
 
 def test_a_run_that_was_not_seen_yet(tmp_path: Path) -> None:
     place = bench_of(tmp_path, "m").place(title="m", host="here")
     assert words([Entry("w", "m", "here", place)]) == [("m", "looking", "–")]
     assert words([Entry("w", "m", "here", place, problem="no answer")]) == [("m", "unknown", "look")]
+
+
+def test_what_was_not_seen_yet_is_not_fine(tmp_path: Path) -> None:
+    place = bench_of(tmp_path, "m").place(title="m", host="far")
+    new = [Entry("w", "m", "far", place), Entry("v", "m", "far", place)]
+    assert sentence(rows(new), ()) == ("2 runs are not seen yet.", "")
+    assert sentence(rows(new[1:]), (), 1) == ("1 run and 1 host are not seen yet.", "")
+    assert sentence(rows(new), ["a"]) == ("1 host is dark, 2 runs are not seen yet.", "warning")
+    assert sentence(rows(new), ["far"]) == ("1 host is dark.", "warning")
+    seen = entry_of(running(tmp_path, "r"), "r", "here")
+    assert sentence(rows([seen, *new]), ()) == ("2 runs are not seen yet. 1 run is running, done about 02:49.", "")
+    assert sentence(rows([seen]), (), 2) == ("2 hosts are not seen yet. 1 run is running, done about 02:49.", "")
+
+
+def test_a_look_of_long_ago_is_out_of_sight_however_it_stood_then(tmp_path: Path) -> None:
+    entry = entry_of(running(tmp_path, "r"), "r", "here", eta=Eta(AT + 5400, ""))
+    assert entry.look is not None
+    old = replace(entry.look.snapshot, seen=Seen(AT - 121, AT - 121))
+    entries = [replace(entry, look=replace(entry.look, snapshot=old))]
+    (row,) = rows(entries)
+    assert (row.look.word, row.remark, row.sure, row.eta, row.wanting) == ("blind", "2m", False, "–", False)
+    assert sentence(rows(entries), ()) == ("1 run is out of sight.", "warning")
+
+
+async def test_a_host_that_cannot_be_reached_is_dark_at_once(tmp_path: Path) -> None:
+    entries = [entry_of(running(tmp_path, "r"), "r", "gpu-f")]
+    async with home() as at:
+        await at.show(entries, {"gpu-f": replace(eight_gpus(), watch="gpu-f")})
+        assert "Nothing is wrong. 1 run is running, done about 02:49." in at.rows[0]
+        at.app.home.show_ways({"gpu-f": ways()["gpu-f"]})
+        await at.pilot.pause()
+        assert "1 host is dark.  " in at.rows[0]
 
 
 def test_calm_ones_are_folded_and_running_ones_only_where_there_is_no_room(tmp_path: Path) -> None:

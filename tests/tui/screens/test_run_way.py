@@ -11,7 +11,7 @@ from textual.screen import Screen
 from hosts.connection import Connection, Way
 from monitors.snapshot import State
 from tests.tui.screens.run_desk import run_desk
-from tests.tui.screens.runs import RunBench
+from tests.tui.screens.runs import FarReader, RunBench
 from tui.screens.run_words import without_wait
 
 
@@ -67,6 +67,28 @@ async def test_the_seconds_go_on_while_somebody_sees_them(bench: RunBench) -> No
         bench.now += 60
         at.screen.show_way()
         await at.until(lambda: "unreachable since" in at.rows[0])
+
+
+async def test_what_cannot_be_seen_now_is_not_fine_however_it_stood(bench: RunBench) -> None:
+    bench.start("b", 1, 60)
+    look = bench.look()
+    up = bench.way = Connection(Way.UP, bench.now, 0.034)
+    async with run_desk(bench, look, (120, 40)) as at:
+        await at.until(lambda: "Nothing is wrong." in at.shown)
+        assert "● running" in at.rows[0]
+        reader = at.screen._place.reader
+        assert isinstance(reader, FarReader)
+        reader.connection = Connection(Way.WAITING, bench.now, None, bench.now + 8, "connection refused")
+        at.screen.show_way()
+        await at.until(lambda: "It cannot be seen now. What is shown was seen at 02:43." in at.shown)
+        assert "blind" in at.rows[0]
+        assert "Nothing is wrong." not in at.shown
+        reader.connection = up
+        at.screen.show_way()
+        await at.until(lambda: "Nothing is wrong." in at.shown)
+        bench.now += 121  # nobody has looked, as on a laptop that slept
+        at.screen.show_way()
+        await at.until(lambda: "It cannot be seen now." in at.shown)
 
 
 async def test_before_the_first_look_it_is_told_too(bench: RunBench) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from textual.events import Paste
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input
 
 from tests.tui.screens.homes import HomeApp
@@ -212,6 +213,26 @@ async def test_who_waits_for_a_host_on_a_screen_of_his_own_is_asked_over_it() ->
         await at.until(lambda: isinstance(at.app.screen, AskScreen))
 
 
+async def test_it_lies_above_a_screen_that_was_on_its_way_and_keeps_what_was_typed() -> None:
+    class Late(Screen[None]):
+        HELP_TITLE = "late"
+
+    async with desk() as at:
+        answer = at.ask()
+        await at.until(lambda: at.asked)
+        await at.type("half")
+        await at.pilot.press("f1")
+        late = Late()
+        await at.app.push_screen(late)
+        assert at.asked
+        assert late in at.app.screen_stack
+        await at.until(lambda: "••••▏" in at.shown)
+        await at.type("way")
+        await at.pilot.press("enter")
+        assert await answer == "halfway"
+        await at.until(lambda: at.app.screen is late)
+
+
 async def test_others_who_look_on_see_neither_names_nor_how_long_it_is() -> None:
     async with desk() as at:
         await at.pilot.press("s")
@@ -234,6 +255,14 @@ async def test_a_server_may_ask_anything(name: str) -> None:
         await at.until(lambda: "asks" in at.shown or "xxxx" in at.shown)
         assert unsafe(at.shown, "\n") == set()
         assert "kept nowhere" in at.shown
+
+
+@pytest.mark.parametrize(("what", "stays"), [("passphrase of /k", True), ("password of op", False)])
+async def test_it_says_what_becomes_of_the_answer(what: str, stays: bool) -> None:
+    async with desk() as at:
+        _ = at.ask("gpu-a", what)
+        await at.until(lambda: "kept nowhere" in at.shown)
+        assert ("the key stays open while this runs" in at.shown) is stays
 
 
 @pytest.mark.parametrize("size", SIZES)

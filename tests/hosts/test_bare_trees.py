@@ -1,0 +1,82 @@
+"""The files of a host without a Python, over a real sshd: what the helper would list, but for what is in them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts.host import FileSeen, TreeSeen, TreeWant, Wants
+from hosts.local.trees import Budget, scan
+from tests.hosts.test_bare import HOSTILE, connect
+from tests.peers import bare, sshd
+
+pytestmark = pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd, whose SFTP this is for")
+
+
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshd.SshPeer]:
+    settings = bare.settings(tmp_path_factory.mktemp("bin"))
+    with sshd.running(tmp_path_factory.mktemp("sshd"), settings + bare.SFTP) as running:
+        yield running
+
+
+@pytest.fixture
+async def host(peer: sshd.SshPeer, image: Any) -> AsyncIterator[Any]:
+    made = connect("asyncssh", peer, image)
+    yield made
+    await made.close()
+
+
+def told(files: dict[str, FileSeen]) -> dict[str, tuple[int, int, str | None]]:
+    return {path: (one.size, one.mtime_ns // 10**9, one.error) for path, one in files.items()}
+
+
+async def listed(host: Any, *wants: TreeWant) -> tuple[TreeSeen, ...]:
+    seen = await host.observe(Wants(trees=wants), None, 20)
+    assert host.bare
+    found: tuple[TreeSeen, ...] = seen.trees
+    return found
+
+
+@pytest.mark.parametrize(
+    "globs",
+    [("*",), ("*.log", "*.txt"), ("*/*.log",), (".*",), ("deep/*/x",), ("a.log", "none", "deep/er/x"), ("*", "*/*")],
+)
+async def test_the_same_names_are_found_as_with_a_python(host: Any, tmp_path: Path, globs: tuple[str, ...]) -> None:
+    root = tmp_path / "root"
+    for path in ("a.log", ".hidden.log", "one/b.log", "one/.c.log", "deep/er/x", "deep/est/x", "[z].log"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    (root / "to.log").symlink_to(root / "a.log")
+    (root / "dead.log").symlink_to(root / "none")
+    (root / "folder.log").symlink_to(tmp_path)
+    os.mkfifo(root / "pipe.log")
+    want = TreeWant(str(root), globs, -1)
+    [seen] = await listed(host, want)
+    expected, _ = await asyncio.to_thread(scan, want, None, Budget(0))
+    wanted = {path: one for path, one in expected.files.items() if not path.startswith("dead")}
+    assert told(dict(seen.files)) == told(wanted)
+    assert (seen.error, seen.full, seen.gone) == (None, True, ())
+
+
+async def test_names_are_names(host: Any, tmp_path: Path) -> None:
+    for name in HOSTILE:
+        (tmp_path / name).write_bytes(b"here")
+    [seen] = await listed(host, TreeWant(str(tmp_path), ("*",), -1))
+    assert set(seen.files) == set(HOSTILE)
+
+
+async def test_what_cannot_be_listed_says_so(host: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    roots = [f"{tmp_path}/none", f"{tmp_path}/file", str(tmp_path)]
+    none, file, bad = await listed(
+        host, *(TreeWant(root, ("../x",) if root == str(tmp_path) else ("*",), -1) for root in roots)
+    )
+    assert none.error == f"{tmp_path}/none: not there"
+    assert file.error == f"{tmp_path}/file is not a folder"
+    assert "bad glob" in str(bad.error)

@@ -1,0 +1,89 @@
+"""What `gatewatch tail --plain HOST:PATH` says where nothing is there, as soon as the host has said so: a real sshd."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts.errors import InputError
+from hosts.host import HostReader
+from hosts.profiles import HostProfile, Ssh
+from hosts.target import parse_target
+from jobs.connect import open_reader
+from monitors.logs import remote as _remote  # noqa: F401 - else it is imported late, on the event loop
+from monitors.logs.opening import open_source
+from tests.peers import sshd
+from tui.logs.plain import ready
+
+Ready = Callable[[str, float | None], Coroutine[Any, Any, None]]
+FOR_EVER_S = 3600.0
+"""No test waits so long: whoever does has not understood the answer."""
+
+
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshd.SshPeer]:
+    with sshd.running(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture
+def known(peer: sshd.SshPeer) -> Ready:
+    """Opens a log, and waits until it is known what is there."""
+    ssh = Ssh(
+        host="127.0.0.1",
+        port=peer.port,
+        identity_file=str(peer.keys["plain"]),
+        known_hosts=str(peer.known_hosts),
+    )
+    profile = HostProfile(name="far", launcher="ssh", ssh=ssh, python=sys.executable)
+
+    async def connect(_name: str) -> HostReader:
+        return await asyncio.to_thread(open_reader, profile)
+
+    async def wait(target: str, patience: float | None) -> None:
+        source, news = await open_source(parse_target(target), connect), asyncio.Event()
+        try:
+            await source.start(news.set)
+            await ready(source, news, patience)
+        finally:
+            await source.close()
+
+    return wait
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("none.log", "far:{at}/none.log: no such file; --wait waits for it"),
+        ("later/none.log", "far:{at}/later/none.log: no such file; --wait waits for it"),
+        ("empty", "no log in far:{at}/empty yet"),
+        ("later/", "far:{at}/later/: not there"),
+        ("*.log", "no file matches far:{at}/*.log yet"),
+    ],
+)
+async def test_what_is_not_there_is_told_at_once(known: Ready, tmp_path: Path, path: str, told: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError) as caught:
+        await known(f"far:{tmp_path}/{path}", FOR_EVER_S)
+    assert str(caught.value) == told.format(at=tmp_path)
+
+
+async def test_the_home_folder_is_answered_for_too(known: Ready) -> None:
+    with contextlib.suppress(InputError):  # whether a log lies there is not ours to say
+        await known("far:", FOR_EVER_S)
+
+
+async def test_who_waits_waits_for_it(known: Ready, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    waiting = [asyncio.create_task(known(f"far:{tmp_path}/{path}", None)) for path in ("a.log", "empty", "*.out")]
+    done, _ = await asyncio.wait(waiting, timeout=2)
+    assert not done
+    for path in ("a.log", "empty/b.log", "c.out"):
+        (tmp_path / path).write_text("one\n")
+    await asyncio.gather(*waiting)
