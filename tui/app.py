@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 LEAST = (80, 24)
 """Columns and rows that everything is reachable at."""
 
+_HELP = "help"
 _ALWAYS = "ctrl+q"  # waits for no other key
 _KEY_S = 0.25  # that a key has until the next one follows it in any case
 
@@ -289,8 +290,13 @@ class GatewatchApp(App[int]):
         """Show the keys that can be pressed now: those of the focused pane, of what is around it, and of the app."""
         from tui.help import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
-            await self.push_screen(HelpScreen.of(self.screen))
+        if isinstance(self.screen, HelpScreen):
+            return
+        if not self.is_screen_installed(_HELP):
+            self.install_screen(HelpScreen(), _HELP)
+        shown = self.get_screen(_HELP, HelpScreen)
+        shown.tell_of(self.screen)
+        await self.push_screen(shown)
 
     def action_palette(self) -> None:
         """Everything that can be done, by name."""

@@ -25,13 +25,10 @@ _KEYS = 18
 
 
 class HelpScreen(ModalScreen[None]):
-    """Keys, and signs.
+    """Keys, and signs; one screen for all times that it is asked for, since to make it takes as long as to show it.
 
     Args:
         actions: What can be pressed, in this order.
-        title: Where.
-        signs: What stands on the screen and wants a word.
-        read_only: What changes something is dim.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,38 +46,48 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen Static { width: 1fr; height: auto; text-wrap: nowrap; }
     """
 
-    def __init__(
-        self, actions: Sequence[keys.Action], title: str = "", signs: Sequence[Look] = (), *, read_only: bool = False
-    ) -> None:
+    def __init__(self, actions: Sequence[keys.Action] = ()) -> None:
         super().__init__()
         self._width = 0
-        self._read_only = read_only
+        self._read_only = False
         self._actions = tuple(actions)
-        self._signs = tuple(signs)
-        self._title = title
+        self._signs: tuple[Look, ...] = ()
+        self._title = ""
+        self._shown = Content()
 
-    @classmethod
-    def of(cls, screen: Screen[Any]) -> HelpScreen:
-        """The help of what has the focus on this screen."""
+    def tell_of(self, screen: Screen[Any]) -> None:
+        """Show the help of what has the focus on this screen."""
         panes = panes_of(screen)
-        title = next((str(getattr(pane, "HELP_TITLE", "")) for pane in panes), "")
-        signs = [sign for pane in panes for sign in getattr(pane, "HELP_SIGNS", ())]
-        actions = [action for action, _ in pressable(screen)]
-        return cls(actions, title, signs, read_only=bool(getattr(screen.app, "read_only", False)))
+        self._title = next((str(getattr(pane, "HELP_TITLE", "")) for pane in panes), "")
+        self._signs = tuple(sign for pane in panes for sign in getattr(pane, "HELP_SIGNS", ()))
+        self._actions = tuple(action for action, _ in pressable(screen))
+        self._read_only = bool(getattr(screen.app, "read_only", False))
+        for box in self.query(VerticalScroll):  # none the first time
+            self._entitle(box)
+            box.scroll_home(animate=False, immediate=True)
+            self._show()
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
-            box.border_title = Content(f"keys: {self._title}" if self._title else "keys")
+            self._entitle(box)
             box.border_subtitle = Content("Esc closes")
-            yield Static(self._foreseen(), markup=False)
+            self._shown = self._foreseen()
+            yield Static(self._shown, markup=False)
+
+    def _entitle(self, box: VerticalScroll) -> None:
+        box.border_title = Content(f"keys: {self._title}" if self._title else "keys")
+
+    def _show(self) -> None:
+        shown = self._foreseen()
+        if shown != self._shown or shown.spans != self._shown.spans:
+            self._shown = shown
+            self.query_one(Static).update(shown)
 
     def on_mount(self) -> None:
         self.set_class(self._ascii, "-ascii")
 
     def on_resize(self) -> None:
-        before, shown = self._width, self._foreseen()
-        if self._width != before:
-            self.query_one(Static).update(shown)
+        self._show()
 
     @property
     def _ascii(self) -> bool:

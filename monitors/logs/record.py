@@ -171,7 +171,8 @@ class ShapeRecorder:
         """
         with self._lock:
             gone = sum(one.size - one.first for one in self._generations if one.number < at.generation)
-            self._generations = [one for one in self._generations if one.number >= at.generation]
+            kept = [one for one in self._generations if one.number >= at.generation]
+            fewer, self._generations = len(kept) < len(self._generations), kept
             if self._generations and self._generations[0].number == at.generation:
                 oldest = self._generations[0]
                 first = min(max(at.offset, oldest.first), oldest.size)
@@ -180,6 +181,8 @@ class ShapeRecorder:
                 at = Place(at.generation, first)
             before = [mark for mark in self._marks if mark.at < at or mark is self._forgotten]
             if gone == 0 and all(mark is self._forgotten and mark.at == at for mark in before):
+                if fewer:  # what went had nothing to read
+                    self._touch()
                 return
             gone += sum(mark.missing or 0 for mark in before)
             self._marks = [mark for mark in self._marks if mark.at >= at and mark is not self._forgotten]

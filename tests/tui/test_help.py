@@ -54,7 +54,6 @@ async def test_what_lies_under_a_dialog_keeps_its_layout(tmp_path: Path, monkeyp
     bench = running(tmp_path, "r")
     async with run_desk(bench, bench.look(), (120, 40)) as at:
         await at.settled()
-        await at.press("question_mark", "question_mark")
         laid_out: list[tuple[str, Size | None]] = []
         layout = Screen._refresh_layout
 
@@ -66,6 +65,30 @@ async def test_what_lies_under_a_dialog_keeps_its_layout(tmp_path: Path, monkeyp
         await at.press("question_mark")
         assert laid_out.count(("HelpScreen", Size(120, 40))) == 1
         assert ("RunScreen", Size(120, 40)) not in laid_out
+        del laid_out[:]
+        await at.press("question_mark", "question_mark")
+        assert not [size for _, size in laid_out if size is not None], "nothing has another size"
         await at.pilot.resize_terminal(100, 30)
         await at.until(lambda: at.app.screen.query_one(VerticalScroll).outer_size.width == 90)
         assert ("RunScreen", Size(100, 30)) in laid_out
+
+
+async def test_the_help_is_made_once_and_tells_of_what_has_the_focus_now(tmp_path: Path) -> None:
+    bench = running(tmp_path, "r")
+    async with run_desk(bench, bench.look(), (120, 60)) as at:
+        await at.press("1", "question_mark")
+        first = at.app.screen
+        assert isinstance(first, HelpScreen)
+        assert "keys: stage matrix" in at.shown
+        assert "the stage above" in at.shown
+        await at.press("end", "escape")
+        await at.until(lambda: at.app.screen is at.screen)
+        await at.press("3", "question_mark")
+        assert at.app.screen is first
+        await at.until(lambda: "the stage above" not in at.shown)
+        assert "keys: job" in at.shown
+        assert at.app.screen.query_one(VerticalScroll).scroll_offset.y == 0
+        await at.press("question_mark")
+        await at.pilot.resize_terminal(90, 30)
+        await at.press("question_mark")
+        await at.until(lambda: 0 < widths(at)[0] <= widths(at)[1] < 90)

@@ -12,7 +12,7 @@ _LITTLE = (2_000, 5, 300)
 """Young objects are looked at often; all of them, without a pause for it, only after some million new ones."""
 
 _ENOUGH = 5  # looks at the younger ones, behind which a look at all is worth its time
-_EVERY_S = 1.0
+_EVERY_S = 2.0
 _PAUSE_S = 0.5  # without a key, behind which the next one is likely to take as long
 
 

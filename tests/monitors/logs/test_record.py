@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitors.logs import record as record_module
@@ -148,6 +148,7 @@ def test_marks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [mark.at.offset for mark in record.shape.marks] == list(range(20, 30))
 
 
+@example([("settle", 10), ("turn", 0), ("forget", 1), ("mark", 0)])
 @given(
     st.lists(
         st.one_of(

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual._compositor import Compositor
 from textual.events import Paste
+from textual.geometry import Region
 
 from tests.tui.logs.panes import desk, numbered
 
@@ -27,6 +30,31 @@ async def test_finding_while_one_types_with_a_count_and_back_again() -> None:
         await at.press("escape")
         await at.until(lambda: at.lines == before)
         assert at.pane.reader.following
+
+
+async def test_a_line_to_type_in_opens_and_the_log_is_not_painted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    painted: list[Region] = []
+    render = Compositor.render_update
+
+    def counted(self: Compositor, *args: Any, **more: Any) -> Any:
+        painted.extend(self._dirty_regions)
+        return render(self, *args, **more)
+
+    async with desk(numbered(300)) as at:
+        await at.press("slash", "escape")
+        await at.settled()
+        monkeypatch.setattr(Compositor, "render_update", counted)
+        before = at.pane.view.painted
+        await at.press("slash")
+        await at.until(lambda: painted)
+        await at.settled()
+        assert at.pane.asking is not None
+        assert at.app.screen.focused is not at.pane.view
+        assert not at.pane.view.has_focus
+        assert max(region.height for region in painted) == 1
+        assert at.pane.view.painted == before
+        await at.press("escape")
+        await at.until(lambda: at.pane.view.has_focus)
 
 
 async def test_next_and_previous_go_around() -> None:
