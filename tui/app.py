@@ -99,7 +99,8 @@ class GatewatchApp(App[int]):
     * { scrollbar-size-vertical: 1; }
     Toast { padding: 0 1; width: auto; max-width: 90%; margin-top: 0; }
     ToastRack { dock: bottom; align: right bottom; margin: 0 1 1 0; }
-    """
+    RepeatLogScreen ToastRack { dock: top; align: right top; margin: 1 2 0 0; }
+    """  # a screen's own would have every node styled anew when it is first shown; what it can, it has in DEFAULT_CSS
 
     def __init__(
         self,

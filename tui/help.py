@@ -35,7 +35,7 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,question_mark,f1,q,enter,space", "dismiss", show=False),
         Binding("ctrl+c", "app.interrupt", show=False),
     ]
-    CSS = """
+    DEFAULT_CSS = """
     HelpScreen { align: center middle; background: $background 60%; }
     HelpScreen > VerticalScroll {
         width: 90%; max-width: 170; height: auto; max-height: 90%;

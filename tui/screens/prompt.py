@@ -69,7 +69,7 @@ class PromptScreen(ModalScreen[None]):
         Binding("ctrl+c", "app.interrupt", show=False),
         Binding("q", "app.leave", show=False),
     ]
-    CSS = """
+    DEFAULT_CSS = """
     PromptScreen { align: center middle; background: $background 60%; }
     """
 

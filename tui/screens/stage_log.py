@@ -55,8 +55,6 @@ class RepeatLogScreen(Screen[None]):
     RepeatLogScreen { layout: vertical; }
     RepeatLogScreen #repeat-log-title { height: 1; background: $panel; padding: 0 1; }
     """
-    # What is told must not hide the end of the log, nor which hit of how many the row below it names.
-    CSS = "RepeatLogScreen ToastRack { dock: top; align: right top; margin: 1 2 0 0; }"
 
     def __init__(self, place: RunPlace, log: str, title: str) -> None:
         super().__init__()
