@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import asyncssh
 from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED
@@ -16,15 +16,12 @@ from hosts.link import BytePipe
 from hosts.ssh_files import find_way
 from hosts.ssh_hops import Hop, end
 from hosts.ssh_login import log_in
+from hosts.ssh_pipe import BROKEN, SshPipe
 from hosts.ssh_shim import drop, round_trip, without_padding_packets
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain
 from hosts.standing import Clock, Standing
 
-_GRACE = 2.0
-# ValueError: what asyncssh makes of packets that are no packets
-_BROKEN = (asyncssh.Error, OSError, ValueError)
-_KEPT_ERRORS = 8192
 # Unanswered keep-alives; the first is sent after one interval of rest
 _MISSED = 2
 _SLEPT = 5.0
@@ -107,8 +104,10 @@ class Lane:
         self.sessions += 1
         try:
             asked: dict[str, Any] = {"subsystem" if subsystem else "command": command}
-            process = await self._connection.create_process(**asked, encoding=None, request_pty=False)
-        except _BROKEN as error:
+            _, pipe = await self._connection.create_session(
+                partial(SshPipe, self._hear, self._freed), **asked, encoding=None, request_pty=False
+            )
+        except BROKEN as error:
             self._freed()
             await asyncio.sleep(0)  # a connection that just broke is closed one turn of the loop later
             refused = isinstance(error, asyncssh.ChannelOpenError) and error.code != OPEN_REQUEST_SESSION_FAILED
@@ -120,7 +119,7 @@ class Lane:
             self._freed()
             raise
         self.served = True
-        return _SshPipe(process, self._hear, self._freed)
+        return cast("SshPipe", pipe)
 
     def abort(self) -> None:
         """Drop the connection at once, as a network that fails would."""
@@ -189,67 +188,3 @@ class Lane:
         for hop, give_back in reversed(hops):
             if give_back():
                 await hop.close()
-
-
-class _SshPipe:
-    """A process on the other side of an SSH channel."""
-
-    def __init__(
-        self, process: asyncssh.SSHClientProcess[bytes], heard: Callable[[], None], freed: Callable[[], None]
-    ) -> None:
-        self._process = process
-        self._heard = heard
-        self._freed: Callable[[], None] | None = freed
-        self._errors = bytearray()
-        self._listening = asyncio.create_task(self._listen())
-
-    async def read(self) -> bytes:
-        try:
-            data = await self._process.stdout.read(1 << 16)
-        except _BROKEN as error:
-            raise UnreachableError(plain(error)) from None
-        if data:
-            self._heard()
-        return data
-
-    async def write(self, data: bytes) -> None:
-        try:
-            self._process.stdin.write(data)
-            await self._process.stdin.drain()
-        except _BROKEN as error:
-            raise UnreachableError(plain(error)) from None
-
-    async def close(self, patience: float) -> None:
-        try:
-            if not self._process.is_closing():
-                self._process.stdin.write_eof()
-            async with asyncio.timeout(patience):
-                await self._process.wait_closed()
-        except (TimeoutError, OSError):
-            self.abort()
-        self._listening.cancel()
-        await asyncio.gather(self._listening, return_exceptions=True)
-        freed, self._freed = self._freed, None
-        if freed is not None:
-            freed()
-
-    def abort(self) -> None:
-        self._process.channel.abort()
-
-    async def ended(self) -> tuple[int | None, bytes]:
-        try:
-            async with asyncio.timeout(_GRACE):
-                await self._process.wait_closed()
-                await asyncio.shield(self._listening)
-        except TimeoutError:
-            return None, bytes(self._errors)
-        return self._process.exit_status, bytes(self._errors)
-
-    async def _listen(self) -> None:
-        try:
-            while data := await self._process.stderr.read(1 << 12):
-                self._heard()
-                self._errors += data
-                del self._errors[:-_KEPT_ERRORS]
-        except _BROKEN:
-            return  # the reading side tells

@@ -93,6 +93,21 @@ class Follower:
                 return (yield from self._turn(change, chunk, block))
         return self._grown(chunk, start, block)
 
+    def tail(self) -> tuple[Position, bytes] | None:
+        """The position, and the bytes before it, if the end is reached and a glance is enough to see what was added."""
+        if not self.at_end or not self._last or self.position.fingerprint_size < FINGERPRINT:
+            return None
+        return self.position, self._last
+
+    def added(self, new: bytes, at_end: bool) -> Data:
+        """Take what was found behind the `tail` of the same file; `at_end` says whether it is all there is."""
+        at = self.position
+        self._last = (self._last + new[-OVERLAP:])[-OVERLAP:]
+        self.position = Position(at.offset + len(new), at.inode, at.fingerprint, at.fingerprint_size)
+        self.size = self.position.offset
+        self.at_end = at_end
+        return Data(new, self.position)
+
     def _start(self) -> int:
         """Where to read from: a little before the position, so that what was handed out can be compared."""
         if self.position.inode and self._short():

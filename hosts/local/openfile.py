@@ -9,7 +9,7 @@ import stat
 
 from hosts.errors import InputError
 from hosts.host import Chunk
-from hosts.local.following import FINGERPRINT, HELD, Range
+from hosts.local.following import FINGERPRINT, HELD, Follower, Item, Range, seen_by
 from hosts.local.reasons import why
 
 _RETRIES = 5
@@ -23,7 +23,8 @@ class OpenFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._name = path
+        self._path = os.path.expanduser(path)
         self._held = _File()
         self._met = _File()  # what was last found at the path in its stead
 
@@ -36,7 +37,7 @@ class OpenFile:
         try:
             if wanted.path == HELD:
                 return self._held.chunk(wanted) if self._held.inode else None
-            if wanted.path != self._path:
+            if wanted.path != self._name:
                 other = _File.opened(wanted.path)
                 try:
                     return other.chunk(wanted)
@@ -46,7 +47,25 @@ class OpenFile:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
-            raise InputError(f"cannot read {wanted.path or self._path}: {why(error)}") from None
+            raise InputError(f"cannot read {wanted.path or self._name}: {why(error)}") from None
+
+    def grown(self, fingerprint: str, offset: int, last: bytes, most: int) -> bytes | None:
+        """What stands behind `offset` in the file that is held, up to `most` bytes: a range with few questions.
+
+        Args:
+            fingerprint: Of the file's first KiB.
+            offset: Where to begin.
+            last: The bytes before it.
+
+        Returns:
+            None where it takes a whole look to know: another file may be at the path, or other bytes in this one.
+        """
+        try:
+            if self._held.is_of(os.stat(self._path)):
+                return self._held.grown(fingerprint, offset, last, most)
+        except (OSError, ValueError):
+            pass  # the whole look meets it too, and tells
+        return None
 
     def settle(self, inode: int) -> None:
         """Keep the file with this inode open from now on, and not the one of before."""
@@ -59,7 +78,7 @@ class OpenFile:
         self._met.close()
 
     def _at_path(self) -> _File:
-        status = os.stat(os.path.expanduser(self._path))
+        status = os.stat(self._path)
         if self._held.is_of(status):
             if self._held.lives():
                 return self._held
@@ -70,6 +89,30 @@ class OpenFile:
         return self._met
 
 
+def glance(follower: Follower, file: OpenFile, most: int) -> list[Item]:
+    """What is new in a file, at most `most` bytes of it, found with as little as will do.
+
+    When a line comes after a rest, every step finds the processor cold and is a part of the line's delay.
+
+    Raises:
+        InputError: The file is there and cannot be read.
+    """
+    tail = follower.tail()
+    new = file.grown(tail[0].fingerprint, tail[0].offset, tail[1], most) if tail is not None else None
+    return [follower.added(new, len(new) < most)] if new else look(follower, file, most)
+
+
+def look(follower: Follower, file: OpenFile, most: int) -> list[Item]:
+    """What is new in a file, at most `most` bytes of it.
+
+    Raises:
+        InputError: The file is there and cannot be read.
+    """
+    items = seen_by(follower.look(most), file.read)
+    file.settle(follower.position.inode)
+    return items
+
+
 class _File:
     """A descriptor, and which file it is of; inode 0 for none."""
 
@@ -77,6 +120,8 @@ class _File:
         self.inode = inode
         self._descriptor = descriptor
         self._device = device
+        self._head = b""  # the first KiB when it was last looked at, and what that is known by
+        self._digest = ""
 
     @classmethod
     def opened(cls, path: str) -> _File:
@@ -112,7 +157,21 @@ class _File:
             # Truncated and written anew while we read: what we hold is of two files, so look again
             if os.fstat(descriptor).st_size >= whole and os.pread(descriptor, len(head), 0) == head:
                 break
-        return Chunk(data, wanted.offset, whole, self.inode, status.st_mtime_ns, hashlib.sha256(head).hexdigest())
+        if head != self._head or not self._digest:
+            self._head, self._digest = head, hashlib.sha256(head).hexdigest()
+        return Chunk(data, wanted.offset, whole, self.inode, status.st_mtime_ns, self._digest)
+
+    def grown(self, fingerprint: str, offset: int, last: bytes, most: int) -> bytes | None:
+        """See `OpenFile.grown`: what is read first is held against what the file still is afterwards."""
+        if fingerprint != self._digest or len(self._head) < FINGERPRINT:
+            return None
+        begin = offset - len(last)
+        data = os.pread(self._descriptor, len(last) + most, begin)
+        if not data.startswith(last) or os.pread(self._descriptor, FINGERPRINT, 0) != self._head:
+            return None
+        if os.fstat(self._descriptor).st_size < begin + len(data):
+            return None
+        return data[len(last) :]
 
     def close(self) -> None:
         if self.inode:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from hosts.errors import InputError
 from hosts.host import Data, Json, Rotated
 from hosts.local.counting import CountWish, counted
-from hosts.local.following import BLOCK, Follower, Item, Range, seen_by
+from hosts.local.following import BLOCK, Follower, Item, Range
 from hosts.local.frames import FrameError, FrameReader, encode_frame
-from hosts.local.openfile import OpenFile
+from hosts.local.openfile import OpenFile, glance, look
 from hosts.local.streamwire import FAR, MAX_DATA, MAX_RANGE, WINDOW, data_header, event, position_json, position_of
 from hosts.local.watching import Watched, Watches
 
@@ -68,6 +68,8 @@ class Streams:
         self._nonce = nonce
         self._silence = silence
         self._writing = threading.Lock()
+        self._room = select.poll()
+        self._room.register(sink, select.POLLOUT)
         self._followed: dict[int, _Followed] = {}
         self._counting: set[int] = set()
         self._scans: dict[int, Beside] = {}
@@ -95,9 +97,7 @@ class Streams:
         if not self._writing.acquire(blocking=False):
             return False
         try:
-            poll = select.poll()
-            poll.register(self._sink, select.POLLOUT)
-            if not poll.poll(0):
+            if not self._room.poll(0):
                 return False
             self._put(make())
         finally:
@@ -276,7 +276,7 @@ class _Followed:
                 self._wake.wait()
                 continue
             with self._looking:
-                items = self._look(BLOCK)
+                items = look(self._follower, self._file, min(BLOCK, self._room))
                 parts = self._parts(items)
                 if parts:
                     self._streams.write(parts)
@@ -295,7 +295,7 @@ class _Followed:
         before = self._follower.position.inode
         try:
             if not self._stopped and self._room >= _FEW:
-                self._streams.at_once(lambda: self._parts(self._look(_FEW, items)))
+                self._streams.at_once(lambda: self._parts(self._glanced(items)))
         except Exception:  # noqa: BLE001 - the other thread meets it too, and tells
             items = []
         finally:
@@ -305,11 +305,8 @@ class _Followed:
         if not items or not self._follower.at_end or self._follower.position.inode != before:
             self._wake.set()
 
-    def _look(self, block: int, found: list[Item] | None = None) -> list[Item]:
-        items = seen_by(self._follower.look(min(block, self._room)), self._file.read)
-        self._file.settle(self._follower.position.inode)
-        if found is not None:
-            found += items
+    def _glanced(self, items: list[Item]) -> list[Item]:
+        items += glance(self._follower, self._file, _FEW)
         return items
 
     def _parts(self, items: list[Item]) -> list[bytes]:

@@ -13,9 +13,11 @@ import pytest
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import follow
 from hosts.host import Chunk, Data, Gap, Position, Rotated
-from hosts.local.following import OVERLAP, Follower, seen_by
+from hosts.local.following import BLOCK, OVERLAP, Follower, seen_by
 from hosts.local.observe import read_range
-from hosts.local.openfile import OpenFile
+from hosts.local.openfile import OpenFile, glance, look
+
+FEW = 1 << 13
 
 pytestmark = pytest.mark.blocks_loop(reason="the writer, and the reads, take their turns in the follower's own task")
 
@@ -27,12 +29,13 @@ class _StopError(Exception):
 class Log:
     """A log, whoever writes it, and one follower whose sleeps are the writer's turns.
 
-    It is read range by range, or with the file kept open between two looks.
+    It is read range by range, or with the file kept open between two looks, or between two glances.
     """
 
-    def __init__(self, folder: Path, held: bool) -> None:
+    def __init__(self, folder: Path, way: str) -> None:
         self.path = folder / "log"
-        self.held = held
+        self.way = way
+        self.held = way != "read"
         self.reads = 0
 
     async def read(self, path: str, offset: int, size: int) -> Chunk:
@@ -64,8 +67,7 @@ class Log:
         file, follower = OpenFile(str(self.path)), Follower(str(self.path), at)
         with contextlib.closing(file):
             while True:
-                items = seen_by(follower.look(), file.read)
-                file.settle(follower.position.inode)
+                items = glance(follower, file, FEW) if self.way == "glance" else look(follower, file, BLOCK)
                 found += items
                 self.reads += 1
                 if not items:
@@ -79,9 +81,9 @@ def plain(items: list[Data | Gap | Rotated]) -> list[str]:
     ]
 
 
-@pytest.fixture(params=["read", "held"])
+@pytest.fixture(params=["read", "held", "glance"])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
-    return Log(tmp_path, request.param == "held")
+    return Log(tmp_path, request.param)
 
 
 def nothing() -> None:
@@ -252,6 +254,77 @@ async def test_a_small_block_is_kept_to(log: Log) -> None:
             assert len(item.data) <= 7
             got += item.data
     assert got == b"0123456789" * 300
+
+
+@pytest.mark.parametrize("size", [6, 7, 8, 14])
+async def test_a_glance_keeps_to_its_block_and_knows_the_end(log: Log, size: int) -> None:
+    log.append("header\n" * 200)
+    file, follower = OpenFile(str(log.path)), Follower(str(log.path), Position())
+    with contextlib.closing(file):
+        look(follower, file, BLOCK)
+        look(follower, file, BLOCK)
+        assert follower.tail() is not None
+        log.append("x" * size)
+        (first,) = glance(follower, file, 7)
+        assert isinstance(first, Data)
+        assert first.data == b"x" * min(7, size)
+        assert follower.at_end is (size < 7)
+        rest = glance(follower, file, 7)
+        assert plain(rest) == ([] if size <= 7 else ["x" * (size - 7)])
+        assert follower.at_end
+
+
+async def test_another_log_with_the_same_bytes_before_the_end_is_noticed(log: Log) -> None:
+    log.append("a" * 2000 + "-" * 100)
+    items = await log.items(nothing, lambda: log.path.write_text("b" * 2000 + "-" * 100 + "more\n"))
+    assert plain(items)[2:] == ["<truncated>", "b" * 2000 + "-" * 100 + "more\n"]
+
+
+def test_a_file_that_shrinks_under_a_glance_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    path.write_text("header\n" * 200)
+    file, follower = OpenFile(str(path)), Follower(str(path), Position())
+    pread = os.pread
+
+    def shrink(descriptor: int, size: int, offset: int) -> bytes:
+        data = pread(descriptor, size, offset)
+        os.truncate(path, 1200)
+        return data
+
+    with contextlib.closing(file):
+        look(follower, file, BLOCK)
+        look(follower, file, BLOCK)
+        with path.open("a") as writer:
+            writer.write("new\n")
+        monkeypatch.setattr(os, "pread", shrink)
+        found = glance(follower, file, FEW)
+    assert not any(isinstance(item, Data) for item in found)
+
+
+def test_a_glance_at_a_file_that_grew_asks_its_name_once_and_itself_thrice(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("header\n" * 200)
+    file, follower = OpenFile(str(path)), Follower(str(path), Position())
+    asked: list[str] = []
+
+    def counting(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any) -> Any:
+            asked.append(name)
+            return call(*args)
+
+        return counted
+
+    with contextlib.closing(file), pytest.MonkeyPatch.context() as patch:
+        look(follower, file, BLOCK)
+        look(follower, file, BLOCK)
+        with path.open("a") as writer:
+            writer.write("new\n")
+        for name in ("stat", "fstat", "pread", "open"):
+            patch.setattr(os, name, counting(name, getattr(os, name)))
+        (item,) = glance(follower, file, FEW)
+        assert isinstance(item, Data)
+        assert item.data == b"new\n"
+    assert asked == ["stat", "pread", "pread", "fstat"]
 
 
 async def test_what_cannot_be_read_is_told(log: Log) -> None:

@@ -157,19 +157,20 @@ def test_what_is_reported_is_looked_at_without_a_clock(
     assert not any("gap" in body for _, body in near.told)
 
 
+@pytest.mark.parametrize("old", [b"old\n", b"an old line\n" * 200], ids=["short", "long"])
 def test_a_last_line_and_another_file_that_are_reported_together_both_come(
-    near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes
 ) -> None:
     """After what was left of the old file, nothing more is reported: the new one is looked at all the same."""
     monkeypatch.setattr(streaming, "WATCHED", NEVER)
     path = tmp_path / "log"
-    path.write_bytes(b"old\n")
+    path.write_bytes(old)
     near.follow(1, path)
-    near.until_data(1, b"old\n")
+    near.until_data(1, old)
     while not near.streams._followed[1]._watched.told:
         time.sleep(0.001)
     append(path, b"more\n")
-    near.until_data(1, b"old\nmore\n")
+    near.until_data(1, old + b"more\n")
     inotify, gate = near.streams._watches.inotify, threading.Event()
     assert inotify is not None
     events = inotify.events
@@ -178,7 +179,7 @@ def test_a_last_line_and_another_file_that_are_reported_together_both_come(
     path.rename(tmp_path / "log.1")
     append(path, b"new\n")
     gate.set()
-    near.until_data(1, b"old\nmore\nlast\nnew\n")
+    near.until_data(1, old + b"more\nlast\nnew\n")
 
 
 def test_that_a_file_is_far_ahead_is_told(near: Near, tmp_path: Path) -> None:
