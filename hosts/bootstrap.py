@@ -17,18 +17,21 @@ from typing import Literal
 from hosts.errors import InputError
 
 OLDEST = (3, 10)
+SILENCE = 60.0
+"""Seconds that the boot code waits for the next byte: a link that is cut closes nothing, and sshd waits for hours."""
 
 Mode = Literal["reader", "actor", "stream", "command"]
 """What a helper is for: verbs that only look, all verbs, nothing but followed files, or one command."""
 
 # Has to parse on every Python 3, so that one that is too old can say so itself. Descriptor 0 is read without
-# a buffer: the session's first requests may already be behind the archive.
+# a buffer: the session's first requests may already be behind the archive. `select` and not an alarm: that would have
+# to be taken back, and does nothing where SIGALRM is ignored, or to the first process of a container.
 _BOOT = """
-import os, sys, hashlib, zlib
+import os, sys, hashlib, zlib, select
 def take(n):
     parts = []
     while n:
-        part = os.read(0, min(n, 1 << 20))
+        part = select.select([0], [], [], SILENCE)[0] and os.read(0, min(n, 1 << 20))
         if not part:
             sys.exit(3)
         parts.append(part)
@@ -84,15 +87,19 @@ class RunnerImage:
         return cls(data, hashlib.sha256(data).hexdigest())
 
 
-def boot_argv(python: str) -> tuple[str, ...]:
+def boot_argv(python: str, silence: float = SILENCE) -> tuple[str, ...]:
     """The command that starts the helper with `python`, which may be a name or a path.
+
+    Args:
+        python: The Python.
+        silence: Seconds without a byte of the archive after which it gives up and ends.
 
     Raises:
         InputError: `python` is empty, or would be taken for an option.
     """
     if not python or python.startswith("-") or "\0" in python:
         raise InputError(f"bad name of a Python: {python!r}")
-    code = _BOOT.replace("OLDEST", repr(OLDEST)).strip().encode("ascii")
+    code = _BOOT.replace("OLDEST", repr(OLDEST)).replace("SILENCE", f"{silence:g}").strip().encode("ascii")
     packed = base64.b64encode(zlib.compress(code, 9)).decode("ascii")
     start = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
     # -X utf8: file names are bytes that have to come back as they went, whatever the locale there
