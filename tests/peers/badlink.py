@@ -1,7 +1,8 @@
 """Two network namespaces and a link between them that can be slow, lose packets, or be cut.
 
 Nothing is named and nothing stays: the namespaces live as long as the process that carries the packets. What a thread
-opens while it is `on` one side belongs to that side, and so does what it starts.
+opens while it is `near` or `far` belongs to that side, and so does what it starts: all that still runs there in the
+end is killed, since whoever waits at a link that was cut never hears that it is over.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import random
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -28,6 +30,7 @@ _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 _SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCSIFFLAGS, _SIOCSIFMTU = 0x8916, 0x891C, 0x8914, 0x8922
 _IFF_UP = 0x1
 _MTU = 1500
+_PATIENCE_S = 10.0
 
 
 def missing() -> str:
@@ -74,7 +77,7 @@ class BadLink:
 
 @contextlib.contextmanager
 def bad_link() -> Iterator[BadLink]:
-    """Make the two namespaces and the link, and take them away again."""
+    """Make the two namespaces and the link, and take them away again, with all that was started in them."""
     carrier = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert carrier.stdout is not None
     assert carrier.stdin is not None
@@ -87,9 +90,14 @@ def bad_link() -> Iterator[BadLink]:
         for end in ends:
             os.close(end)
         carrier.stdin.close()
-        carrier.kill()
-        carrier.wait()
         carrier.stdout.close()
+        try:
+            ended = carrier.wait(2 * _PATIENCE_S)
+        finally:
+            carrier.kill()
+            carrier.wait()
+    if ended:
+        raise RuntimeError("the link did not end well")
 
 
 @contextlib.contextmanager
@@ -182,11 +190,39 @@ class _Carrier:
                 os.write(end, packet)
 
 
+def _inhabitants(namespaces: list[tuple[int, int]]) -> list[int]:
+    """The processes in them, but for this one and the one that asked for the link."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) not in (os.getpid(), os.getppid()):
+            with contextlib.suppress(OSError):  # it has ended
+                at = os.stat(f"/proc/{name}/ns/net")
+                if (at.st_dev, at.st_ino) in namespaces:
+                    found.append(int(name))
+    return found
+
+
+def _empty(*ends: int) -> None:
+    """Kill all that runs in these namespaces, also what is started meanwhile."""
+    namespaces = [(at.st_dev, at.st_ino) for at in map(os.fstat, ends)]
+    until = time.monotonic() + _PATIENCE_S
+    while left := _inhabitants(namespaces):
+        if time.monotonic() > until:
+            raise RuntimeError(f"these do not end: {left}")
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
 def _main() -> None:
     near, near_tun = _end(NEAR)
     far, far_tun = _end(FAR)
     os.write(1, json.dumps([near, far]).encode() + b"\n")
-    _Carrier(near_tun, far_tun).run()
+    try:
+        _Carrier(near_tun, far_tun).run()
+    finally:  # also where whoever asked for the link was killed
+        _empty(near, far)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from jobs.bundle import build_image
 from monitors.logs.remote import RemoteSource
 from monitors.logs.types import MarkKind, Status
 from tests.peers import badlink, sshd
-from tests.peers.callers import until
+from tests.peers.callers import is_gone, until
 
 NEEDS = badlink.missing() or ("" if sshd.SSHD else "there is no sshd")
 pytestmark = [pytest.mark.skipif(bool(NEEDS), reason=NEEDS), pytest.mark.timeout(300)]
@@ -89,8 +89,8 @@ def image() -> RunnerImage:
     return build_image()
 
 
-@pytest.fixture
-def link(tmp_path: Path) -> Iterator[tuple[badlink.BadLink, sshd.SshPeer]]:
+@contextlib.contextmanager
+def behind_a_link(tmp_path: Path) -> Iterator[tuple[badlink.BadLink, sshd.SshPeer]]:
     """The link, with a server on its far side; this thread is on the near one."""
     with contextlib.ExitStack() as stack:
         link = stack.enter_context(badlink.bad_link())
@@ -102,6 +102,12 @@ def link(tmp_path: Path) -> Iterator[tuple[badlink.BadLink, sshd.SshPeer]]:
             known.write(f"[{badlink.FAR}]:{peer.port} {sshd.public(folder / 'host_key')}\n")
         stack.enter_context(link.near())
         yield link, peer
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Iterator[tuple[badlink.BadLink, sshd.SshPeer]]:
+    with behind_a_link(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
@@ -203,6 +209,25 @@ async def test_a_dead_host_is_told_within_ten_seconds(
     finally:
         between.shape()
         await host.close()
+
+
+async def test_what_waits_behind_a_link_that_was_cut_is_ended_with_it(tmp_path: Path) -> None:
+    with behind_a_link(tmp_path) as (between, peer):
+        key, known = str(peer.keys["plain"]), str(peer.known_hosts)
+        spec = SshSpec(badlink.FAR, peer.port, identity_file=key, known_hosts=known, config_file=None)
+        host = SshHost(spec, KEEPALIVE)
+        try:
+            pipe = await host.open(("sh", "-c", "setsid sh -c 'echo $$; exec sleep 1000' & echo $$; exec cat"))
+            said = b""
+            while said.count(b"\n") < 2:
+                said += await pipe.read()
+            begun = [*peer.sessions(), *map(int, said.split())]
+            assert len(begun) > 2
+            between.shape(up=False)
+        finally:
+            await host.close()
+        assert [pid for pid in begun if is_gone(pid)] == []  # nobody has told them
+    assert [pid for pid in begun if not is_gone(pid)] == []
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
