@@ -116,6 +116,7 @@ class GatewatchApp(App[int]):
         shims.dim_quickly()
         shims.lay_out_once()
         shims.move_focus_quietly()
+        shims.paint_in_time()
         shims.answer_escape_soon(os.environ)
         self.ascii_only = ascii_only
         self._asciified = Asciified()

@@ -5,6 +5,7 @@ Nothing else in this tree touches a private name of textual. When the version ch
 
 from __future__ import annotations
 
+import asyncio
 import select
 import signal
 import subprocess
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 
 _A_LITTLE_S = 0.001  # clocks do not agree to the microsecond
+_TOGETHER_S = 0.001  # in which all that one key leads to has mostly happened
 
 
 def stop(app: App[Any]) -> None:
@@ -275,6 +277,58 @@ def lay_out_once() -> None:
             resized(self, size)
 
     setattr(Screen, "_screen_resized", _screen_resized)  # noqa: B010 - a method is not to be assigned to
+
+
+class _Frames:
+    """When a screen paints what has changed on it: in place of a `Timer` that is paused while nothing has.
+
+    Two paints may come one upon the other, as those of a log that grows and of a key do; three take two frames.
+    """
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        self._screen = screen
+        self._next: asyncio.TimerHandle | None = None
+        self._last = self._before = 0.0
+
+    def resume(self) -> None:
+        """Something has changed."""
+        if self._next is None:
+            loop = asyncio.get_running_loop()
+            at = max(loop.time() + _TOGETHER_S, self._before + 2 / constants.MAX_FPS)
+            self._next = loop.call_at(at, self._paint)
+
+    def pause(self) -> None:
+        """It is being painted."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
+    def _paint(self) -> None:
+        self._next = None
+        self._before, self._last = self._last, asyncio.get_running_loop().time()
+        if not self._screen.is_running or self._screen.app._exit:
+            return
+        try:
+            self._screen._on_timer_update()
+        except Exception as error:  # noqa: BLE001 - as the framework's own timer has it
+            self._screen.app._handle_exception(error)
+
+
+def paint_in_time() -> None:
+    """Have what has changed painted at once, as long as that is no more than two paints in two frames.
+
+    textual 8.2.8: a screen is painted by the clock of a timer that sleeps while there is nothing to paint, and goes on
+    at the frame after the next, up to 33 ms behind a key.
+    """
+    from textual.screen import Screen
+
+    def frames(self: Screen[Any]) -> _Frames:
+        found: _Frames | None = vars(self).get("_gatewatch_frames")
+        if found is None:
+            found = vars(self)["_gatewatch_frames"] = _Frames(self)
+        return found
+
+    setattr(Screen, "_update_timer", property(frames))  # noqa: B010 - as above
 
 
 def move_focus_quietly() -> None:

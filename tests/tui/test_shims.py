@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib.util
 import os
@@ -15,13 +16,16 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import constants
 from textual._xterm_parser import XTermParser
+from textual.app import App, ComposeResult
 from textual.cache import FIFOCache
 from textual.color import Color
 from textual.drivers import linux_driver
 from textual.events import Key
 from textual.renderables.background_screen import BackgroundScreen
 from textual.strip import Strip
+from textual.widgets import Static
 
+from tests.peers.callers import until
 from tui import shims
 
 CONSOLE = Console(force_terminal=True, color_system="truecolor")
@@ -173,3 +177,71 @@ def module_of_its_own(name: str) -> Any:
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     return module
+
+
+class Counted(App[None]):
+    """An app with one line, whose paints are counted."""
+
+    def __init__(self) -> None:
+        shims.paint_in_time()
+        super().__init__()
+        self.paints = 0
+
+    def compose(self) -> ComposeResult:
+        yield Static("0")
+
+    @property
+    def frames(self) -> Any:
+        return self.screen._update_timer
+
+    def change(self, text: str) -> None:
+        self.query_one(Static).update(text)
+
+
+async def test_a_change_after_a_rest_is_painted_at_once() -> None:
+    async with Counted().run_test() as pilot:
+        app = pilot.app
+        assert isinstance(app, Counted)
+        assert await until(lambda: app.frames._next is None)
+        app.frames._before = 0.0
+        app.change("1")
+        app.frames.resume()
+        assert app.frames._next.when() - asyncio.get_running_loop().time() <= shims._TOGETHER_S
+        assert await until(lambda: app.frames._next is None)
+        assert "1" in shims.screen_strips(app)[0].text
+
+
+async def test_many_changes_are_painted_a_frame_apart() -> None:
+    async with Counted().run_test() as pilot:
+        app = pilot.app
+        assert isinstance(app, Counted)
+        loop, paint = asyncio.get_running_loop(), app.frames._paint
+        paints: list[float] = []
+
+        def painted() -> None:
+            paints.append(loop.time())
+            paint()
+
+        app.frames._paint = painted
+        for count in range(100):
+            app.change(str(count))
+            await asyncio.sleep(0.001)
+        assert await until(lambda: app.frames._next is None)
+        assert "99" in shims.screen_strips(app)[0].text
+        # From any paint to the one after the next it is two frames at least
+        assert all(later - at > 2 / constants.MAX_FPS - 0.001 for at, later in zip(paints, paints[2:], strict=False))
+        assert len(paints) > 2
+
+
+async def test_a_paint_that_fails_ends_the_app_with_its_error() -> None:
+    app = Counted()
+
+    async def run() -> None:
+        async with app.run_test() as pilot:
+            assert await until(lambda: app.frames._next is None)
+            app.screen._on_timer_update = lambda: 1 // 0  # type: ignore[assignment, method-assign]
+            app.change("1")
+            await pilot.pause(1)
+
+    with pytest.raises(ZeroDivisionError):
+        await run()
