@@ -47,7 +47,7 @@ def sight(
 async def answer(at: Desk) -> None:
     """Type what is asked for, above the run's own screen, and see the run."""
     await at.until(lambda: any(isinstance(screen, RunScreen) for screen in at.app.screen_stack), "the run's screen")
-    assert isinstance(at.app.screen, SecretScreen), "the question lies above it"
+    await at.until(lambda: isinstance(at.app.screen, SecretScreen), "the question, above it")
     await at.until(lambda: any("asks for: passphrase of" in row for row in at.rows), "the question, to be seen")
     at.app.screen._field._heard_from = 0.0  # it is seen now
     await at.press(*("space" if letter == " " else letter for letter in PASSPHRASE), "enter")

@@ -24,10 +24,10 @@ class Highlighter:
 
     Args:
         query: What is looked for; a level is not painted.
-        clock: Seconds, for the time that a screen may take.
+        clock: Seconds of processor time; that the machine is busy with something else is not counted.
     """
 
-    def __init__(self, query: Query | None, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, query: Query | None, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
         self._left = _BUDGET
         self._pattern, self._longest = _compiled(query)
