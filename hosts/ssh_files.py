@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +39,7 @@ class Files:
         identities: The private keys that are named for this host; none for the usual ones.
         keys: Those that can be offered, and those that open with a passphrase; None for all of the usual ones.
         certificates: The certificates that are named for it and are some.
+        of_agent: The public halves of those that an agent may offer, where not all of its keys may; else None.
         useless: What is wrong with the others, which ssh passes over too.
         where: Where it is connected to, as messages say it.
         configs: The ssh configuration, if there is one.
@@ -53,6 +55,7 @@ class Files:
     identities: tuple[str, ...] = ()
     keys: tuple[str, ...] | None = None
     certificates: tuple[str, ...] = ()
+    of_agent: tuple[bytes, ...] | None = None
     useless: tuple[str, ...] = ()
     where: str = ""
     configs: list[str] = field(default_factory=list)
@@ -167,6 +170,9 @@ def _with_named(files: Files, connects: Connects, named: dict[str, tuple[str, ..
     )
     files = replace(files, certificates=tuple(certificates), useless=(*files.useless, *useless))
     identities = _expanded(named["IdentityFile"])
+    if only:
+        meant = (*(files.identities or identities or _expanded(_USUAL)), *certificates)
+        files = replace(files, of_agent=tuple(half for name in meant for half in _public_halves(name)))
     if files.identities or not identities:
         return files
     # With `IdentitiesOnly`, the public half of a key says which one of the agent's is meant
@@ -182,6 +188,16 @@ def _sorted_out(
     return [name for name in names if not wrong[name]], [
         f"the {kind} {name}: {wrong[name]}" for name in names if wrong[name]
     ]
+
+
+def _public_halves(name: str) -> Iterator[bytes]:
+    """What an agent would call the keys of an identity file: itself, its public half or its certificate beside it."""
+    reads: tuple[Callable[[str], Any], ...] = (asyncssh.read_certificate, asyncssh.read_public_key)
+    for file in (name, f"{name}.pub", f"{name}-cert.pub"):
+        for read in (*reads, asyncssh.read_private_key) if file == name else reads:
+            with contextlib.suppress(asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError, ValueError):
+                yield bytes(read(file).public_data)
+                break
 
 
 def _expanded(names: Iterable[str]) -> list[str]:

@@ -90,6 +90,9 @@ async def _attempt(
     }
     # Where keys are named and none is of use, ssh does not take the usual ones for them either
     keys = (list(files.keys) or NoKeys()) if files.keys is not None else None
+    if files.of_agent is not None:
+        # asyncssh takes an empty list, which it makes itself of private keys, for all of the agent's (2.24)
+        options["agent_identities"] = list(files.of_agent) or [b"none"]
     # An encrypted key is left to the client, which asks for its passphrase once nothing else has let us in
     options["ignore_encrypted"] = True
     chosen = {"port": spec.port, "username": spec.user, "client_keys": keys}

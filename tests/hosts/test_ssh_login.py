@@ -122,6 +122,50 @@ async def test_an_agent_that_died_is_no_obstacle_to_a_key_file(
     await up(reach(ssh_peer.port, ssh_peer.known_hosts, identity_file=str(ssh_peer.keys["plain"])))
 
 
+@needs_sshd
+@needs_agent
+@pytest.mark.parametrize("meant", ["private", "public", "encrypted", "elsewhere"])
+async def test_of_an_agent_only_the_key_that_is_meant_is_offered(
+    reach: Any, agent: Any, tmp_path: Path, meant: str
+) -> None:
+    decoys = [sshd.make_key(tmp_path / f"decoy{number}") for number in range(3)]
+    key = sshd.make_key(tmp_path / "key")
+    agent(*map(str, decoys), str(key))
+    if meant == "encrypted":
+        lock(key, "open sesame")
+    elif meant != "private":
+        key.unlink()
+    config = tmp_path / "config"
+    name = decoys[0] if meant == "elsewhere" else key if meant == "encrypted" else f"{key}.pub"
+    config.write_text(f"Host *\n  IdentitiesOnly yes\n  IdentityFile {key if meant == 'private' else name}\n")
+    (tmp_path / "peer").mkdir()
+    with sshd.running(tmp_path / "peer", "MaxAuthTries 3\nLogLevel VERBOSE\n") as peer, allowing(peer, key):
+        host = reach(peer.port, peer.known_hosts, config_file=str(config))
+        if meant == "elsewhere":
+            assert "login refused" in await refused(host)
+        else:
+            await up(host)
+        log = (peer.folder / "sshd.log").read_text()
+    offered = {word for line in log.splitlines() for word in line.split() if word.startswith("SHA256:")}
+    assert offered - {sshd.fingerprint(peer.folder / "host_key")} == {
+        sshd.fingerprint(decoys[0] if meant == "elsewhere" else Path(f"{key}.pub"))
+    }
+
+
+@needs_sshd
+@needs_agent
+async def test_where_none_of_its_keys_is_meant_an_agent_offers_none(reach: Any, agent: Any, tmp_path: Path) -> None:
+    key = sshd.make_key(tmp_path / "key")
+    agent(str(key))
+    config = tmp_path / "config"
+    config.write_text(f"Host *\n  IdentitiesOnly yes\n  IdentityFile {tmp_path}/nothing\n")
+    (tmp_path / "peer").mkdir()
+    with sshd.running(tmp_path / "peer", "LogLevel VERBOSE\n") as peer, allowing(peer, key):
+        assert "login refused" in await refused(reach(peer.port, peer.known_hosts, config_file=str(config)))
+        config.write_text("Host *\n  IdentitiesOnly yes\n")
+        assert "login refused" in await refused(reach(peer.port, peer.known_hosts, config_file=str(config)))
+
+
 @needs_agent
 async def test_an_agent_is_asked_before_a_person(
     reach: Any, agent: Any, tmp_path: Path, ssh_peer: sshd.SshPeer
