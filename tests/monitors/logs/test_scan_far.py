@@ -319,6 +319,13 @@ async def test_a_cancelled_search_leaves_the_others(look: Make, far: Far, log: P
     assert worker(far) == pid
 
 
+async def test_a_search_yields_to_what_runs_there(look: Make, far: Far, log: Path) -> None:
+    append(log, large(1))
+    assert await done(await look(Query("needle")))
+    nice, own = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (worker(far), far.helper))
+    assert nice > own or nice == 19
+
+
 @pytest.mark.parametrize("far", ["pipe"], indirect=True)
 async def test_an_expression_that_takes_too_long_is_told(look: Make, far: Far, log: Path) -> None:
     append(log, b"a" * 60 + b"b\n" + large(1))
