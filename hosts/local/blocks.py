@@ -12,7 +12,7 @@ UNKNOWN = -1
 """A number of rows or newlines that nobody counted."""
 
 _HEADER = struct.Struct("<QQqqIBBII")
-_START = struct.calcsize("<I")
+_PLACE = struct.calcsize("<II")
 
 
 class Pattern(NamedTuple):
@@ -83,6 +83,7 @@ class BlockHits(NamedTuple):
         leaves: What the block's rows hand on in the same way: THROUGH, FAILS or PASSES.
         open: Whether what is appended to the log may change this: the block is then looked at again.
         starts: Where the rows that `bits` tells of begin, from the block's first byte on; none where nobody says.
+        ranks: The newlines of the block that stand before each of these.
     """
 
     block: int
@@ -94,12 +95,14 @@ class BlockHits(NamedTuple):
     leaves: int = THROUGH
     open: bool = False
     starts: tuple[int, ...] = ()
+    ranks: tuple[int, ...] = ()
 
     def pack(self) -> bytes:
         """As bytes, for the wire."""
         numbers = (self.block, self.upto, self.newlines, self.rows, self.head)
-        starts = struct.pack(f"<{len(self.starts)}I", *self.starts)
-        return _HEADER.pack(*numbers, self.leaves, self.open, len(self.bits), len(self.starts)) + self.bits + starts
+        placed = len(self.starts)
+        places = struct.pack(f"<{2 * placed}I", *self.starts, *self.ranks)
+        return _HEADER.pack(*numbers, self.leaves, self.open, len(self.bits), placed) + self.bits + places
 
 
 def unpack(data: bytes) -> list[BlockHits]:
@@ -115,7 +118,8 @@ def unpack(data: bytes) -> list[BlockHits]:
         at += _HEADER.size
         bits = data[at : at + size]
         at += size
-        starts = struct.unpack_from(f"<{placed}I", data, at) if placed else ()
-        at += placed * _START
-        found.append(BlockHits(block, upto, newlines, rows, bits, head, leaves, bool(is_open), starts))
+        places = struct.unpack_from(f"<{2 * placed}I", data, at) if placed else ()
+        at += placed * _PLACE
+        starts, ranks = places[:placed], places[placed:]
+        found.append(BlockHits(block, upto, newlines, rows, bits, head, leaves, bool(is_open), starts, ranks))
     return found

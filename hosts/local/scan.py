@@ -168,19 +168,27 @@ class Job:
             return None
         found = self._count(block) if self.finder is None else self._find(block, self.finder)
         self._done[block] = 1
-        starts = self._starts(found) if self.placing and found.bits else ()
-        return found._replace(open=block in self._parts, starts=starts)
+        found = found._replace(open=block in self._parts)
+        return self._placed(found) if self.placing and found.bits else found
 
-    def _starts(self, found: BlockHits) -> tuple[int, ...]:
-        """Where the hits of a block begin, from its first byte on; nothing where they are many."""
+    def _placed(self, found: BlockHits) -> BlockHits:
+        """With where its hits begin, and the newlines before them; without where they are many."""
         rows = rows_of_bits(int.from_bytes(found.bits, "little"), self.placing + 1)
         if len(rows) > self.placing:
-            return ()
+            return found
         low = max(found.block * lines.BLOCK, self.first)
         begins = lines.drive(lines.begins_at(low, self.first, self.encoding), self.read)
         data = self.read(low, found.upto - low)
         starts = lines.nth_rows(data, low, rows, self.encoding, begins=begins)
-        return tuple(start - found.block * lines.BLOCK for start in starts) if len(starts) == len(rows) else ()
+        if len(starts) != len(rows):
+            return found
+        ranks, rank, at = [], 0, low
+        for start in starts:
+            rank += lines.count(data[at - low : start - low], self.encoding, at)
+            ranks.append(rank)
+            at = start
+        begin = found.block * lines.BLOCK
+        return found._replace(starts=tuple(start - begin for start in starts), ranks=tuple(ranks))
 
     def _bounds(self, block: int) -> tuple[int, int]:
         return max(block * lines.BLOCK, self.first), min((block + 1) * lines.BLOCK, self.size)

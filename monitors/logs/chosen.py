@@ -63,6 +63,10 @@ class Chosen:
     async def _with_context(self, hits: list[Place]) -> dict[Place, Spot]:
         spots: dict[Place, Spot] = {}
         for hit in hits:
+            if (newlines := self._search.newlines_before(hit)) is not None:
+                await self._scene.note(hit, newlines)
+        await self._scene.warm(hits)
+        for hit in hits:
             before = await self._scene.behind(hit, self._context) if self._context else []
             for spot in (*before, *await self._scene.ahead(hit, 1 + self._context)):
                 spots[spot.at] = spot

@@ -25,6 +25,7 @@ from monitors.logs.types import Filter, Generation, GoneError, Place, Progress, 
 T = TypeVar("T")
 Read = Callable[[int, int, int], Awaitable[bytes]]
 
+_NOWHERE = (array("I"), array("I"))
 _KEPT = 4
 
 
@@ -95,7 +96,7 @@ class Search:
         self._problem = ""
         self.hits = HitMap()
         self._firsts: dict[int, int] = {}
-        self._starts: dict[tuple[int, int], array[int]] = {}
+        self._starts: dict[tuple[int, int], tuple[array[int], array[int]]] = {}  # and the newlines before them
         self._generations: tuple[Generation, ...] = ()
         try:
             matcher = matcher_of(wanted)
@@ -250,13 +251,20 @@ class Search:
                 return places[0]
         return None
 
+    def newlines_before(self, hit: Place) -> int | None:
+        """Newlines between the beginning of a hit's block and the hit; None where whoever scanned it did not say."""
+        block, at = divmod(hit.offset, lines.BLOCK)
+        starts, ranks = self._starts.get((hit.generation, block), _NOWHERE)
+        index = bisect_left(starts, at)
+        return ranks[index] if index < len(starts) and starts[index] == at else None
+
     def _found(self, generation: int, blocks: list[BlockHits]) -> None:
         if generation in self._firsts:
             for block in blocks:
                 self.hits.put(generation, block)
                 self._starts.pop((generation, block.block), None)
                 if block.starts:
-                    self._starts[generation, block.block] = array("I", block.starts)
+                    self._starts[generation, block.block] = array("I", block.starts), array("I", block.ranks)
 
     def _forget(self, generation: int, upto: int | None = None) -> None:
         """Where hits begin is not known any more, of the blocks below `upto`, or of all."""
@@ -267,7 +275,7 @@ class Search:
     def _told(self, generation: int, block: int) -> dict[int, int] | None:
         """Where the hits of a block begin, by their rows; None where that has to be read."""
         bits = self.hits.rows(generation, block)
-        starts = self._starts.get((generation, block), ())
+        starts, _ = self._starts.get((generation, block), _NOWHERE)
         if not self.hits.is_known(generation, block) or bits.bit_count() > len(starts):
             return None
         # Of rows at the beginning that wait for a level, those may be left out

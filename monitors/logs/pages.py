@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from monitors.logs.types import Generation, GoneError
 
 PAGE = 64 << 10
 """Bytes of a page."""
+
+_RUN = 8  # pages of one read, so that the others come in between
+_AT_ONCE = 16  # reads: each takes a thread of whoever answers
 
 Fetch = Callable[[int, int, int], Awaitable[bytes]]
 
@@ -76,11 +80,45 @@ class PageCache:
                 break
         return b"".join(whole)[start : start + size]
 
+    async def warm(self, generation: Generation, spans: Iterable[tuple[int, int]]) -> None:
+        """Have what lies between these offsets held, as far as half the budget goes.
+
+        What is missing is asked for at once: one part after another would take a round trip each.
+
+        Raises:
+            UnreachableError: Whoever has them does not answer.
+        """
+        wanted: set[int] = set()
+        for start, end in spans:
+            low, high = max(start, generation.first), min(end, generation.size)
+            if low < high:
+                wanted.update(range(low // PAGE, (high - 1) // PAGE + 1))
+        missing = [index for index in sorted(wanted) if not self._holds(generation, index)]
+        runs: list[list[int]] = []
+        for index in missing[: self._budget // 2 // PAGE]:
+            if runs and runs[-1][-1] == index - 1 and len(runs[-1]) < _RUN:
+                runs[-1].append(index)
+            else:
+                runs.append([index])
+        if len(runs) < 2:
+            return  # whoever reads it asks no more often
+        free = asyncio.Semaphore(_AT_ONCE)
+
+        async def fill(run: list[int]) -> None:
+            async with free:
+                await self._fill(generation, run, {run[0]: self._pages.get((generation.number, run[0]), b"")})
+
+        await asyncio.gather(*map(fill, runs))
+
     def forget(self, kept: tuple[Generation, ...]) -> None:
         """Let go of what can no longer be read."""
         first = {generation.number: generation.first for generation in kept}
         for key in [key for key in self._pages if (key[1] + 1) * PAGE <= first.get(key[0], 1 << 62)]:
             self.held -= len(self._pages.pop(key))
+
+    def _holds(self, generation: Generation, index: int) -> bool:
+        page = self._pages.get((generation.number, index), b"")
+        return len(page) >= min((index + 1) * PAGE, generation.size) - index * PAGE
 
     async def _fill(self, generation: Generation, run: list[int], parts: dict[int, bytes]) -> None:
         """Fetch neighbouring pages in one read; of the first of them, only what is not held."""

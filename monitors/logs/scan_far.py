@@ -11,6 +11,7 @@ import contextlib
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import gt
 from typing import Any, NamedTuple, NoReturn, Protocol, runtime_checkable
 
 from hosts.errors import GatewatchError, UnreachableError
@@ -311,4 +312,6 @@ def checked(data: bytes, size: int) -> list[BlockHits]:
             ascending = all(low < high for low, high in pairwise((-1, *one.starts, one.upto - begin)))
             if not ascending or len(one.starts) != int.from_bytes(one.bits, "little").bit_count():
                 raise ValueError("places in a block that are not there")
+            if not all(low <= high for low, high in pairwise((0, *one.ranks))) or any(map(gt, one.ranks, one.starts)):
+                raise ValueError("more newlines than bytes")
     return found

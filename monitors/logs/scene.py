@@ -160,20 +160,10 @@ class Scene:
         rank = index.rank(offset)
         if rank is not None:
             return rank
-        bases = [near] if near is not None else []
-        before = index.before(offset // lines.BLOCK)
-        if before is not None:
-            bases.append((max(offset // lines.BLOCK * lines.BLOCK, index.origin), before))
-        behind = index.before(offset // lines.BLOCK + 1)
-        if behind is not None and index.origin <= offset:
-            bases.append(((offset // lines.BLOCK + 1) * lines.BLOCK, behind))
-        if index.origin <= offset:
-            bases.append((index.counted, index.newlines))
-        bases = [base for base in bases if abs(base[0] - offset) <= lines.BLOCK]
-        bases = [base for base in bases if generation.first <= base[0] <= generation.size]
-        if not bases or self.purse.empty:
+        found = _nearest(index, generation, offset, near)
+        if found is None or self.purse.empty:
             return None
-        base, rank = min(bases, key=lambda base: abs(base[0] - offset))
+        base, rank = found
         low, high = min(base, offset), max(base, offset)
         data = await self.read(generation, low, high)
         if len(data) < high - low:
@@ -183,6 +173,30 @@ class Scene:
         rank += newlines if base <= offset else -newlines
         index.remember(offset, rank)
         return rank
+
+    async def note(self, place: Place, newlines: int) -> None:
+        """Take it from who scanned the row's block that it has so many newlines before the row."""
+        for generation in self.generations:
+            index = (await self._learn(generation)).index if generation.number == place.generation else None
+            block = place.offset // lines.BLOCK
+            before = index.before(block) if index is not None and block * lines.BLOCK >= index.origin else None
+            if index is not None and before is not None:
+                index.remember(place.offset, before + newlines)
+
+    async def warm(self, places: Sequence[Place]) -> None:
+        """Have the rows held that begin at these places, and what it takes to number them; far apart or not."""
+        for generation in self.generations:
+            offsets = [place.offset for place in places if place.generation == generation.number]
+            if len(offsets) < 2:
+                continue
+            index, near = (await self._learn(generation)).index, None
+            spans = [(offset, offset + 1) for offset in offsets]
+            for offset in offsets:
+                found = _nearest(index, generation, offset, near) if index.rank(offset) is None else None
+                if found is not None:
+                    spans.append((min(found[0], offset), max(found[0], offset)))
+                near = (offset, 0)
+            await self._pages.warm(generation, spans)
 
     async def _walk(self, generation: Generation) -> Walk:
         walk = self._walks.get(generation.number)
@@ -200,3 +214,19 @@ class Scene:
         except StopIteration as ended:
             value: T = ended.value
             return value
+
+
+def _nearest(index: Index, generation: Generation, offset: int, near: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The nearest offset whose rank is known, and that, from which to count; None where it is farther than a block."""
+    bases = [near] if near is not None else []
+    before = index.before(offset // lines.BLOCK)
+    if before is not None:
+        bases.append((max(offset // lines.BLOCK * lines.BLOCK, index.origin), before))
+    behind = index.before(offset // lines.BLOCK + 1)
+    if behind is not None and index.origin <= offset:
+        bases.append(((offset // lines.BLOCK + 1) * lines.BLOCK, behind))
+    if index.origin <= offset:
+        bases.append((index.counted, index.newlines))
+    bases = [base for base in bases if abs(base[0] - offset) <= lines.BLOCK]
+    bases = [base for base in bases if generation.first <= base[0] <= generation.size]
+    return min(bases, key=lambda base: abs(base[0] - offset)) if bases else None

@@ -28,7 +28,7 @@ def held(cache: PageCache) -> int:
     return sum(map(len, cache._pages.values()))
 
 
-asked = st.tuples(st.sampled_from(["read", "grow", "forget", "turn"]), st.integers(0, 300), st.integers(0, 60))
+asked = st.tuples(st.sampled_from(["read", "grow", "forget", "turn", "warm"]), st.integers(0, 300), st.integers(0, 60))
 
 
 @settings(deadline=None)
@@ -46,6 +46,9 @@ def test_whatever_is_read_is_right_and_no_more_than_the_budget_is_held(steps: li
             elif what == "forget":
                 source.forget(live.number, min(at, live.size))
                 cache.forget(source.shape.generations)
+            elif what == "warm":
+                one = source.shape.generations[at % len(source.shape.generations)]
+                await cache.warm(one, [(at, at + size), (at // 3, at // 3 + 1), (size, size + 1)])
             elif what == "read":
                 one = source.shape.generations[at % len(source.shape.generations)]
                 whole = source.whole(one.number)[: one.size]
@@ -111,3 +114,39 @@ async def test_two_at_a_time() -> None:
     assert first == bytes(range(PAGE, PAGE + 8)) + b"rest"
     assert second == first[:8]
     assert cache.held == held(cache) == 12
+
+
+class Slow:
+    """Reads that end once so many of them are under way."""
+
+    def __init__(self, source: MemorySource, together: int) -> None:
+        self._source = source
+        self._together = together
+        self._begun = 0
+        self._enough = asyncio.Event()
+
+    async def read(self, number: int, offset: int, size: int) -> bytes:
+        self._begun += 1
+        if self._begun == self._together:
+            self._enough.set()
+        await self._enough.wait()
+        return await self._source.read(number, offset, size)
+
+
+async def test_what_is_far_apart_is_asked_for_at_once() -> None:
+    source = MemorySource(bytes(range(100)) * 2)
+    cache = PageCache(Slow(source, 3).read, 2 * BUDGET)
+    one = source.shape.generations[0]
+    async with asyncio.timeout(20):
+        await cache.warm(one, [(0, 1), (3 * PAGE - 1, 4 * PAGE + 1), (11 * PAGE, 11 * PAGE + 2), (199, 400)])
+    assert sorted(source.reads) == [(0, 0, PAGE), (0, 2 * PAGE, 3 * PAGE), (0, 11 * PAGE, 200 - 11 * PAGE)]
+    source.reads.clear()
+    assert await cache.read(one, 2 * PAGE, PAGE) == (bytes(range(100)) * 2)[2 * PAGE : 3 * PAGE]
+    assert source.reads == []
+
+
+async def test_no_more_is_asked_for_beforehand_than_half_of_what_can_be_held() -> None:
+    source = MemorySource(bytes(30 * PAGE))
+    cache = PageCache(source.read, BUDGET)
+    await cache.warm(source.shape.generations[0], [(page * PAGE, page * PAGE + 1) for page in range(0, 30, 2)])
+    assert cache.held == BUDGET // 2

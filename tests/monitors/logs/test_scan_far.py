@@ -25,7 +25,9 @@ from hosts.target import Target
 from jobs.bundle import build_image
 from monitors.logs import remote_way, scan_far, scanning
 from monitors.logs.hits import Search
+from monitors.logs.model import LogModel
 from monitors.logs.opening import open_source
+from monitors.logs.pages import PAGE
 from monitors.logs.remote import RemoteSource
 from monitors.logs.scanning import Scanner
 from monitors.logs.types import Filter, Place, Query, Source
@@ -319,6 +321,49 @@ async def test_a_cancelled_search_leaves_the_others(look: Make, far: Far, log: P
     assert worker(far) == pid
 
 
+async def test_of_hits_that_are_far_apart_a_page_of_each_travels(
+    look: Make, far: Far, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(log, large(6))
+
+    async def connect(_host: str) -> Any:
+        return lend(far)
+
+    source, scanner = await open_source(Target("box", str(log)), connect), Scanner(small=0)
+    model = LogModel(source, scanner=scanner)
+    read, sizes_read = source.read, [0]
+
+    async def counted(number: int, offset: int, size: int) -> bytes:
+        data = await read(number, offset, size)
+        sizes_read.append(len(data))
+        return data
+
+    monkeypatch.setattr(model._pages, "_fetch", counted)
+    await model.start()
+    try:
+        assert await until(lambda: model.state.lines is not None, 60)
+        model.filter(Filter(include=(Query("needle"),)))
+        shown: list[int | None] = []
+
+        async def whole() -> bool:
+            nonlocal shown
+            sizes_read.clear()
+            model._pages.forget(())
+            window = await model.window(model.end_place(), 5, 0)
+            shown = [line.number for line in window.lines]
+            return not window.busy and len(shown) == 5
+
+        async with asyncio.timeout(60):
+            while not await whole():  # noqa: ASYNC110 - the answer is asked for anew, as a screen does
+                await asyncio.sleep(0.05)
+        each = BLOCK // len(INFO) + 1
+        assert shown == [each * number for number in range(2, 7)]
+        assert sum(sizes_read) < 8 * PAGE
+    finally:
+        await model.close()
+        await scanner.close()
+
+
 async def test_a_search_yields_to_what_runs_there(look: Make, far: Far, log: Path) -> None:
     append(log, large(1))
     assert await done(await look(Query("needle")))
@@ -399,9 +444,11 @@ def hits(block: int, upto: int, **other: Any) -> Frame:
         (hits(0, BLOCK, bits=b"\xff" * BLOCK),),
         (hits(0, BLOCK, newlines=5),),
         (hits(0, BLOCK, leaves=9),),
-        (hits(0, BLOCK, bits=b"\1", starts=(5, 7)),),
-        (hits(0, BLOCK, bits=b"\3", starts=(7, 7)),),
-        (hits(0, BLOCK, bits=b"\1", starts=(BLOCK,)),),
+        (hits(0, BLOCK, bits=b"\1", starts=(5, 7), ranks=(1, 2)),),
+        (hits(0, BLOCK, bits=b"\3", starts=(7, 7), ranks=(1, 2)),),
+        (hits(0, BLOCK, bits=b"\1", starts=(BLOCK,), ranks=(1,)),),
+        (hits(0, BLOCK, bits=b"\1", starts=(5,), ranks=(6,)),),
+        (hits(0, BLOCK, bits=b"\3", starts=(5, 7), ranks=(2, 1)),),
     ],
     ids=lambda said: f"{said[0][0]}" if said else "nothing",
 )
