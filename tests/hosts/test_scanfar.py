@@ -191,6 +191,8 @@ def test_where_few_hits_begin_is_told(asked: Asked, log: Path) -> None:
     asked.until("idle")
     told = [block * BLOCK + start for block, one in asked.hits.items() for start in one.starts]
     assert told == [data.index(b"ERROR")]
+    ranks = [rank for one in asked.hits.values() for rank in one.ranks]
+    assert ranks == [data[told[0] // BLOCK * BLOCK : told[0]].count(b"\n")]
     asked.scan(Matcher((Pattern("line"),)), len(data), job=2)
     asked.until("idle", 2)
     assert asked.count() > 1000
