@@ -10,6 +10,9 @@ from monitors.logs.local_open import OpenFile
 SURE = 512
 """Equal bytes from which on two files are taken for the same one, not for two that begin with the same words."""
 
+REWRITES = 3
+"""Ends that were written over, after which a file is shown anew and not end by end."""
+
 _LONG = 4096  # the same, for a beginning that was kept while the rest was thrown away
 
 

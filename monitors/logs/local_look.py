@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitors.logs.local_files import Files, Trouble, key_of, trouble_of, unfit
-from monitors.logs.local_kept import SURE, Shown, shown_of
+from monitors.logs.local_kept import REWRITES, SURE, Shown, shown_of
 from monitors.logs.local_late import Lates
 from monitors.logs.local_open import OpenFile
 from monitors.logs.local_shelf import Shelf
@@ -31,7 +31,6 @@ _SETTLED = 2.0  # the coarsest clock of a file system: a change before that show
 _RETRY = 1.0
 _TIDY = 5.0
 _TRIES = 3  # looks after which a descriptor that shows less than its path does is not believed
-_REWRITES = 3  # ends that were written over, after which a file is shown anew and not end by end
 _HOLE = "{:,} bytes that nobody wrote (a hole in the file) are left out"
 
 
@@ -183,7 +182,11 @@ class Looker:
             file.close()
         else:
             new = _Next(file, MarkKind.ROTATED, "rotated: another file took the place")
-            self._queue_up(newest, new, len(self._queue))
+            try:
+                # First what became of the file before: was it emptied too, the files beside it tell more than once
+                self._follow(now)
+            finally:
+                self._queue_up(self._newest, new, len(self._queue))
         return None
 
     def _queue_up(self, old: OpenFile | None, new: _Next, at: int) -> int:
@@ -215,10 +218,14 @@ class Looker:
         """The contents that came and went between two, and whether these are all."""
         seen = [one for one in (self.shelf.live, *(entry.file for entry in self._queue), new) if one is not None]
         ours = {one.key for one in seen} | self.shelf.keys
-        key, written = None, self._written
+        key, written, sure = None, self._written, True
         if old is not None:
-            key, written = old.key, self._files.fstat(old.handle).st_mtime_ns
-            ours.add(key)
+            ours.add(old.key)
+            status = self._files.fstat(old.handle)
+            before = self.shelf.handle(old.number - 1) if status.st_size == status.st_nlink == 0 else None
+            if before is not None:  # what is gone held nothing: these came after what was seen before it
+                status, sure = self._files.fstat(before), False
+            key, written = key_of(status), status.st_mtime_ns
         found, complete = self._beside.between(key, written, None if new is None else new.key, ours)
         queue = []
         for file in found:
@@ -228,7 +235,7 @@ class Looker:
                 continue
             words = f"rotated: {os.path.basename(file.name)} came and went since the last look"
             queue.append(_Next(file, MarkKind.ROTATED, words))
-        return queue, complete
+        return queue, complete and sure
 
     # What becomes of the live file
 
@@ -312,7 +319,7 @@ class Looker:
         shown = shown_of(self._files, live.handle, size, live, sure=1)
         if shown.whole:
             return  # it was looked at in the middle of a change
-        again = shown.beginning and self.shelf.leaning >= _REWRITES
+        again = shown.beginning and self.shelf.leaning >= REWRITES
         if again:
             shown = Shown()
         new = _Next(OpenFile(self._files, os.dup(live.handle), live.name), MarkKind.TRUNCATED, "", None)

@@ -47,15 +47,22 @@ class OpenFile:
 
         Args:
             first: Where what is shown of it begins, None: after the hole that it may begin with.
+
+        Raises:
+            OSError: It cannot be read; it is closed.
         """
-        size = self.files.fstat(self.handle).st_size
-        start = max(0, size - HEAD)
-        tail = self.files.pread(self.handle, size - start, start)
-        self.ring.reset(start)
-        self.ring.append(tail)
-        self.size = start + len(tail)
-        self.first = min(self._hole() if first is None else first, self.size)
-        self._head = self.files.pread(self.handle, min(HEAD, self.size), 0)
+        try:
+            size = self.files.fstat(self.handle).st_size
+            start = max(0, size - HEAD)
+            tail = self.files.pread(self.handle, size - start, start)
+            self.ring.reset(start)
+            self.ring.append(tail)
+            self.size = start + len(tail)
+            self.first = min(self._hole() if first is None else first, self.size)
+            self._head = self.files.pread(self.handle, min(HEAD, self.size), 0)
+        except OSError:
+            self.close()
+            raise
 
     def again(self) -> OpenFile:
         """The same file in a descriptor of its own; what is shown of it begins behind what was seen."""

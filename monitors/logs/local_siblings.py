@@ -95,8 +95,9 @@ def between(
     found, complete = [], True
     for one in order[:end]:
         later = one.mtime > written
-        if one.mtime == written and number is not None and one.number is not None:
-            later = one.number < number  # written within one tick of the file system's clock
+        if one.mtime <= written and number is not None and one.number is not None:
+            # Written within one tick of the file system's clock, or the file before was written to after it was moved
+            later = one.number < number and (one.mtime == written or number <= _NUMBERED)
         before = known.get(one.key)
         if not later or one.key in ours or (before is not None and before.mtime == one.mtime):
             continue

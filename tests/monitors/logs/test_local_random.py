@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from monitors.logs import local_shelf
+from monitors.logs.local_files import Files
+from monitors.logs.local_kept import REWRITES
 from tests.monitors.logs.looks import Log
 
 LINE = re.compile(rb"<(\d{8})>x*\n")
@@ -35,15 +38,22 @@ class Writer:
         self.anchor: int | None = None
         self.anew = False  # since the last look the file was emptied, and may have been written to again
         self.late: Path | None = None  # a file that was renamed, and is still written to
+        self.ends = 0  # of the file, that were cut off one after another
+        self.beside: set[tuple[int, Path]] = set()  # what was beside the log at the looks since it was turned over last
 
     def look(self) -> None:
+        self.reused()
         self.log.look(0.3)
-        self.anew = False
         self.unseen = {self.count - 1} if self.rest else set()
         if self.log.path.exists():
             status = self.log.path.stat()
+            before = self.sizes.get(status.st_ino)
+            if before is None or (self.anew and before):
+                self.beside.clear()
+            self.beside |= {(path.stat().st_ino, path) for path in self.log.folder.iterdir() if path != self.log.path}
             self.sizes[status.st_ino] = status.st_size
             self.anchor = status.st_ino if status.st_size else None
+        self.anew = False
 
     def whole(self) -> None:
         """End the line that is being written."""
@@ -65,10 +75,15 @@ class Writer:
         self.log.append(data[:at], self.late)
         self.rest = data[at:]
 
+    @staticmethod
+    def numbers(path: Path) -> set[int]:
+        """The lines that are in a file."""
+        return {int(number[::-1]) for number in LINE.findall(path.read_bytes())}
+
     def throw_away(self, path: Path) -> None:
         """What is in a file will be gone."""
         if path.exists():
-            lost = {int(number[::-1]) for number in LINE.findall(path.read_bytes())} & self.unseen
+            lost = self.numbers(path) & self.unseen
             self.lost |= lost
             if not self.sizes.get(path.stat().st_ino) or (self.anew and path == self.log.path):
                 self.untold |= lost
@@ -83,15 +98,22 @@ class Writer:
                 self.untraced(path)
 
     def untraced(self, path: Path) -> None:
-        found = {int(number[::-1]) for number in LINE.findall(path.read_bytes())} & self.unseen
+        found = self.numbers(path) & self.unseen
         self.lost |= found
         self.untold |= found
+
+    def reused(self) -> None:
+        """A new file that got the inode and the name of a deleted one: as if that had been written to, not rotated."""
+        for inode, path in self.beside:
+            if path.exists() and path.stat().st_ino == inode:
+                self.lost |= self.numbers(path) & self.unseen
 
     def rotate(self, copies: int, late: int) -> None:
         self.whole()
         self.late = None
         if not self.log.path.exists():
             return
+        self.ends = 0
         self.throw_away(self.log.beside(f".{copies}"))
         self.log.rotate(copies)
         if late:
@@ -105,6 +127,7 @@ class Writer:
         self.whole()
         if not self.log.path.exists():
             return
+        self.ends = 0
         self.throw_away(self.log.beside(f".{copies}"))
         self.log.beside(f".{copies}").unlink(missing_ok=True)
         for number in range(copies - 1, 0, -1):
@@ -121,6 +144,7 @@ class Writer:
     def truncate(self) -> None:
         self.whole()
         if self.log.path.exists():
+            self.ends = 0
             self.throw_away(self.log.path)
             os.truncate(self.log.path, 0)
             self.anew = True
@@ -129,8 +153,16 @@ class Writer:
         self.whole()
         if self.log.path.exists():
             self.look()
-            os.truncate(self.log.path, round(self.log.path.stat().st_size * share))
+            size = self.log.path.stat().st_size
+            os.truncate(self.log.path, round(size * share))
+            self.ends += self.log.path.stat().st_size < size
+            if not self.numbers(self.log.path):
+                self.ends = 0  # of whole lines nothing is left: a content of its own
             self.look()
+            if self.ends > REWRITES:
+                # By intention, and said: what is past is let go of, and what is left comes anew
+                self.lost |= set(range(self.count)) - self.numbers(self.log.path)
+                self.ends = 0
 
     def cut_down(self, share: float, rename: bool) -> None:
         self.whole()
@@ -141,6 +173,7 @@ class Writer:
         at = content.find(b"\n", round(len(content) * share)) + 1
         if at == 0 or len(content) - at < 1000:
             return
+        self.ends = 0
         self.drift()
         if rename:
             self.log.beside(".tmp").write_bytes(content[at:])
@@ -150,6 +183,7 @@ class Writer:
 
     def delete(self) -> None:
         self.whole()
+        self.ends = 0
         self.look()  # what is deleted before anybody opened it is gone
         self.log.path.unlink(missing_ok=True)
         self.drift()
@@ -180,6 +214,7 @@ def check(made: list[Step], folder: Path) -> None:
             getattr(writer, name)(*arguments)
         writer.whole()
         writer.append(1, 0, 0)
+        writer.reused()
         for _ in range(3):
             log.settle()
         found = Counter(int(number[::-1]) for data in log.contents() for number in LINE.findall(data))
@@ -202,9 +237,78 @@ def _roomy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=st.lists(steps, max_size=25))
+@example(made=[("shorten", 0.75), ("append", 6, 0, 0), *[("shorten", 0.75)] * 4])
+@example(made=[("append", 2, 1, 0), *[("shorten", 0.75)] * 4])
+@example(made=[("copytruncate", 2), ("append", 1, 0, 0), ("copytruncate", 2), ("rotate", 3, 0)])
+@example(
+    made=[
+        *[("copytruncate", 2), ("rotate", 2, 0), ("look",)],
+        *[("append", 1, 0, 0), ("copytruncate", 3), ("rotate", 2, 0)],
+    ]
+)
+@example(
+    made=[
+        *[("delete",), ("append", 1, 0, 0), ("rotate", 2, 0), ("append", 1, 0, 0), ("look",)],
+        *[("copytruncate", 2), ("append", 1, 0, 0), ("copytruncate", 2)],
+    ]
+)
+@example(
+    made=[
+        *[("copytruncate", 2), ("copytruncate", 2), ("look",)],
+        *[("copytruncate", 2), ("append", 1, 0, 0), ("look",)],
+        *[("rotate", 3, 0), ("append", 1, 0, 0), ("copytruncate", 3)],
+    ]
+)
 def test_every_line_comes_once(made: list[Step]) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         check(made, folder)
     finally:
         shutil.rmtree(folder)
+
+
+def test_a_file_that_is_written_to_after_it_was_moved_twice_hides_none(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    old = log.append()
+    log.look()
+    log.rotate()
+    between = log.append()
+    log.rotate()
+    late = log.append(path=log.beside(".2"))
+    status = log.beside(".1").stat()
+    os.utime(log.beside(".2"), ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    new = log.append()
+    log.settle()
+    assert log.contents() == [old + late, between, new]
+    log.looker.close()
+
+
+class Broken(Files):
+    """Files of which some cannot be read."""
+
+    broken: frozenset[int] = frozenset()  # inodes
+
+    def pread(self, handle: int, size: int, offset: int) -> bytes:
+        if self.fstat(handle).st_ino in self.broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().pread(handle, size, offset)
+
+
+@pytest.mark.parametrize("which", ["old", "new", "both"])
+def test_a_file_that_takes_the_place_while_reads_fail_is_opened_once(tmp_path: Path, which: str) -> None:
+    files = Broken()
+    log = Log(tmp_path, files=files)
+    old = log.append()
+    log.look()
+    log.rotate()
+    new = log.append()
+    found = {"old": log.beside(".1").stat().st_ino, "new": log.path.stat().st_ino}
+    files.broken = frozenset(inode for name, inode in found.items() if which in (name, "both"))
+    for _ in range(20):
+        log.look(1.0)
+    held = [name for name in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(name)]
+    assert len(held) <= 2
+    files.broken = frozenset()
+    log.settle()
+    assert log.contents() == [old, new]
+    log.looker.close()
