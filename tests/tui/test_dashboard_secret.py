@@ -49,7 +49,9 @@ async def answer(at: Desk) -> None:
     await at.until(lambda: any(isinstance(screen, RunScreen) for screen in at.app.screen_stack), "the run's screen")
     await at.until(lambda: isinstance(at.app.screen, SecretScreen), "the question, above it")
     await at.until(lambda: any("asks for: passphrase of" in row for row in at.rows), "the question, to be seen")
-    at.app.screen._field._heard_from = 0.0  # it is seen now
+    question = at.app.screen
+    assert isinstance(question, SecretScreen)
+    question._field._heard_from = 0.0  # it is seen now
     await at.press(*("space" if letter == " " else letter for letter in PASSPHRASE), "enter")
     await at.until(lambda: isinstance(at.app.screen, RunScreen), "the run")
     await at.until(lambda: any("6/6" in row for row in at.rows), "what it has done")
