@@ -33,7 +33,7 @@ CONSOLE = Console(force_terminal=True, color_system="truecolor")
 
 @pytest.mark.parametrize(
     ("environ", "seconds"),
-    [({}, 0.025), ({"SSH_CONNECTION": "a 1 b 22"}, 0.05), ({"ESCDELAY": "300"}, 0.1), ({"ESCDELAY": ""}, 0.025)],
+    [({}, 0.015), ({"SSH_CONNECTION": "a 1 b 22"}, 0.05), ({"ESCDELAY": "300"}, 0.1), ({"ESCDELAY": ""}, 0.015)],
 )
 def test_how_long_a_bare_escape_is_waited_for(
     environ: dict[str, str], seconds: float, monkeypatch: pytest.MonkeyPatch
