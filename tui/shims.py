@@ -315,7 +315,7 @@ class _Frames:
             return
         try:
             self._screen._on_timer_update()
-        except Exception as error:  # noqa: BLE001 - as the framework's own timer has it
+        except Exception as error:  # noqa: BLE001 - whatever a paint raises ends the app with it
             self._screen.app._handle_exception(error)
 
 
@@ -333,7 +333,7 @@ def paint_in_time() -> None:
             found = vars(self)["_gatewatch_frames"] = _Frames(self)
         return found
 
-    setattr(Screen, "_update_timer", property(frames))  # noqa: B010 - as above
+    setattr(Screen, "_update_timer", property(frames))  # noqa: B010 - a property of another type, which types forbid
 
 
 def move_focus_quietly() -> None:
