@@ -142,6 +142,11 @@ class Search:
         self._listeners.append(call)
         return lambda: self._listeners.remove(call) if call in self._listeners else None
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody looks any more."""
+        return self._closed
+
     def close(self) -> None:
         """Stop looking; what was found can still be asked for. Questions that wait are answered with None."""
         if not self._closed:

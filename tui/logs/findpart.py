@@ -231,12 +231,14 @@ class FindPart(PaneBase):
                 found = await search.next(start)
             else:
                 found = await search.previous(start)
-            if found is None:
+            if found is None and not search.closed:
                 found = await self._around(search, forward=forward)
                 if found is not None:
                     self.say("past the end: on from the top" if forward else "past the top: on from the end")
         finally:
             self.doing("")
+        if search.closed:
+            return  # it was given up, which says nothing of what is there
         if search.progress.problem:
             self.say(search.progress.problem, bad=True)
         elif found is None:

@@ -298,7 +298,7 @@ class PaneBase(Vertical):
         if self._asking is not None:
             self._asking.close()
             self.status.display = True
-            self.call_after_refresh(self.say_status)  # while it had no room it could say nothing
+            self.say_status()
             self.screen.set_focus(self.view)  # at once: the next key may have been typed already
             self._asking.settle()
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.events import Click
+from textual.events import Click, Resize
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -52,6 +52,7 @@ class StatusLine(Widget):
         self._sentence: Sentence | None = None
         self._chip = ""
         self._aside = ""
+        self._width = 0
 
     @property
     def text(self) -> str:
@@ -75,8 +76,8 @@ class StatusLine(Widget):
             self.refresh()
 
     def expect(self, chip: str, aside: str) -> int:
-        """Cells that a sentence has beside these."""
-        return max(1, self.size.width - _cells(chip) - _cells(aside))
+        """Cells that a sentence has beside these; while the row is hidden, those that it had before."""
+        return max(1, self._width - _cells(chip) - _cells(aside))
 
     def render_line(self, y: int) -> Strip:
         """The one row."""
@@ -103,9 +104,11 @@ class StatusLine(Widget):
             tail.append(Segment(f" {self._chip} ", base + self._part("chip")))
         return Strip.join([row, Strip(tail)]).adjust_cell_length(self.size.width, base)
 
-    def on_resize(self) -> None:
-        """Also when it is shown again: it had no room at all meanwhile."""
-        self.post_message(self.RoomChanged())
+    def on_resize(self, event: Resize) -> None:
+        """No room at all is that of a row which is hidden: it is shown again with what it had."""
+        if event.size.width not in (0, self._width):
+            self._width = event.size.width
+            self.post_message(self.RoomChanged())
 
     def on_click(self, event: Click) -> None:
         """The chip is a button."""

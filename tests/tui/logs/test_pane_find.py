@@ -90,6 +90,22 @@ async def test_what_is_not_there_is_said() -> None:
         await at.until(lambda: any("no line found" in row for row in at.rows))
 
 
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_search_that_is_given_up_says_nothing_of_what_is_there(taken: bool) -> None:
+    async with desk(numbered(300) + b"a" * 60 + b"!\n" + numbered(50)) as at:
+        await at.press("slash", "ctrl+r")
+        await at.type("(a+)+b|no such")  # years, for a line of that many
+        await at.until(lambda: any("0 lines" in row for row in at.rows))
+        if taken:
+            await at.press("enter")
+        await at.press("escape")
+        await at.until(lambda: not any("0 lines" in row for row in at.rows))
+        await at.settled()
+        assert not any("line found" in row for row in at.rows)
+        assert at.pane.asking is None
+        assert "memory: 351 lines" in at.rows[-2]
+
+
 async def test_errors_and_warnings() -> None:
     async with desk(MIXED) as at:
         await at.press("E")
