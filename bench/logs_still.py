@@ -173,6 +173,7 @@ def _cancelled(peer: Peer, made: Made, folder: Path) -> float | None:
         if viewer.until(_any_line, PATIENCE_S) is None:
             return None
         _counted(peer, viewer, made)
+        _rested(viewer)
         if _look_for(peer, viewer, made, peer.keys.regex, _ENDLESS) is None:
             return None
         viewer.drain(_UNDER_WAY_S)
@@ -191,6 +192,16 @@ def _cancelled(peer: Peer, made: Made, folder: Path) -> float | None:
             if told is None and not (peer.searches and peer.searches(viewer.screen)):
                 told = viewer.stamp
         return None if told is None else max(last, told) - pressed
+
+
+def _rested(viewer: Viewer) -> None:
+    """Let helpers end what they do unasked, as noting where lines are: they would go on with it after a search."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        before = viewer.helpers_cpu()
+        viewer.drain(_LOOK_S)
+        if abs(viewer.helpers_cpu() - before) < _WORKS * 0.05:
+            return
 
 
 def _filtered(peer: Peer, made: Made, folder: Path) -> dict[str, float | None]:
