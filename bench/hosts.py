@@ -189,6 +189,22 @@ class Bench:
                     pass
         return sorted(lines.late)
 
+    def bare_latency(self, rate: float, seconds: float) -> list[float]:
+        """Milliseconds that the same lines take through two processes that do nothing, as many as there are over SSH.
+
+        What this machine needs to wake three processes one after the other, below which nobody gets.
+        """
+        lines = _Lines()
+        with contextlib.ExitStack() as stack:
+            writer = [sys.executable, "-c", _WRITER, "/dev/stdout", str(rate), str(seconds)]
+            last = stack.enter_context(subprocess.Popen(writer, stdout=subprocess.PIPE))
+            for _ in range(2):
+                last = stack.enter_context(subprocess.Popen(["cat"], stdin=last.stdout, stdout=subprocess.PIPE))
+            assert last.stdout is not None
+            while lines.take(os.read(last.stdout.fileno(), 1 << 16)):
+                pass
+        return sorted(lines.late)
+
     async def our_latency(self, path: Path, rate: float, seconds: float) -> list[float]:
         """Milliseconds from the writing of each line to its arrival, sorted."""
         lines = _Lines()
@@ -371,13 +387,19 @@ def measure(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
     figures["latency_ms"] = {}
     for rate in (20, 2000):
         log.write_bytes(b"begin\n")
-        ways = {"ssh": bench.tail_latency(log, rate, args.seconds)}
+        ways = {"bare": bench.bare_latency(rate, args.seconds), "ssh": bench.tail_latency(log, rate, args.seconds)}
         log.write_bytes(b"begin\n")
         ways["ours"] = asyncio.run(bench.our_latency(log, rate, args.seconds))
         log.write_bytes(b"begin\n")
         ways["shown"] = asyncio.run(bench.our_showing(log, rate, args.seconds))
         figures["latency_ms"][rate] = {
-            who: {"lines": len(late), "p50": _quantile(late, 0.5), "p99": _quantile(late, 0.99), "most": late[-1]}
+            who: {
+                "lines": len(late),
+                "p50": _quantile(late, 0.5),
+                "p99": _quantile(late, 0.99),
+                "most": late[-1],
+                "over_2_ms": sum(one > 2 for one in late) / len(late),
+            }
             for who, late in ways.items()
         }
     figures["poll_cpu_ms"] = {
@@ -401,6 +423,7 @@ def show(figures: dict[str, Any]) -> None:
         for who, late in ways.items():
             print(
                 f"{rate:>5}/s {who:8} p50 {late['p50']:6.2f} ms  p99 {late['p99']:6.2f} ms  most {late['most']:7.2f} ms"
+                f"  later than 2 ms {late['over_2_ms']:6.2%} of {late['lines']}"
             )
     polls = figures["poll_cpu_ms"]
     ratio = polls["ssh"] / polls["ours"]
