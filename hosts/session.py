@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterable
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Protocol, runtime_checkable
 
 from hosts.bootstrap import OLDEST
 from hosts.errors import GatewatchError, NoPythonError, UnreachableError
@@ -42,6 +42,13 @@ class BytePipe(Protocol):
     async def ended(self) -> tuple[int | None, bytes]:
         """Wait for the process: its exit status (None where unknown) and the end of what it wrote to stderr."""
         ...
+
+
+@runtime_checkable
+class Pushing(Protocol):
+    """A pipe that can hand out what arrives without a turn of the loop in between; `read` then only tells the end."""
+
+    take: Callable[[bytes], None] | None
 
 
 class Session(ABC):

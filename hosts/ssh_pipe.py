@@ -27,11 +27,15 @@ class SshPipe(asyncssh.SSHClientSession[bytes]):
     Args:
         heard: Told of every sign of life.
         freed: Told once, when the channel is given back.
+
+    Attributes:
+        take: Once set, takes what arrives in its packet's own turn of the loop; `read` then only tells the end.
     """
 
     def __init__(self, heard: Callable[[], None], freed: Callable[[], None]) -> None:
         self._heard = heard
         self._freed: Callable[[], None] | None = freed
+        self.take: Callable[[bytes], None] | None = None
         self._channel: asyncssh.SSHClientChannel[bytes]
         self._arrived: deque[bytes] = deque()
         self._held = 0
@@ -108,6 +112,9 @@ class SshPipe(asyncssh.SSHClientSession[bytes]):
         if datatype is not None:
             self._errors += data
             del self._errors[:-_KEPT_ERRORS]
+            return
+        if self.take is not None and not self._arrived:  # else what came before is still to be read
+            self.take(data)
             return
         self._arrived.append(data)
         self._held += len(data)

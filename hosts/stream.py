@@ -16,7 +16,7 @@ from hosts.local.following import OVERLAP
 from hosts.local.frames import FrameError, encode_frame
 from hosts.local.observe import NotThereError
 from hosts.local.streamwire import MAX_RANGE, WINDOW, PartReader, Piece, Told, position_json, position_of
-from hosts.session import BytePipe, Session
+from hosts.session import BytePipe, Pushing, Session
 from hosts.stream_count import CountInbox
 from hosts.stream_scan import Frame, Orders, ScanInbox
 
@@ -329,7 +329,25 @@ class StreamLink(Session):
             pid = hello.get("pid") if isinstance(hello, dict) else None
             self.pid = pid if isinstance(pid, int) else 0
             self._parts = PartReader()
-        for part in self._parts.parts(data):
+            if isinstance(self._pipe, Pushing):
+                self._pipe.take = self._pushed
+        self._sort(self._parts, data)
+
+    def _pushed(self, data: bytes) -> None:
+        """What arrived, in the turn of the loop in which it did."""
+        self._heard = time.monotonic()
+        if self._parts is None or self.lost:
+            return
+        try:
+            self._sort(self._parts, data)
+        except FrameError as error:
+            self.lose(str(error))
+        except Exception as error:  # noqa: BLE001 - this helper alone is lost with it, not the whole connection
+            self.lose(f"{type(error).__name__}: {error}")
+
+    def _sort(self, reader: PartReader, data: bytes) -> None:
+        """Give every part to whoever waits for it."""
+        for part in reader.parts(data):
             inbox = self._inboxes.get(part.stream)
             if inbox is not None:
                 if isinstance(part, Piece):
