@@ -6,10 +6,8 @@ import asyncio
 import importlib
 import shutil
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +21,7 @@ from hosts.local.mounts import file_system
 from monitors.calibration import CalibrationMonitor
 from tests.monitors.runs import RunFolder
 from tests.peers.quick import old_run
-from tests.tui.snapshots import text
+from tests.tui.desks import Desk
 from tui.dashboard import DashboardApp
 from tui.dashboard_begin import Sight, begin
 from tui.dashboard_hosts import HOST, Station, run_folders
@@ -36,17 +34,12 @@ from tui.screens.subject import RunLook
 PATIENCE_S = 40.0
 
 
-@dataclass
-class Desk:
-    """What a test sees and does."""
+class Watcher(Desk[DashboardApp]):
+    """A dashboard, and whoever watches it."""
 
-    app: DashboardApp
-    pilot: Pilot[Any]
-    messages: list[Message]
-
-    @property
-    def rows(self) -> list[str]:
-        return text(self.app)
+    def __init__(self, app: DashboardApp, pilot: Pilot[Any], messages: list[Message]) -> None:
+        super().__init__(app, pilot)
+        self.messages = messages
 
     def looked(self, name: str) -> list[Looked]:
         """The messages of a run that was seen, once one of them has been dealt with."""
@@ -54,26 +47,16 @@ class Desk:
             return []
         return [one for one in self.messages if isinstance(one, Looked) and one.watch.endswith(name)]
 
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
-
-    async def until(self, true: Callable[[], Any], what: str = "what was waited for") -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not true():
-            assert time.monotonic() < end, f"not within {PATIENCE_S:.0f} s: {what}\n" + "\n".join(self.rows)
-            await self.pilot.pause(0.02)
-
 
 @asynccontextmanager
 async def desk(
     sight: Sight, size: tuple[int, int] = (80, 24), start: Callable[[DashboardApp], Any] | None = None, **options: Any
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[Watcher]:
     """A dashboard on these."""
     app = DashboardApp(start or (lambda app: begin(app, sight)), **options)
     messages: list[Message] = []
     async with app.run_test(size=size, notifications=True, message_hook=messages.append) as pilot:
-        yield Desk(app, pilot, messages)
+        yield Watcher(app, pilot, messages)
 
 
 def runs_of(tmp_path: Path, *names: str) -> list[str]:

@@ -25,7 +25,7 @@ from monitors.snapshot import State
 from tests.peers import sshd
 from tests.peers.nvml import COMPILER, FakeNvml, build, gpu
 from tests.peers.quick import Quick, old_run, until
-from tests.tui.test_dashboard import Desk, desk
+from tests.tui.test_dashboard import Watcher, desk
 from tui.dashboard import DashboardApp
 from tui.dashboard_begin import Sight
 from tui.dashboard_hosts import HOST
@@ -100,7 +100,7 @@ def closed_port() -> int:
         return port
 
 
-def way(at: Desk, name: str) -> Way | None:
+def way(at: Watcher, name: str) -> Way | None:
     station = at.app._stations.get(name)
     found = station.connection if station is not None else None
     return found.way if found is not None else None

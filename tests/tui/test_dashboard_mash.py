@@ -14,7 +14,7 @@ from textual.worker import Worker
 
 from tests.monitors.runs import RunFolder
 from tests.peers.quick import tree
-from tests.tui.test_dashboard import Desk, desk
+from tests.tui.test_dashboard import Watcher, desk
 from tui.app import GatewatchApp
 from tui.dashboard_begin import Sight
 from tui.dashboard_runs import Wanted
@@ -69,7 +69,7 @@ class Growing:
                 file.write(b"tests/test_a.py::test_it PASSED \x1b[31mred\x07\n" * number)
 
 
-async def mash(at: Desk, growing: Growing, dice: random.Random, presses: int, refused: set[str]) -> None:
+async def mash(at: Watcher, growing: Growing, dice: random.Random, presses: int, refused: set[str]) -> None:
     """Press, resize and let the run go on, in an order that the dice say."""
     keys = [key for key in KEYS if key not in refused]
     for number in range(presses // BURST):

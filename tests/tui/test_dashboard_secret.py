@@ -11,7 +11,7 @@ import pytest
 
 from tests.peers import sshd
 from tests.peers.quick import Quick, old_run
-from tests.tui.test_dashboard import Desk, desk
+from tests.tui.test_dashboard import Watcher, desk
 from tests.tui.test_dashboard_hosts import PASSPHRASE, locked_key
 from tui.dashboard import DashboardApp
 from tui.dashboard_begin import Sight, begin
@@ -44,7 +44,7 @@ def sight(
         yield lambda: Sight(runs=(Wanted(f"far:{run}", root=str(quick.folder)),))
 
 
-async def answer(at: Desk) -> None:
+async def answer(at: Watcher) -> None:
     """Type what is asked for, above the run's own screen, and see the run."""
     await at.until(lambda: any(isinstance(screen, RunScreen) for screen in at.app.screen_stack), "the run's screen")
     await at.until(lambda: isinstance(at.app.screen, SecretScreen), "the question, above it")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from textual.events import Key
 
-from tests.tui.logs.panes import Desk, desk, numbered
+from tests.tui.logs.panes import PaneDesk, desk, numbered
 
 
-def rush(at: Desk, *pressed: str) -> None:
+def rush(at: PaneDesk, *pressed: str) -> None:
     """Press keys without waiting, as a terminal hands over what was typed."""
     for key in pressed:
         at.app.post_message(Key(key, key if len(key) == 1 else None).set_sender(at.app))

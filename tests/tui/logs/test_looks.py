@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from monitors.logs.types import MarkKind, Status
-from tests.tui.logs.panes import Desk, desk, numbered
+from tests.tui.logs.panes import PaneDesk, desk, numbered
 from tests.tui.snapshots import SIZES, Album
 
 LOG = b"".join(
@@ -44,17 +44,17 @@ HOSTILE = b"".join(
 )
 
 
-async def _nothing(_: Desk) -> None:
+async def _nothing(_: PaneDesk) -> None:
     pass
 
 
-async def _paused(at: Desk) -> None:
+async def _paused(at: PaneDesk) -> None:
     await at.press("pageup", "pageup")
     at.source.append(numbered(1234, 201))
     await at.until(lambda: "+1,234" in at.rows[-2])
 
 
-async def _gaps(at: Desk) -> None:
+async def _gaps(at: PaneDesk) -> None:
     at.source.rotate(b"the next file\n", MarkKind.ROTATED)
     at.source.rotate(b"after a cut\n", MarkKind.TRUNCATED, missing=4_200_000)
     at.source.mark(MarkKind.OFFLINE, "no connection for 3 min, nothing is missing")
@@ -62,41 +62,41 @@ async def _gaps(at: Desk) -> None:
     await at.until(lambda: at.lines[-1:] == ["back"])
 
 
-async def _decorated(at: Desk) -> None:
+async def _decorated(at: PaneDesk) -> None:
     await at.press("w", "number_sign", "t", "pageup", "m", "V", "up")
 
 
-async def _detail(at: Desk) -> None:
+async def _detail(at: PaneDesk) -> None:
     await at.press("home", "enter")
     await at.until(lambda: at.pane.detail.is_open)
 
 
-async def _typing(at: Desk) -> None:
+async def _typing(at: PaneDesk) -> None:
     await at.press("at")
     await at.type("nonsense")
     await at.press("enter")
     await at.until(lambda: any("not a time" in row for row in at.rows))
 
 
-async def _finding(at: Desk) -> None:
+async def _finding(at: PaneDesk) -> None:
     await at.press("slash")
     await at.type("error")
     await at.until(lambda: any("12 of 12" in row for row in at.rows))
 
 
-async def _found(at: Desk) -> None:
+async def _found(at: PaneDesk) -> None:
     await _finding(at)
     await at.press("enter", "N", "N")
     await at.until(lambda: any("10 of 12" in row for row in at.rows))
 
 
-async def _wrong(at: Desk) -> None:
+async def _wrong(at: PaneDesk) -> None:
     await at.press("slash", "ctrl+r")
     await at.type("(")
     await at.until(lambda: any("missing )" in row for row in at.rows))
 
 
-async def _filtered(at: Desk) -> None:
+async def _filtered(at: PaneDesk) -> None:
     await at.press("ampersand")
     await at.type("!collect")
     await at.press("enter", "l", "l", "c")
@@ -104,7 +104,7 @@ async def _filtered(at: Desk) -> None:
     await at.until(lambda: any("36 lines" in row for row in at.rows))
 
 
-async def _bounded(at: Desk) -> None:
+async def _bounded(at: PaneDesk) -> None:
     await at.press("less_than_sign")
     await at.type("20")
     await at.press("enter")
@@ -115,100 +115,100 @@ async def _bounded(at: Desk) -> None:
     await at.until(lambda: at.lines[-1:] == ["line 29"])
 
 
-async def _nothing_left(at: Desk) -> None:
+async def _nothing_left(at: PaneDesk) -> None:
     await at.press("ampersand")
     await at.type("nowhere")
     await at.press("enter")
     await at.until(lambda: any("0 shown" in row for row in at.rows))
 
 
-async def _stopped(at: Desk) -> None:
+async def _stopped(at: PaneDesk) -> None:
     await at.press("space")
     at.source.append(numbered(50, 201))
     await at.until(lambda: "Painting stopped" in at.rows[-2])
 
 
-async def _wrapped(at: Desk) -> None:
+async def _wrapped(at: PaneDesk) -> None:
     await at.press("w", "home")
 
 
-async def _timed(at: Desk) -> None:
+async def _timed(at: PaneDesk) -> None:
     at.source.append(numbered(3, 51))
     await at.press("number_sign", "t")
 
 
-async def _deltas(at: Desk) -> None:
+async def _deltas(at: PaneDesk) -> None:
     await at.press("t", "t")
     at.source.append(numbered(3, 51))
 
 
-async def _sideways(at: Desk) -> None:
+async def _sideways(at: PaneDesk) -> None:
     await at.press("right", "right")
 
 
-async def _bookmarks(at: Desk) -> None:
+async def _bookmarks(at: PaneDesk) -> None:
     await at.press("pageup", "m", "down", "down", "down", "m", "apostrophe")
 
 
-async def _dragged(at: Desk) -> None:
+async def _dragged(at: PaneDesk) -> None:
     await at.pilot.mouse_down("#log-view", offset=(10, 4))
     await at.pilot.hover("#log-view", offset=(4, 6))
     await at.pilot.mouse_up("#log-view", offset=(4, 6))
 
 
-async def _detail_text(at: Desk) -> None:
+async def _detail_text(at: PaneDesk) -> None:
     await _detail(at)
     await at.press("x")
     await at.until(lambda: any("[text]" in row for row in at.rows))
 
 
-async def _detail_bytes(at: Desk) -> None:
+async def _detail_bytes(at: PaneDesk) -> None:
     await _detail_text(at)
     await at.press("x")
     await at.until(lambda: any("[hex]" in row for row in at.rows))
 
 
-async def _ended(at: Desk) -> None:
+async def _ended(at: PaneDesk) -> None:
     at.source.mark(MarkKind.ENDED, "end of standard input")
     at.source.status(Status.ENDED, "")
     await at.until(lambda: any("end of standard input" in row for row in at.rows))
 
 
-async def _deleted(at: Desk) -> None:
+async def _deleted(at: PaneDesk) -> None:
     at.source.status(Status.LIVE, "the file is deleted; it is read on until there is a new one")
     await at.until(lambda: "deleted" in at.rows[-2])
 
 
-async def _told(at: Desk) -> None:
+async def _told(at: PaneDesk) -> None:
     await at.press("apostrophe")
     await at.until(lambda: any("no bookmark" in row for row in at.rows))
 
 
-async def _palette(at: Desk) -> None:
+async def _palette(at: PaneDesk) -> None:
     await at.press("colon")
     await at.type("bookmark")
     await at.until(lambda: any("next bookmark" in row for row in at.rows))
 
 
-async def _small(at: Desk) -> None:
+async def _small(at: PaneDesk) -> None:
     width, height = at.app.size
     await at.pilot.resize_terminal(width // 2, height // 3)
 
 
-async def _help(at: Desk) -> None:
+async def _help(at: PaneDesk) -> None:
     await at.press("question_mark")
     await at.until(lambda: any("keys: log" in row for row in at.rows))
 
 
-def _status(status: Status, detail: str) -> Callable[[Desk], Awaitable[None]]:
-    async def say(at: Desk) -> None:
+def _status(status: Status, detail: str) -> Callable[[PaneDesk], Awaitable[None]]:
+    async def say(at: PaneDesk) -> None:
         at.source.status(status, detail)
         await at.until(lambda: status.name in at.rows[-2])
 
     return say
 
 
-STATES: dict[str, tuple[bytes | None, Callable[[Desk], Awaitable[None]]]] = {
+STATES: dict[str, tuple[bytes | None, Callable[[PaneDesk], Awaitable[None]]]] = {
     "following": (LOG * 6, _nothing),
     "short": (LOG, _nothing),
     "empty": (b"", _nothing),

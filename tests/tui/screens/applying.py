@@ -12,8 +12,7 @@ import asyncio
 import json
 import re
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +30,7 @@ from jobs.calibration.locate import Watched, find_run
 from jobs.calibration.watch import look
 from jobs.connect import open_reader
 from tests.peers.quick import git, tree
-from tests.tui.snapshots import text
+from tests.tui.desks import Desk
 from tui.app import GatewatchApp
 from tui.screens.prompt import PromptScreen, open_prompt
 from tui.screens.prompt_flow import Step
@@ -146,12 +145,11 @@ class PromptApp(GatewatchApp):
         await self.push_screen(Base())
 
 
-class Desk:
-    """What a test sees and does."""
+class Table(Desk[PromptApp]):
+    """The prompt, and whoever answers it."""
 
     def __init__(self, app: PromptApp, pilot: Pilot[Any], lab: Lab) -> None:
-        self.app = app
-        self.pilot = pilot
+        super().__init__(app, pilot)
         self.lab = lab
 
     @property
@@ -169,29 +167,9 @@ class Desk:
         return isinstance(self.app.screen, PromptScreen)
 
     @property
-    def shown(self) -> str:
-        return "\n".join(text(self.app))
-
-    @property
     def said(self) -> str:
         """What is shown as running text, wherever a row ends."""
         return re.sub(r"[\s│]+", " ", self.shown)
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
-
-    async def type(self, words: str) -> None:
-        """Key by key."""
-        names = {" ": "space", ".": "full_stop", "-": "minus"}
-        await self.press(*(names.get(letter, letter) for letter in words))
-
-    async def until(self, true: Callable[[], Any], what: str = "what was waited for") -> None:
-        end, pause = time.monotonic() + PATIENCE_S, 0.02
-        while not true():
-            assert time.monotonic() < end, f"not within {PATIENCE_S:.0f} s: {what}\n{self.shown}"
-            await self.pilot.pause(pause)
-            pause = min(pause * 1.1, 0.1)  # what is looked at is the whole screen, most times
 
     async def at(self, step: Step) -> None:
         await self.until(lambda: self.is_open and self.prompt.step is step, step.value)
@@ -230,10 +208,10 @@ class Desk:
 @asynccontextmanager
 async def desk(
     lab: Lab, size: tuple[int, int] = (100, 30), place: RunPlace | None = None, **options: Any
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[Table]:
     """An app over the lab's run."""
     seen = await lab.look()
     app = PromptApp(place or await lab.place(), seen, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()
-        yield Desk(app, pilot, lab)
+        yield Table(app, pilot, lab)

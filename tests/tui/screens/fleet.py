@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC
 from types import MappingProxyType
 from typing import Any
 
-from textual.pilot import Pilot
 from textual.screen import Screen
 
 from hosts.connection import Connection, Way
@@ -19,7 +17,7 @@ from monitors.host import HostBody, Skew
 from monitors.owners import Whose
 from monitors.snapshot import Progress, Seen, Snapshot, State
 from tests.monitors.runs import AT
-from tests.tui.snapshots import text
+from tests.tui.desks import Desk
 from tui.app import GatewatchApp
 from tui.screens.host_look import HostLook, HostRun
 from tui.screens.hosts import HostsScreen
@@ -181,19 +179,8 @@ class FleetApp(GatewatchApp):
         await self.push_screen(self.hosts)
 
 
-class FleetDesk:
-    """What a test sees and does."""
-
-    def __init__(self, app: FleetApp, pilot: Pilot[Any]) -> None:
-        self.app, self.pilot = app, pilot
-
-    @property
-    def rows(self) -> list[str]:
-        return text(self.app)
-
-    @property
-    def shown(self) -> str:
-        return "\n".join(self.rows)
+class FleetDesk(Desk[FleetApp]):
+    """The hosts, and whoever watches them."""
 
     @property
     def view(self) -> HostsView:
@@ -203,27 +190,12 @@ class FleetDesk:
     def screen(self) -> Screen[Any]:
         return self.app.screen
 
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
-
     async def show(self, looks: Sequence[HostLook]) -> None:
         """Feed it, and wait until that is what the view shows."""
         self.app.hosts.show_hosts(tuple(looks))
         names = {one.name for one in looks}
-        await self.until(lambda: {one.look.name for one in self.view.hosts} <= names and self.settled)
+        await self.until(lambda: {one.look.name for one in self.view.hosts} <= names and self.app.hosts.settled)
         await self.pilot.pause()
-
-    @property
-    def settled(self) -> bool:
-        """Nothing that was fed waits to be painted."""
-        return self.app.hosts.settled
-
-    async def until(self, true: Callable[[], Any]) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not true():
-            assert time.monotonic() < end, self.shown
-            await self.pilot.pause(0.02)
 
 
 @asynccontextmanager

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from textual.pilot import Pilot
 from textual.screen import Screen
 
 from hosts.connection import Connection, Way
 from monitors.host import HostBody
 from monitors.snapshot import Eta, Snapshot, State
 from tests.monitors.runs import AT
+from tests.tui.desks import Desk
 from tests.tui.screens.runs import RunBench, eight_gpus, host_look
-from tests.tui.snapshots import text
 from tui.app import GatewatchApp
 from tui.dashboard_fleet import unseen
 from tui.dashboard_runs import Entry
@@ -150,29 +148,12 @@ class HomeApp(GatewatchApp):
         return self.home
 
 
-class HomeDesk:
-    """What a test sees and does."""
-
-    def __init__(self, app: HomeApp, pilot: Pilot[Any]) -> None:
-        self.app, self.pilot = app, pilot
-
-    @property
-    def rows(self) -> list[str]:
-        return text(self.app)
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
+class HomeDesk(Desk[HomeApp]):
+    """Home, and whoever uses it."""
 
     async def show(self, entries: Sequence[Entry], seen: dict[str, Snapshot[HostBody]] | None = None) -> None:
         self.app.home.show_all(entries, hosts() if seen is None else seen)
         await self.pilot.pause()
-
-    async def until(self, true: Callable[[], Any]) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not true():
-            assert time.monotonic() < end, "\n".join(self.rows)
-            await self.pilot.pause(0.02)
 
 
 @asynccontextmanager

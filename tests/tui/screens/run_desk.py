@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC
 from typing import Any
@@ -12,8 +11,8 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from tests.tui.desks import Desk
 from tests.tui.screens.runs import RunBench
-from tests.tui.snapshots import text
 from tui.app import GatewatchApp
 from tui.screens.run import RunScreen
 from tui.screens.store import GlanceStore
@@ -39,12 +38,11 @@ class RunApp(GatewatchApp):
         await self.push_screen(self.run_screen)
 
 
-class RunDesk:
-    """What a test sees and does."""
+class RunDesk(Desk[RunApp]):
+    """The screen of a run, and whoever uses it."""
 
     def __init__(self, app: RunApp, pilot: Pilot[Any], bench: RunBench) -> None:
-        self.app = app
-        self.pilot = pilot
+        super().__init__(app, pilot)
         self.bench = bench
         self.messages: list[Message] = []
 
@@ -53,39 +51,13 @@ class RunDesk:
         return self.app.run_screen
 
     @property
-    def rows(self) -> list[str]:
-        """The rows of the terminal."""
-        return text(self.app)
-
-    @property
-    def shown(self) -> str:
-        """All of them."""
-        return "\n".join(self.rows)
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
+    def busy(self) -> bool:
+        return any(worker.group in _SHORT for worker in self.app.workers)
 
     async def show(self, look: RunLook) -> None:
         """Hand the screen a look, as the dashboard does."""
         self.screen.show(look)
         await self.pilot.pause()
-
-    async def until(self, true: Callable[[], Any], what: str = "what was waited for") -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not true():
-            assert time.monotonic() < end, f"not within {PATIENCE_S:.0f} s: {what}\n{self.shown}"
-            await self.pilot.pause(0.02)
-
-    async def settled(self) -> None:
-        """Nothing more is coming: the screen stayed the same over several looks."""
-        same, last = 0, self.rows
-        end = time.monotonic() + PATIENCE_S
-        while same < 3:
-            await self.pilot.pause(0.05)
-            now, busy = self.rows, any(worker.group in _SHORT for worker in self.app.workers)
-            same, last = (same + 1, now) if now == last and not busy else (0, now)
-            assert time.monotonic() < end, "the screen does not come to rest"
 
 
 @asynccontextmanager

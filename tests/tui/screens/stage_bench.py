@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from textual.app import ComposeResult
-from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -20,8 +18,8 @@ from jobs.calibration.checkout import Checkout
 from jobs.connect import open_reader
 from tests.monitors.runs import AT
 from tests.peers.quick import Quick, until
+from tests.tui.desks import Desk
 from tests.tui.screens.runs import RunBench
-from tests.tui.snapshots import text
 from tui.app import GatewatchApp
 from tui.screens.subject import RunLook, RunPlace
 
@@ -164,47 +162,17 @@ class OneApp(GatewatchApp):
         super().notify(message, **options)
 
 
-class Seat:
+class Seat(Desk[OneApp]):
     """What a test sees and does."""
-
-    def __init__(self, app: OneApp, pilot: Pilot[Any]) -> None:
-        self.app, self.pilot = app, pilot
-
-    @property
-    def rows(self) -> list[str]:
-        return text(self.app)
 
     @property
     def screen(self) -> str:
-        return "\n".join(self.rows)
+        return self.shown
 
     def holds(self, words: str) -> bool:
         """Whether the screen says this, wherever it breaks its rows."""
         bare = "".join(self.screen.replace("│", "").split())
         return "".join(words.split()) in bare
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
-
-    async def until(self, true: Callable[[], Any], what: str = "what was waited for") -> None:
-        end, pause = time.monotonic() + PATIENCE_S, 0.02
-        while not true():
-            if self.app.failure is not None:
-                raise self.app.failure
-            assert time.monotonic() < end, f"not within {PATIENCE_S:.0f} s: {what}\n{self.screen}\n{self.app.told}"
-            await self.pilot.pause(pause)
-            pause = min(pause * 1.1, 0.1)  # what is looked at is the whole screen, most times
-
-    async def settled(self) -> None:
-        """Nothing more is coming: the screen stayed the same over several looks."""
-        same, last = 0, self.rows
-        end = time.monotonic() + PATIENCE_S
-        while same < 3:
-            await self.pilot.pause(0.08)
-            now = self.rows
-            same, last = (same + 1, now) if now == last else (0, now)
-            assert time.monotonic() < end, "the screen does not come to rest"
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import pytest
 
 import hosts.here
 from tests.peers.quick import git
-from tests.tui.screens.applying import P95, TEST, Desk, Lab, desk
+from tests.tui.screens.applying import P95, TEST, Lab, Table, desk
 from tui.screens.prompt import PromptScreen
 from tui.screens.prompt_flow import Step
 
@@ -19,51 +19,51 @@ def lab(tmp_path: Path) -> Lab:
     return Lab.make(tmp_path)
 
 
-async def _modes(at: Desk) -> None:
+async def _modes(at: Table) -> None:
     await at.open()
 
 
-async def _preparing(at: Desk) -> None:
+async def _preparing(at: Table) -> None:
     await at.press("A")
 
 
-async def _report(at: Desk) -> None:
+async def _report(at: Table) -> None:
     await at.open()
     await at.press("enter")
     await at.at(Step.REPORT)
 
 
-async def _question(at: Desk) -> None:
+async def _question(at: Table) -> None:
     await at.smart()
 
 
-async def _second(at: Desk) -> None:
+async def _second(at: Table) -> None:
     await at.smart()
     await at.press("down", "enter")
 
 
-async def _typing(at: Desk) -> None:
+async def _typing(at: Table) -> None:
     await at.smart()
     await at.press("down", "down", "enter")
     await at.type("0.02")
     await at.press("escape")
 
 
-async def _checking(at: Desk) -> None:
+async def _checking(at: Table) -> None:
     await _second(at)
     await at.pilot.press("down", "enter")
 
 
-async def _change(at: Desk) -> None:
+async def _change(at: Table) -> None:
     await at.change()
 
 
-async def _yes_marked(at: Desk) -> None:
+async def _yes_marked(at: Table) -> None:
     await at.change()
     await at.press("Y")
 
 
-async def _full(at: Desk) -> None:
+async def _full(at: Table) -> None:
     await at.open()
     await at.press("down", "down", "enter")
     await at.at(Step.CHANGE)

@@ -15,7 +15,7 @@ from gates.calibration.modes import Decisions, Edit, Left, Question
 from gates.calibration.rows import PlanRow
 from jobs.calibration.offering import Change, CutOff
 from tests.peers.quick import git
-from tests.tui.screens.applying import TEST, Desk, Lab, desk
+from tests.tui.screens.applying import TEST, Lab, Table, desk
 from tests.tui.screens.test_prompt_flow import rows
 from tests.tui.snapshots import text
 from tui.screens import prompt_pages as pages
@@ -31,7 +31,7 @@ def _safe(shown: str) -> None:
     assert bad == []
 
 
-def _looked_at(at: Desk) -> None:
+def _looked_at(at: Table) -> None:
     for row in text(at.app):
         _safe(row)
 

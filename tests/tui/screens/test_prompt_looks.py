@@ -13,7 +13,7 @@ import pytest
 from hosts.errors import UnreachableError
 from hosts.here import LocalReader
 from hosts.host import Json
-from tests.tui.screens.applying import Desk, Lab, Values, desk
+from tests.tui.screens.applying import Lab, Table, Values, desk
 from tests.tui.snapshots import FOLDER, SIZES, Album
 from tui.sanitise import confirmable
 from tui.screens.prompt_flow import Step
@@ -54,55 +54,55 @@ def album(request: pytest.FixtureRequest, tmp_path: Path) -> Album:
     return Album(FOLDER / "prompt", bool(request.config.getoption("--update-snapshots")), tmp_path / "shown")
 
 
-async def _modes(at: Desk) -> None:
+async def _modes(at: Table) -> None:
     await at.open()
 
 
-async def _report(at: Desk) -> None:
+async def _report(at: Table) -> None:
     await at.open()
     await at.press("enter")
     await at.at(Step.REPORT)
 
 
-async def _question(at: Desk) -> None:
+async def _question(at: Table) -> None:
     await at.smart()
 
 
-async def _number(at: Desk) -> None:
+async def _number(at: Table) -> None:
     await at.smart()
     await at.press("enter", "down", "down", "enter")
     await at.type("0.0222")
 
 
-async def _wrong(at: Desk) -> None:
+async def _wrong(at: Table) -> None:
     await _number(at)
     await at.type("x")
 
 
-async def _change(at: Desk) -> None:
+async def _change(at: Table) -> None:
     await _number(at)
     await at.press("enter")
     await at.at(Step.CHANGE)
 
 
-async def _yes(at: Desk) -> None:
+async def _yes(at: Table) -> None:
     await _change(at)
     await at.press("right")
 
 
-async def _done(at: Desk) -> None:
+async def _done(at: Table) -> None:
     await _change(at)
     await at.write()
 
 
-async def _closed(at: Desk) -> None:
+async def _closed(at: Table) -> None:
     await at.smart()
     at.lab.write_cell("digits_speed", 2, status="failed", reason="it was run again")
     await at.look()
     await at.at(Step.OVER)
 
 
-async def _cut_off(at: Desk) -> None:
+async def _cut_off(at: Table) -> None:
     await _done(at)
     folder = next((at.lab.run_dir / ".gatewatch" / "apply").iterdir())
     body = json.loads((folder / "journal.json").read_text())
@@ -116,13 +116,13 @@ async def _cut_off(at: Desk) -> None:
     await at.at(Step.CUT_OFF)
 
 
-async def _preparing(at: Desk) -> None:
+async def _preparing(at: Table) -> None:
     at.app.place = replace(at.app.place, reader=_Slow())
     await at.press("A")
     await at.until(lambda: "earlier apply" in at.said)
 
 
-STEPS: Mapping[str, Callable[[Desk], Awaitable[None]]] = {
+STEPS: Mapping[str, Callable[[Table], Awaitable[None]]] = {
     "preparing": _preparing,
     "modes": _modes,
     "report": _report,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,8 +14,9 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
 
+from tests.tui.desks import Desk
 from tests.tui.screens.homes import HomeApp
-from tests.tui.snapshots import SIZES, Album, text
+from tests.tui.snapshots import SIZES, Album
 from tui.app import GatewatchApp
 from tui.screens.resume_ask import AskScreen
 from tui.screens.secret import URGENT, Question, ScreenAsker, SecretScreen, show_question
@@ -26,45 +25,30 @@ PATIENCE_S = 30.0
 SECRET = "correct horse"
 
 
-@dataclass
-class Desk:
+class Asked(Desk[GatewatchApp]):
     """An app whose connections ask."""
 
-    app: GatewatchApp
-    pilot: Pilot[Any]
-    asker: ScreenAsker
-    tasks: list[asyncio.Task[str | None]] = field(default_factory=list)
+    def __init__(self, app: GatewatchApp, pilot: Pilot[Any], asker: ScreenAsker) -> None:
+        super().__init__(app, pilot)
+        self.asker = asker
+        self.tasks: list[asyncio.Task[str | None]] = []
 
     def ask(self, host: str = "gpu-a", what: str = "password of alice") -> asyncio.Task[str | None]:
         self.tasks.append(asyncio.create_task(self.asker.ask(host, what)))
         return self.tasks[-1]
 
     @property
-    def shown(self) -> str:
-        return "\n".join(text(self.app))
-
-    @property
     def asked(self) -> bool:
         return isinstance(self.app.screen, SecretScreen)
 
-    async def until(self, true: Callable[[], Any]) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not true():
-            assert time.monotonic() < end, self.shown
-            await self.pilot.pause(0.02)
-
-    async def type(self, words: str) -> None:
-        await self.pilot.press(*("space" if letter == " " else letter for letter in words))
-        await self.pilot.pause()
-
 
 @asynccontextmanager
-async def desk(size: tuple[int, int] = (80, 24), **options: Any) -> AsyncIterator[Desk]:
+async def desk(size: tuple[int, int] = (80, 24), **options: Any) -> AsyncIterator[Asked]:
     app = HomeApp(**options)
     asker = ScreenAsker(lambda question: app.call_later(show_question, app, question, 0.0))
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()
-        at = Desk(app, pilot, asker)
+        at = Asked(app, pilot, asker)
         yield at
         for task in at.tasks:
             task.cancel()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
@@ -15,8 +14,8 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from monitors.calibration.body import Supervision
+from tests.tui.desks import Desk
 from tests.tui.screens.runs import RunBench
-from tests.tui.snapshots import text
 from tui.app import GatewatchApp
 from tui.keyline import KeyLine
 from tui.screens.job import JobPane
@@ -56,13 +55,12 @@ class PaneApp(GatewatchApp):
         return self.panes
 
 
-@dataclass
-class Panes:
-    """What a test sees and does."""
+class Panes(Desk[PaneApp]):
+    """Both panes, and whoever uses them."""
 
-    app: PaneApp
-    pilot: Pilot[Any]
-    bench: RunBench
+    def __init__(self, app: PaneApp, pilot: Pilot[Any], bench: RunBench) -> None:
+        super().__init__(app, pilot)
+        self.bench = bench
 
     @property
     def supervision(self) -> SupervisionPane:
@@ -71,11 +69,6 @@ class Panes:
     @property
     def job(self) -> JobPane:
         return self.app.panes.job
-
-    @property
-    def rows(self) -> list[str]:
-        """The rows of the screen."""
-        return text(self.app)
 
     @property
     def lines(self) -> list[str]:
@@ -103,16 +96,6 @@ class Panes:
         body = replace(look.snapshot.body, supervision=Supervision(how, log, name, since))
         return self.show(RunLook(replace(look.snapshot, body=body), None))
 
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
-
-    async def until(self, true: Callable[[], Any], what: str = "what was waited for") -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not true():
-            assert time.monotonic() < end, f"not within {PATIENCE_S:.0f} s: {what}\n" + "\n".join(self.rows)
-            await self.pilot.pause(0.02)
-
     async def heard(self, line: str) -> None:
         """A line is on screen, and whoever listens to the log was told of it at the time that it is now.
 
@@ -126,16 +109,6 @@ class Panes:
         model.filter(None)  # as before, and told to all
         await asyncio.wait_for(told.wait(), PATIENCE_S)
         unlisten()
-
-    async def settled(self) -> None:
-        """Nothing more is coming: the screen stayed the same over several looks."""
-        same, last = 0, self.rows
-        end = time.monotonic() + PATIENCE_S
-        while same < 3:
-            await self.pilot.pause(0.08)
-            now = self.rows
-            same, last = (same + 1, now) if now == last else (0, now)
-            assert time.monotonic() < end, "the screen does not come to rest"
 
 
 @asynccontextmanager
