@@ -7,8 +7,10 @@ it says, on every host on the way: a jump would otherwise be held to the configu
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import pwd
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -39,6 +41,8 @@ _ALWAYS = (
     "UpdateHostKeys=no",
     "GlobalKnownHostsFile=/etc/ssh/ssh_known_hosts",
 )
+# Since OpenSSH 8.5: what that prints counts as if it stood in the files, such as the very key that the host showed
+_NO_COMMAND = "KnownHostsCommand=none"
 # Below this, what the server sends as a banner stands among what went wrong
 _LEVEL = "ERROR"
 
@@ -62,7 +66,7 @@ def _words(way: tuple[SshSpec, ...], level: str = _LEVEL) -> list[str]:
     *hops, spec = way
     words = ["ssh"]
     # The first value that ssh finds for a setting counts, so none of these can be overruled
-    for setting in (*_ALWAYS, f"LogLevel={level}"):
+    for setting in (*_ALWAYS, *_where_known(), f"LogLevel={level}"):
         words += ["-o", setting]
     words += ["-o", f"StrictHostKeyChecking={'yes' if spec.host_keys == 'strict' else 'accept-new'}"]
     if spec.known_hosts is not None:  # else those that the configuration names, at which `find_way` has looked
@@ -83,6 +87,26 @@ def _words(way: tuple[SshSpec, ...], level: str = _LEVEL) -> list[str]:
     return words
 
 
+@functools.cache
+def _where_known() -> tuple[str, ...]:
+    """Settings that an older ssh ends at, where the one here knows them.
+
+    It would pass over what it is told to by IgnoreUnknown, but then no longer over what the person's configuration
+    says so of.
+    """
+    try:
+        asked = subprocess.run(
+            ["ssh", "-F", "none", "-o", _NO_COMMAND, "-G", "--", "localhost"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_ASK_CONFIG,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return (_NO_COMMAND,)
+    return () if asked.returncode != 0 and b"bad configuration option" in asked.stderr.lower() else (_NO_COMMAND,)
+
+
 def _path(name: str) -> str:
     """A path as the value of a setting, which ssh splits at blanks and expands."""
     path = os.path.expanduser(name)
@@ -97,6 +121,7 @@ async def find_way(spec: SshSpec) -> tuple[SshSpec, ...]:
     Raises:
         InputError: ssh cannot read its configuration, or it goes in circles.
     """
+    await asyncio.to_thread(_where_known)
     way: tuple[SshSpec, ...] = ()
     ahead: tuple[SshSpec, ...] = (spec,)
     while True:

@@ -84,7 +84,7 @@ class Client(asyncssh.SSHClient):
         self._limit = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.offer = Offer(host, addr, port, key)
+        self.offer = Offer(host, port, key)
         return False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:

@@ -15,7 +15,9 @@ import asyncssh
 from hosts.aside import aside
 from hosts.connects import Connects
 from hosts.errors import InputError, UnreachableError
+from hosts.ssh_keys import Keys, read_keys
 from hosts.ssh_names import Direct
+from hosts.ssh_proxy import Proxy
 from hosts.ssh_shim import known_hosts_named
 from hosts.ssh_spec import KNOWN_HOSTS, SshSpec
 from hosts.ssh_text import plain
@@ -36,6 +38,7 @@ class Files:
         names: The known_hosts files that there are, the person's own first.
         own: Where a new key is added, whether it is there or not.
         trusted: What messages call the person's own.
+        alias: What the configuration calls the host's key (HostKeyAlias), or "".
         identities: The private keys that are named for this host; none for the usual ones.
         keys: Those that can be offered, and those that open with a passphrase; None for all of the usual ones.
         certificates: The certificates that are named for it and are some.
@@ -44,14 +47,15 @@ class Files:
         where: Where it is connected to, as messages say it.
         configs: The ssh configuration, if there is one.
         jumps: The hosts to go through, `[user@]host[:port]` with commas, or None.
-        direct: Connects where none is gone through; None where the configuration names a program for that.
-        program: The name of that program.
+        direct: Connects where none is gone through.
+        program: The name of the program that the configuration has for that, or "".
     """
 
-    known: asyncssh.SSHKnownHosts
+    known: Keys
     names: list[str]
     own: str
     trusted: str
+    alias: str = ""
     identities: tuple[str, ...] = ()
     keys: tuple[str, ...] | None = None
     certificates: tuple[str, ...] = ()
@@ -60,7 +64,7 @@ class Files:
     where: str = ""
     configs: list[str] = field(default_factory=list)
     jumps: str | None = None
-    direct: Direct | None = field(default_factory=Direct)
+    direct: Direct | Proxy = field(default_factory=Direct)
     program: str = ""
 
 
@@ -80,9 +84,7 @@ async def find_files(spec: SshSpec, connects: Connects) -> Files:
     try:
         # A program that it runs (`Match exec`) may never end
         async with asyncio.timeout(_READ_CONFIG):
-            options = await aside(
-                lambda: asyncssh.SSHClientConnectionOptions(**asked, client_keys=None, client_certs=[]), "ssh config"
-            )
+            options = await aside(lambda: _options(asked), "ssh config")
         trusted = known_hosts_named(options.config, spec.host)
     except TimeoutError:
         said = f"reading {config} takes longer than {_READ_CONFIG:g} s; does a `Match exec` in it hang?"
@@ -96,11 +98,12 @@ async def find_files(spec: SshSpec, connects: Connects) -> Files:
     named = {what: tuple(settings.get(what, ())) for what in ("IdentityFile", "CertificateFile")}
     files = replace(
         files,
+        alias=options.host_key_alias or "",
         where=f"{options.host} port {options.port}",
         configs=[config],
         jumps=configured if spec.proxy_jump is None else spec.proxy_jump,
-        direct=None if options.proxy_command else Direct(options.family, options.local_addr),
-        program=str(options.proxy_command[0]) if options.proxy_command else "",
+        direct=Proxy(_command(settings)) if options.proxy_command else Direct(options.family, options.local_addr),
+        program=_command(settings).partition(" ")[0] if options.proxy_command else "",
     )
     only = bool(settings.get("IdentitiesOnly"))
     return await asyncio.to_thread(_with_named, files, connects, named, only)
@@ -131,6 +134,18 @@ def _config(spec: SshSpec) -> str | None:
     return name if name and os.path.isfile(name) else None
 
 
+def _options(asked: dict[str, Any]) -> asyncssh.SSHClientConnectionOptions:
+    options = asyncssh.SSHClientConnectionOptions(**asked, client_keys=None, client_certs=[])
+    if options.config.has_match_final():  # what stands there counts when it connects
+        options.update(host=options.orig_host, reload=True, canonical=False, final=True)
+    return options
+
+
+def _command(settings: Any) -> str:
+    """The command line of the program to connect with; asyncssh keeps the sign of `ProxyCommand=…` (2.24)."""
+    return str(settings.get("ProxyCommand")).removeprefix("=").strip()
+
+
 def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
     # What names no file turns the check off in ssh (/dev/null, none); here the usual one counts then
     trusted = [name for name in trusted if name != os.devnull] or [KNOWN_HOSTS]
@@ -146,7 +161,7 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
     try:
         # With hundreds of hosts in it, reading it for each of them would be most of what connecting costs
         mark = tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, names))
-        known = connects.once(tuple(names), mark, lambda: asyncssh.read_known_hosts(names))
+        known = connects.once(tuple(names), mark, lambda: read_keys(names))
     except (OSError, ValueError) as error:
         raise InputError(f"{spec.host}: cannot read {shown}: {plain(error)}") from None
     identity = (os.path.expanduser(spec.identity_file),) if spec.identity_file is not None else ()
@@ -155,7 +170,7 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
         if wrong:
             raise InputError(f"{spec.host}: cannot use the identity file {spec.identity_file}: {wrong}")
     where = f"{spec.host} port {spec.port or asyncssh.DEFAULT_PORT}"
-    files = Files(known, names, own[0], shown, identity, where=where, jumps=spec.proxy_jump)
+    files = Files(known, names, own[0], shown, identities=identity, where=where, jumps=spec.proxy_jump)
     if identity:
         return replace(files, keys=identity)
     usual = [name for name in _expanded(_USUAL) if os.path.exists(name)]

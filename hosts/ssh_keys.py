@@ -6,33 +6,34 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import asyncssh
 
 from hosts.errors import InputError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:%-]+\Z")
+_NAMES = re.compile(r"(\s*(?:@\S+\s+)?)((?![#|@])\S+)")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """The key that a host showed, and what it was called when it did."""
+    """The key that a host showed, and what it was called when it did.
+
+    Attributes:
+        host: Its name, or the alias of its key.
+        port: Where it listens; None for an alias, which stands for every port (OpenSSH's sshconnect.c).
+        key: What it showed.
+    """
 
     host: str
-    address: str
-    port: int
+    port: int | None
     key: asyncssh.SSHKey
 
     @property
     def name(self) -> str:
         """As a known_hosts file calls it."""
-        return _named(self.host, self.port)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All that its key may stand under."""
-        found = (self.name, _named(self.address, self.port) if self.address else "")
-        return tuple(dict.fromkeys(name for name in found if name))
+        return _named(self.host.lower(), self.port)
 
     def __str__(self) -> str:
         return _shown(self.key)
@@ -61,22 +62,72 @@ def known_keys(files: Iterable[str], offer: Offer) -> list[KnownKey]:
         except OSError:
             continue
         for number, line in enumerate(lines, 1):
-            found += [KnownKey(file, number, marker, shown) for marker, shown in _speaks(line, offer.names)]
+            found += [KnownKey(file, number, marker, shown) for marker, shown in _speaks(line, offer.name)]
     return found
 
 
-def _speaks(line: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
+class Keys(asyncssh.SSHKnownHosts):
+    """What known_hosts files have; `revoked` is those of its lines that take a key back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.revoked = asyncssh.SSHKnownHosts()
+
+
+class NamedKeys(asyncssh.SSHKnownHosts):
+    """The keys of a host by its name alone, as ssh has it: asyncssh takes those of its address for its own too.
+
+    An address is given to another machine, and then the two have nothing to do with each other. A key that is revoked
+    there is not taken.
+
+    Args:
+        known: What the files have.
+        alias: What the configuration calls the host's key, or "".
+    """
+
+    def __init__(self, known: Keys, alias: str) -> None:
+        super().__init__()
+        self._known = known
+        self._alias = alias
+
+    def match(self, host: str, addr: str, port: int | None) -> Any:  # of seven kinds, the third and fifth revoked
+        """The keys and authorities that a host may have, and those that it must not."""
+        found = list(self._known.match(host.lower(), "", None if host == self._alias else port))
+        if addr:
+            there = self._known.revoked.match("", addr, port)
+            for kind in (2, 4, 6):
+                found[kind] = [*found[kind], *there[kind]]
+        return tuple(found)
+
+
+def read_keys(files: Iterable[str]) -> Keys:
+    """The keys that known_hosts files have.
+
+    Raises:
+        OSError, ValueError: One of them cannot be read.
+    """
+    known = Keys()
+    for file in files:
+        with open(file, encoding="utf-8") as opened:
+            lines = list(map(_small, opened.read().splitlines()))
+        known.load("\n".join(lines))
+        known.revoked.load("\n".join(line for line in lines if line.lstrip().startswith("@revoked")))
+    return known
+
+
+def _small(line: str) -> str:
+    """A line with its names in small letters, in which ssh compares them."""
+    names = _NAMES.match(line)
+    return line if names is None else names[1] + names[2].lower() + line[names.end() :]
+
+
+def _speaks(line: str, name: str) -> list[tuple[str, str]]:
     try:
-        one = asyncssh.import_known_hosts(line)
+        plain, authorities, revoked, *_ = asyncssh.import_known_hosts(_small(line)).match(name, "", None)
     except ValueError:
         return []
-    for name in names:
-        plain, authorities, revoked, *_ = one.match(name, "", None)
-        marked = [("", plain), ("cert-authority", authorities), ("revoked", revoked)]
-        found = [(marker, _shown(key)) for marker, keys in marked for key in keys]
-        if found:
-            return found
-    return []
+    marked = [("", plain), ("cert-authority", authorities), ("revoked", revoked)]
+    return [(marker, _shown(key)) for marker, keys in marked for key in keys]
 
 
 def remember(file: str, offer: Offer) -> None:
@@ -106,8 +157,8 @@ def remember(file: str, offer: Offer) -> None:
         raise InputError(f"the key of {offer.name} cannot be added to {file}: {reason}") from None
 
 
-def _named(host: str, port: int) -> str:
-    return host if port == asyncssh.DEFAULT_PORT else f"[{host}]:{port}"
+def _named(host: str, port: int | None) -> str:
+    return host if port in (None, asyncssh.DEFAULT_PORT) else f"[{host}]:{port}"
 
 
 def _shown(key: asyncssh.SSHKey) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import asyncssh
@@ -13,7 +14,8 @@ from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.ssh_client import Client
 from hosts.ssh_files import Files, find_files
-from hosts.ssh_keys import known_keys, remember
+from hosts.ssh_keys import NamedKeys, known_keys, remember
+from hosts.ssh_proxy import ProxyError
 from hosts.ssh_shim import NoKeys
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain
@@ -75,7 +77,7 @@ async def _attempt(
     spec: SshSpec, files: Files, through: asyncssh.SSHClientConnection | None, client: Client
 ) -> asyncssh.SSHClientConnection:
     options: dict[str, Any] = {
-        "known_hosts": files.known,
+        "known_hosts": NamedKeys(files.known, files.alias),
         "config": files.configs,
         "tunnel": files.direct if through is None else through,
         "client_certs": list(files.certificates),
@@ -113,8 +115,9 @@ def _explained(spec: SshSpec, files: Files, client: Client, error: Exception) ->
         return LoginRefusedError(f"{spec.host}: login refused{who}: {said}")
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return UnreachableError(f"{spec.host}: no common way to encrypt: {plain(error)}")
-    if files.direct is None and not client.met and isinstance(error, (FileNotFoundError, PermissionError)):
-        return InputError(f"{spec.host}: cannot run its ProxyCommand {files.program!r}: {plain(error).lower()}")
+    if isinstance(error, ProxyError):
+        cannot = f"{spec.host}: cannot run its ProxyCommand {files.program!r}: {error}"
+        return InputError(cannot) if error.unrun else UnreachableError(f"{spec.host}: {plain(error)}")
     if not client.met and isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
         return InputError(
             f"{spec.host}: cannot use the identity file {spec.identity_file or '(default)'}: {plain(error)}"
@@ -131,6 +134,8 @@ def _explained(spec: SshSpec, files: Files, client: Client, error: Exception) ->
 def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError | None:
     offer = client.offer
     assert offer is not None
+    if offer.host == files.alias:
+        offer = replace(offer, port=None)
     known = known_keys(files.names, offer)
     if not known and spec.host_keys == "accept-new":
         try:

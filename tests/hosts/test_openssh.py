@@ -21,7 +21,7 @@ from hosts.child import open_subprocess
 from hosts.connection import Way
 from hosts.connects import Connects
 from hosts.errors import InputError, UnreachableError
-from hosts.openssh import OpenSshHost, ssh_argv
+from hosts.openssh import OpenSshHost, _where_known, ssh_argv
 from hosts.openssh_said import explained
 from hosts.pipe import PipeActor
 from hosts.ssh import SshSpec
@@ -242,6 +242,41 @@ async def test_without_ssh(reach: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="cannot run ssh"):
         await host.open(("cat",))
     assert host.connection.way is Way.IDLE
+
+
+@needs_both
+async def test_a_command_that_gives_every_key_is_not_asked(reach: Any, tmp_path: Path) -> None:
+    known, config = tmp_path / "known", tmp_path / "config"
+    known.touch()
+    command = tmp_path / "any"
+    command.write_text(f'#!/bin/sh\necho "$@"\necho "$@" >>{tmp_path}/asked\n')
+    command.chmod(0o755)
+    # What others say is to be passed over is passed over still
+    config.write_text(f"IgnoreUnknown UseKeychain\nUseKeychain yes\nKnownHostsCommand {command} %H %t %K\n")
+    said = await failure(reach(known_hosts=str(known), config_file=str(config)))
+    assert "its host key is unknown" in said
+    assert not (tmp_path / "asked").exists()
+
+
+@needs_both
+async def test_an_older_ssh_that_knows_no_such_command(
+    reach: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = tmp_path / "ssh"
+    older.write_text(
+        '#!/bin/sh\ncase "$*" in *KnownHostsCommand*)\n'
+        "  echo command-line: line 0: Bad configuration option: knownhostscommand >&2; exit 255\nesac\n"
+        f'exec {shutil.which("ssh")} "$@"\n'
+    )
+    older.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    _where_known.cache_clear()
+    try:
+        pipe = await reach().open(("echo", "in"))
+        assert await pipe.read() == b"in\n"
+        await pipe.close(5)
+    finally:
+        _where_known.cache_clear()
 
 
 @pytest.mark.parametrize(

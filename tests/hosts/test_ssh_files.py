@@ -148,13 +148,18 @@ async def test_a_configuration_that_names_no_file_does_not_turn_the_check_off(
     await begun(reach(config, **spec))
 
 
-async def test_a_program_to_connect_with_that_is_not_there(reach: Any, ssh_peer: sshd.SshPeer, tmp_path: Path) -> None:
+async def test_a_program_to_connect_with_that_is_not_there(
+    reach: Any, ssh_peer: sshd.SshPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHELL", "/bin/sh")
     spec = {"identity_file": str(ssh_peer.keys["plain"])}
     said = await failure(reach("ProxyCommand no-such-program %h %p\n", **spec), InputError)
-    assert said == "127.0.0.1: cannot run its ProxyCommand 'no-such-program': no such file or directory"
+    assert said.startswith("127.0.0.1: cannot run its ProxyCommand 'no-such-program': ")
+    assert "not found" in said
     (tmp_path / "text").write_text("")
     said = await failure(reach(f"ProxyCommand {tmp_path}/text\n", **spec), InputError)
-    assert said == f"127.0.0.1: cannot run its ProxyCommand '{tmp_path}/text': permission denied"
+    assert said.startswith(f"127.0.0.1: cannot run its ProxyCommand '{tmp_path}/text': ")
+    assert "permission denied" in said.lower()
 
 
 async def test_a_configuration_that_cannot_be_read_in_time(

@@ -363,6 +363,45 @@ async def test_every_address_of_a_name_is_tried(
     assert await failure(nowhere) == "box: connection refused (box port 1)"
 
 
+async def test_an_address_that_swallows_what_it_is_sent_holds_up_no_other(
+    reach: Any, ssh_peer: sshd.SshPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = ssh_peer.folder / "known_by_name"
+    known.write_text(ssh_peer.known_hosts.read_text().replace("127.0.0.1", "box"))
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.9", ssh_peer.port))
+        full.listen(0)
+        for _ in range(8):  # its queue takes one or two, and the kernel drops what comes then
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                waiting.connect(("127.0.0.9", ssh_peer.port))
+
+        def two(_host: Any, port: int, *_arguments: Any, **_more: Any) -> Any:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("127.0.0.9", "127.0.0.1")]
+
+        monkeypatch.setattr(socket, "getaddrinfo", two)
+        host = reach(ssh_peer, host="box", known_hosts=str(known), deadline=10)
+        await host.open(("cat",))
+        assert host.connection.way is Way.UP
+        await host.close()
+        nowhere = reach(ssh_peer, host="box", deadline=0.5)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_m: two("box", ssh_peer.port)[:1])
+        assert "no login within 0.5 s" in await failure(nowhere)
+
+
+async def test_an_address_to_come_from(reach: Any, ssh_peer: sshd.SshPeer, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host *\n  BindAddress 127.0.0.7\n")
+    host = reach(ssh_peer, config_file=str(config))
+    pipe = await host.open(("sh", "-c", "echo $SSH_CLIENT"))
+    assert (await pipe.read()).startswith(b"127.0.0.7 ") or sshd.SSHD is None
+    await pipe.close(5)
+    config.write_text("Host *\n  BindAddress ::1\n")
+    assert "no address of ours to come from to 127.0.0.1" in await failure(reach(ssh_peer, config_file=str(config)))
+
+
 async def test_only_so_many_connect_at_a_time() -> None:
     connects = Connects(limit=5, gap=0)
     now = most = done = 0
