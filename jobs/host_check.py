@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import shlex
 from dataclasses import dataclass
 
 from gates.calibration.precheck import Item, failed, passed
-from hosts.connection import Connection, Way
+from hosts.connection import Connection
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.host import Accelerators, DiskSeen, HostReader, Load, Observation, Wants
 from hosts.profiles import HostProfile
-from jobs.connect import is_local, ssh_spec
+from jobs.host_mends import mend_of_way
 
 GIB = 1 << 30
 LITTLE = 5 * GIB
@@ -24,6 +21,9 @@ _UNSURE_S = 1.0  # a clock that is read without a helper is known to about this
 _PLACES = ("~", "/tmp")  # noqa: S108 - looked at, and never written
 _PYTHON = HostProfile().python
 _TOO_OLD = "or newer there"  # what is there was found, and is another version
+_NEWER = "install Python 3.10 or newer there, or name one as python: of the profile"
+_SMI = "nvidia-smi there has to list every GPU; see to the driver, or to the GPU, until it does"
+_AGAIN = "check again; where it stays so, see how busy the host is"
 _RELEASE = ("/etc/os-release", 4096)
 _INSTALLERS = {
     "debian": "apt-get install -y python3",
@@ -36,11 +36,6 @@ _INSTALLERS = {
     "alpine": "apk add python3",
 }
 _INSTALLED = ("/usr/bin/python3", "/usr/local/bin/python3")
-_OTHER_KEY = "name another one as ssh.identity_file of the profile"
-_ADDRESS = "give its address as ssh.host of a profile, or as HostName in ~/.ssh/config"
-_NAMELESS = ("name or service not known", "could not resolve", "name resolution", "no address associated")
-_CLOSED = re.compile(r"connection refused(?: \(.*\))?\Z", re.IGNORECASE)
-_START = "sudo systemctl start ssh || sudo systemctl start sshd"  # as Debian calls it, and as others do
 _REMOVE = "; if that is right, remove the old one: "
 
 
@@ -79,7 +74,7 @@ async def check_host(reader: HostReader, profile: HostProfile | None, deadline: 
     except GatewatchError as error:
         connection = getattr(reader, "connection", None)
         known = connection if isinstance(connection, Connection) else None
-        return HostCheck(reader.name, (_unreachable(profile, known, error),), error.code)
+        return HostCheck(reader.name, (await _unreachable(profile, known, error),), error.code)
     room = [
         _repository(disk) if disk.path == repo and disk.error == "not there" else _place(disk) for disk in seen.disks
     ]
@@ -94,51 +89,13 @@ async def check_host(reader: HostReader, profile: HostProfile | None, deadline: 
     return HostCheck(reader.name, tuple(items), 0 if all(item.ok for item in items) else 1)
 
 
-def _unreachable(profile: HostProfile | None, connection: Connection | None, error: GatewatchError) -> Item:
-    said, _, mend = str(error).partition(_REMOVE)
+async def _unreachable(profile: HostProfile | None, connection: Connection | None, error: GatewatchError) -> Item:
+    said, _, command = str(error).partition(_REMOVE)
     needed = ""
-    if not mend and profile is not None and not is_local(profile):
-        mend, needed = _mended(profile, connection.way if connection is not None else None, said)
-    return failed("reachable", f"{said}; {needed}" if needed else said, mend or None)
-
-
-def _mended(profile: HostProfile, way: Way | None, said: str) -> tuple[str, str]:
-    """The command that mends it, and where there is none or it may be the wrong one, what is needed."""
-    spec = ssh_spec(profile)
-    key = os.path.expanduser(spec.identity_file) if spec.identity_file is not None else None
-    itself = "on the way there" not in said  # and not a host before it
-    refused = way is Way.REFUSED and "login refused" in said and itself
-    if "host key is unknown" in said or "no known_hosts file" in said:
-        return _command("ssh", profile, "true"), ""  # which shows the key, and asks
-    if key is not None and (refused or "cannot use the identity file" in said):
-        if not os.path.lexists(key):
-            return shlex.join(
-                ["ssh-keygen", "-t", "ed25519", "-f", key]
-            ), f"there is no {key}: make it, or {_OTHER_KEY}"
-        if not refused:
-            return "", f"make {key} a private key that can be read here, or {_OTHER_KEY}"
-    if refused:
-        return _command("ssh-copy-id", profile), ""
-    if any(words in said.lower() for words in _NAMELESS):
-        return "", _ADDRESS
-    if _CLOSED.search(said) and itself and not spec.proxy_jump:
-        return _START, "no SSH server listens there"
-    return "", ""
-
-
-def _command(program: str, profile: HostProfile, *rest: str) -> str:
-    """A command of OpenSSH's for this host, to be pasted."""
-    spec = ssh_spec(profile)
-    words = [program]
-    if spec.port is not None:
-        words += ["-p", str(spec.port)]
-    if spec.identity_file is not None:
-        words += ["-i", os.path.expanduser(spec.identity_file)]
-    if spec.known_hosts is not None:
-        words += ["-o", f"UserKnownHostsFile={os.path.expanduser(spec.known_hosts)}"]
-    if spec.proxy_jump:
-        words += ["-o", f"ProxyJump={spec.proxy_jump}"]
-    return shlex.join([*words, f"{spec.user}@{spec.host}" if spec.user else spec.host, *rest])
+    if not command and profile is not None:
+        mend = await mend_of_way(profile, connection.way if connection is not None else None, error)
+        command, needed = mend.command, mend.needed
+    return failed("reachable", f"{said}; {needed}" if needed else said, command or None)
 
 
 async def _python(reader: HostReader, profile: HostProfile | None, seen: Observation, deadline: float) -> Item:
@@ -150,14 +107,15 @@ async def _python(reader: HostReader, profile: HostProfile | None, seen: Observa
         return passed("python", f"{name} is {version}")
     detail = f"{missing}; logs and GPUs can be watched, nothing can be run"
     if _TOO_OLD in missing:
-        return failed("python", detail)
+        return failed("python", f"{detail}; {_NEWER}")
     if profile is None or profile.python == _PYTHON:
-        return failed("python", detail, await _installer(reader))
+        mend = await _installer(reader)
+        return failed("python", detail if mend else f"{detail}; {_NEWER}", mend)
     for path in _INSTALLED:  # another name is what is needed then, and nothing new
         with contextlib.suppress(InputError, UnreachableError):
             await reader.read(path, 0, 1)
-            return failed("python", f"{detail}; {path} is there")
-    return failed("python", detail)
+            return failed("python", f"{detail}; {path} is there: name it as python: of the profile")
+    return failed("python", f"{detail}; {_NEWER}")
 
 
 async def _installer(reader: HostReader) -> str | None:
@@ -178,7 +136,7 @@ async def _installer(reader: HostReader) -> str | None:
 
 def _accelerators(told: Accelerators | None, error: str) -> Item:
     if told is None:
-        return failed("GPUs", error or "not told")
+        return failed("GPUs", f"{error or 'not told'}; {_AGAIN}")
     if told.devices:
         models: dict[str, int] = {}
         for device in told.devices:
@@ -186,13 +144,13 @@ def _accelerators(told: Accelerators | None, error: str) -> Item:
         names = ", ".join(f"{count} × {name}" for name, count in models.items())
         driver = f", driver {told.driver}" if told.driver else ""
         detail = f"{names}, by {told.source}{driver}"
-        return failed("GPUs", f"{detail}; {told.detail}") if told.detail else passed("GPUs", detail)
-    return passed("GPUs", "none") if told.source == "none" else failed("GPUs", told.detail or "unknown")
+        return failed("GPUs", f"{detail}; {told.detail}; {_SMI}") if told.detail else passed("GPUs", detail)
+    return passed("GPUs", "none") if told.source == "none" else failed("GPUs", f"{told.detail or 'unknown'}; {_SMI}")
 
 
 def _machine(load: Load | None, error: str) -> Item:
     if load is None:
-        return failed("machine", error or "not told")
+        return failed("machine", f"{error or 'not told'}; {_AGAIN}")
     parts = [
         load.hostname or "a name that is not told",
         f"Linux {load.kernel}" if load.kernel else "",
@@ -203,7 +161,7 @@ def _machine(load: Load | None, error: str) -> Item:
         f"load {load.averages[0]:.1f}" if load.averages is not None else "",
     ]
     detail = ", ".join(part for part in parts if part)
-    return failed("machine", f"{detail}; {error}") if error else passed("machine", detail)
+    return failed("machine", f"{detail}; {error}; {_AGAIN}") if error else passed("machine", detail)
 
 
 def _clock(seen: Observation) -> Item:
@@ -224,12 +182,13 @@ def _repository(disk: DiskSeen) -> Item:
 def _place(disk: DiskSeen) -> Item:
     name = f"room in {disk.path}"
     if disk.error is not None:
-        return failed(name, disk.error)
+        needed = "make the folder" if disk.error == "not there" else "see to its file system"
+        return failed(name, f"{disk.error}; {needed} there")
     kind = f", {disk.file_system}" if disk.file_system else ", a file system of unknown type"
     if disk.network:
         kind += " from another machine: what changes there is looked for, not told"
     if disk.free is None or disk.total is None:
-        return failed(name, f"unknown{kind}")
+        return failed(name, f"unknown{kind}; look by hand, with df")
     detail = f"{disk.free / GIB:.0f} of {disk.total / GIB:.0f} GiB free{kind}"
     if disk.free < LITTLE:
         return failed(name, f"{detail}; what may be removed there, its owners know")

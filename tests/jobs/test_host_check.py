@@ -14,8 +14,11 @@ from hosts.host import Accelerators, Chunk, DiskSeen, GpuDevice, Load, Observati
 from hosts.profiles import HostProfile, Ssh
 from jobs.host_check import GIB, check_host
 
+_NEWER = "; install Python 3.10 or newer there, or name one as python: of the profile"
 _FILES = {"release": "/etc/os-release", "python": "/usr/bin/python3"}
 FAR = HostProfile(name="box", launcher="ssh", ssh=Ssh(host="far", user="op", port=2222))
+BEHIND = FAR.model_copy(update={"ssh": Ssh(host="far", user="op", port=2222, proxy_jump="jo@hop")})
+_ASKING = "-p 2222 -o StrictHostKeyChecking=ask -o ControlPath=none"
 CARD = GpuDevice(0, "NVIDIA H200", "GPU-1", 0, 143771, 0)
 WELL = Observation(
     host="box",
@@ -83,10 +86,18 @@ async def test_all_is_well() -> None:
         ({"at": 990.0}, "✗ clock: 10.0 s behind ours, to 0.1 s | sudo timedatectl set-ntp true"),
         ({"at": 1001.0}, "✓ clock: 1.0 s ahead of ours, to 0.1 s"),
         ({"disks": (DiskSeen("~", GIB, 9 * GIB, "xfs"),)}, "✗ room in ~: 1 of 9 GiB free, xfs; what may be removed"),
-        ({"disks": (DiskSeen("~", None, None, error="not there"),)}, "✗ room in ~: not there"),
-        ({"accelerators": Accelerators((), "unknown", detail="the driver hangs")}, "✗ GPUs: the driver hangs"),
+        ({"disks": (DiskSeen("~", None, None, error="not there"),)}, "✗ room in ~: not there; make the folder there"),
+        (
+            {"accelerators": Accelerators((), "unknown", detail="the driver hangs")},
+            "✗ GPUs: the driver hangs; nvidia-smi there has to list every GPU; see to the driver, or",
+        ),
         ({"accelerators": Accelerators((), "none")}, "✓ GPUs: none"),
-        ({"accelerators": None, "errors": {"accelerators": "no answer in time"}}, "✗ GPUs: no answer in time"),
+        ({"load": None, "errors": {"load": "no /proc"}}, "✗ machine: no /proc; check again; where it stays so"),
+        ({"disks": (DiskSeen("~", None, None),)}, "✗ room in ~: unknown, a file system of unknown type; look by hand"),
+        (
+            {"accelerators": None, "errors": {"accelerators": "no answer in time"}},
+            "✗ GPUs: no answer in time; check again; where it stays so",
+        ),
     ],
 )
 async def test_what_is_wrong_is_one_line(change: dict[str, Any], line: str) -> None:
@@ -100,8 +111,8 @@ async def test_what_is_wrong_is_one_line(change: dict[str, Any], line: str) -> N
     [
         ("ID=ubuntu\nID_LIKE=debian\n", " | sudo apt-get install -y python3"),
         ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', " | sudo dnf install -y python3"),
-        ("ID=$(id)\n", ""),
-        ("", ""),
+        ("ID=$(id)\n", _NEWER),
+        ("", _NEWER),
     ],
 )
 async def test_without_a_python(release: str, mend: str) -> None:
@@ -113,9 +124,14 @@ async def test_without_a_python(release: str, mend: str) -> None:
 @pytest.mark.parametrize(
     ("named", "missing", "there", "told"),
     [
-        ("python-none", "no python there: none", "x", "nothing can be run; /usr/bin/python3 is there"),
-        ("python-none", "no python there: none", "", "nothing can be run"),
-        ("python3", "it is 3.8; gatewatch needs 3.10 or newer there", "", "nothing can be run"),
+        (
+            "python-none",
+            "no python there: none",
+            "x",
+            "nothing can be run; /usr/bin/python3 is there: name it as python: of the profile",
+        ),
+        ("python-none", "no python there: none", "", f"nothing can be run{_NEWER}"),
+        ("python3", "it is 3.8; gatewatch needs 3.10 or newer there", "", f"nothing can be run{_NEWER}"),
     ],
 )
 async def test_another_python_that_is_installed_mends_nothing(named: str, missing: str, there: str, told: str) -> None:
@@ -128,16 +144,20 @@ async def test_another_python_that_is_installed_mends_nothing(named: str, missin
 @pytest.mark.parametrize(
     ("error", "way", "said", "mend"),
     [
-        ("far: its host key is unknown: …", Way.REFUSED, "its host key is unknown", "ssh -p 2222 op@far true"),
+        ("far: its host key is unknown: …", Way.REFUSED, "its host key is unknown", f"ssh {_ASKING} op@far true"),
         ("far: login refused: no", Way.REFUSED, "login refused", "ssh-copy-id -p 2222 op@far"),
-        ("far: on the way there, hop: login refused: no", Way.REFUSED, "login refused", None),
+        ("far: on the way there, hop: login refused: no", Way.REFUSED, "login refused", "ssh-copy-id jo@hop"),
         (
             "far: connection refused",
             Way.WAITING,
             "connection refused; no SSH server listens there",
             "sudo systemctl start ssh || sudo systemctl start sshd",
         ),
-        ("far: on the way there, hop: connection refused", Way.WAITING, "hop: connection refused", None),
+        ("far: on the way there, hop: connection refused", Way.WAITING, "refused; start the SSH server there", None),
+        ("far: no login within 20 s", Way.WAITING, "20 s; see whether far is up", None),
+        ("far: no answer to observe within 20 s", Way.UP, "20 s; it lets us in and does not answer", None),
+        ("far: its host key cannot be trusted (k): no", Way.REFUSED, "no; ask whoever runs the host", None),
+        ("far: no common way to encrypt: no", Way.WAITING, "no; its SSH server has to allow", None),
         ("far: Name or service not known", Way.WAITING, "not known; give its address as ssh.host", None),
         (
             "far: its host key has changed; if that is right, remove the old one: ssh-keygen -R far -f known",
@@ -149,7 +169,7 @@ async def test_another_python_that_is_installed_mends_nothing(named: str, missin
 )
 async def test_one_that_cannot_be_reached(error: str, way: Way, said: str, mend: str | None) -> None:
     told: Any = Told(UnreachableError(error), way)
-    found = await check_host(told, FAR, 5)
+    found = await check_host(told, BEHIND if ", hop: " in error else FAR, 5)
     [item] = found.items
     assert (item.ok, item.name, item.mend, found.code) == (False, "reachable", mend, 4)
     assert said in item.detail

@@ -57,7 +57,8 @@ def test_a_host_that_no_profile_names(run: Run, tmp_path: Path) -> None:
         assert code == ExitCode.UNREACHABLE
         lines = out.splitlines()
         assert lines[0].startswith("✗ reachable: ")
-        assert lines[1:] == ["    mend: ssh box true", "0 of 1 items ✓"]
+        asking = f"-o StrictHostKeyChecking=ask -o ControlPath=none -o UserKnownHostsFile={tmp_path}/.ssh/known_hosts"
+        assert lines[1:] == [f"    mend: ssh {asking} box true", "0 of 1 items ✓"]
 
 
 def test_this_machine_by_a_profile(run: Run, tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_profile_that_names_a_python_that_is_not_there(
         code, out, _ = run("box", "--json")
     [python] = [item for item in json.loads(out)["hosts"][0]["items"] if item["name"] == "python"]
     assert (code, python["ok"], python["mend"]) == (ExitCode.SAYS_NO, False, None)
-    assert python["detail"].endswith("nothing can be run; /usr/bin/python3 is there")
+    assert python["detail"].endswith("/usr/bin/python3 is there: name it as python: of the profile")
 
 
 @pytest.mark.parametrize(
