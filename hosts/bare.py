@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from hosts.bare_facts import read_clock, read_load, read_mounts
+from hosts.bare_facts import counts_like_the_driver, read_clock, read_load, read_mounts
 from hosts.bare_sftp import Sftp
 from hosts.bare_trees import list_tree
 from hosts.errors import InputError, UnreachableError
@@ -28,6 +28,7 @@ from hosts.host import (
     Data,
     DiskSeen,
     Gap,
+    GpuDevice,
     Json,
     Observation,
     Position,
@@ -306,7 +307,8 @@ class BareReader:
         return looking.result()
 
     async def _ask_smi(self, sftp: Sftp) -> Accelerators:
-        asking = self._smi.questions()
+        counts = await counts_like_the_driver(sftp)
+        asking = self._smi.questions(further=counts)
         answer = await self._smi_says(next(asking))
         if answer.code in (126, 127) or any(words in answer.said.lower() for words in _NOT_FOUND):
             try:
@@ -319,7 +321,7 @@ class BareReader:
                 answer = await self._smi_says(asking.send(answer))
         except StopIteration as end:
             found: Accelerators = end.value
-            return found
+            return found if counts else replace(found, devices=tuple(map(_from_inside, found.devices)))
 
     async def _smi_says(self, arguments: tuple[str, ...]) -> Answer:
         pipe = await self._opener(("nvidia-smi", *arguments))
@@ -332,6 +334,11 @@ class BareReader:
             await pipe.close(1.0)
         code = status if status is not None else 1
         return Answer(code, out[:_SAID].decode("utf-8", "replace"), said.decode("utf-8", "replace"))
+
+
+def _from_inside(device: GpuDevice) -> GpuDevice:
+    """A device as a container may tell of it: that nobody is listed is no answer there, so nor is what nobody owns."""
+    return replace(device, processes=device.processes or None, ghost=None)
 
 
 async def _nothing(value: T) -> T:

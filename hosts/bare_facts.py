@@ -12,6 +12,7 @@ from hosts.errors import InputError
 from hosts.host import Load
 
 _LIMIT = 1 << 16
+_INITIAL_PID_NS = "pid:[4026531836]"  # PROC_PID_INIT_INO of the kernel
 _RANGES = re.compile(r"\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*\Z")
 
 
@@ -41,6 +42,13 @@ async def read_clock(sftp: Sftp) -> float | None:
     started = re.search(r"^btime (\d{1,12})$", numbers, re.MULTILINE)
     # The second of its start, of which the middle is the best guess
     return int(started[1]) + 0.5 + uptime if started is not None and uptime is not None else None
+
+
+async def counts_like_the_driver(sftp: Sftp) -> bool:
+    """Whether a pid means the same process there as it does to the driver; not where that cannot be told."""
+    with contextlib.suppress(InputError):
+        return await sftp.link("/proc/self/ns/pid") == _INITIAL_PID_NS
+    return False
 
 
 async def read_mounts(sftp: Sftp) -> str:

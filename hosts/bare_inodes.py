@@ -9,11 +9,19 @@ _MOST = 512
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """The sha256 (hex) of the first `size` bytes of a file, which are its first KiB or all of it."""
+
+    fingerprint: str
+    size: int
+
+
+@dataclass(frozen=True)
 class _Told:
     bare: bool
     inode: int  # as the way calls it
     told: int
-    fingerprint: str
+    beginning: Beginning
 
 
 class Inodes:
@@ -26,14 +34,32 @@ class Inodes:
     def __init__(self) -> None:
         self._known: OrderedDict[str, _Told] = OrderedDict()
 
-    def tell(self, path: str, inode: int, fingerprint: str, bare: bool) -> int:
-        """What to tell of a file that was just seen."""
+    def before(self, path: str, bare: bool) -> Beginning | None:
+        """How the file began that was told last, where it was seen in the other way; None where it was not."""
+        known = self._known.get(path)
+        return known.beginning if known is not None and known.bare != bare else None
+
+    def is_told(self, path: str, inode: int) -> bool:
+        """Whether this is what the path was last told as."""
+        known = self._known.get(path)
+        return known is not None and known.told == inode
+
+    def tell(self, path: str, inode: int, beginning: Beginning, bare: bool, same: bool = False) -> int:
+        """What to tell of a file that was just seen.
+
+        Args:
+            path: Where.
+            inode: As the way in use calls it.
+            beginning: How it begins.
+            bare: Which way that is.
+            same: Whether it is known to be the file of `before`, of which it may hold more by now.
+        """
         before = self._known.pop(path, None)
         told = inode
         if before is not None:
-            same = before.inode == inode if before.bare == bare else before.fingerprint == fingerprint
+            same = before.inode == inode if before.bare == bare else same or before.beginning == beginning
             told = before.told if same else inode
-        self._known[path] = _Told(bare, inode, told, fingerprint)
+        self._known[path] = _Told(bare, inode, told, beginning)
         if len(self._known) > _MOST:
             self._known.popitem(last=False)
         return told

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from hosts.bare import BareReader
-from hosts.bare_inodes import Inodes
+from hosts.bare_inodes import Beginning, Inodes
 from hosts.errors import NoPythonError
 from hosts.host import Chunk, Cursor, Data, Gap, Json, Observation, Position, Rotated, Wants
 from hosts.local.counting import Counts, CountWish
-from hosts.local.observe import NotThereError
+from hosts.local.observe import FINGERPRINT, NotThereError
 from hosts.pipe import PipeActor, PipeReader
 from hosts.stream import Item, Sign
 from hosts.stream_scan import Frame, Orders
@@ -47,10 +48,10 @@ class EitherReader(PipeReader):
     async def read(self, path: str, offset: int, size: int) -> Chunk:
         if not self._bare.alive:
             try:
-                return self._told(path, await super().read(path, offset, size), bare=False)
+                return await self._told(path, await super().read(path, offset, size), super().read, bare=False)
             except NoPythonError as error:
                 self._without(error)
-        return self._told(path, await self._bare.read(path, offset, size), bare=True)
+        return await self._told(path, await self._bare.read(path, offset, size), self._bare.read, bare=True)
 
     async def query(self, verb: str, payload: Json, deadline: float) -> Json:
         if not self._bare.alive:
@@ -66,13 +67,16 @@ class EitherReader(PipeReader):
                 at = await self._called(path, at)
                 async with contextlib.aclosing(super().follow(path, at)) as items:
                     async for item in items:
-                        at = item.position
-                        yield self._moved(path, item, bare=False)
+                        moved = self._moved(path, item, at, bare=False)
+                        at = moved.position
+                        yield moved
             except NoPythonError as error:
                 self._without(error)
         async with contextlib.aclosing(self._bare.follow(path, at)) as items:
             async for item in items:
-                yield self._moved(path, item, bare=True)
+                moved = self._moved(path, item, at, bare=True)
+                at = moved.position
+                yield moved
 
     async def watch(self, path: str, at: Position, last: bytes = b"") -> AsyncGenerator[Item | Sign]:
         if self._bare.alive:
@@ -81,7 +85,7 @@ class EitherReader(PipeReader):
             at = await self._called(path, at)
             async with contextlib.aclosing(super().watch(path, at, last)) as items:
                 async for item in items:
-                    yield item if isinstance(item, Sign) else self._moved(path, item, bare=False)
+                    yield item if isinstance(item, Sign) else self._moved(path, item, at, bare=False)
         except NoPythonError as error:
             self._without(error)
 
@@ -112,20 +116,30 @@ class EitherReader(PipeReader):
     def _without(self, error: NoPythonError) -> None:
         self._bare.reason = f"no python there: {error}"
 
-    def _told(self, path: str, chunk: Chunk, bare: bool) -> Chunk:
-        return replace(chunk, inode=self._inodes.tell(path, chunk.inode, chunk.fingerprint, bare))
+    async def _told(
+        self, path: str, chunk: Chunk, read: Callable[[str, int, int], Awaitable[Chunk]], bare: bool
+    ) -> Chunk:
+        now = Beginning(chunk.fingerprint, min(FINGERPRINT, chunk.size))
+        before = self._inodes.before(path, bare)
+        same = False
+        if before is not None and before.size < now.size:  # a short one has grown: as far as it went then counts
+            held = chunk.offset == 0 and len(chunk.data) >= before.size
+            data = chunk.data if held else (await read(path, 0, before.size)).data
+            same = hashlib.sha256(data[: before.size]).hexdigest() == before.fingerprint
+        return replace(chunk, inode=self._inodes.tell(path, chunk.inode, now, bare, same))
 
     async def _called(self, path: str, at: Position) -> Position:
         """A place as the helper knows it: it may have been found without."""
         if self._inodes.differs(path, at.inode, bare=False):
             with contextlib.suppress(NotThereError):
-                await self.read(path, 0, 0)
+                await self.read(path, 0, FINGERPRINT)
         return replace(at, inode=self._inodes.called(path, at.inode))
 
-    def _moved(self, path: str, item: Item, bare: bool) -> Item:
-        """An item whose position goes on to be told as before."""
+    def _moved(self, path: str, item: Item, before: Position, bare: bool) -> Item:
+        """An item, which came after `before`, with a position that goes on to be told as that was."""
         at = item.position
-        told = self._inodes.tell(path, at.inode, at.fingerprint, bare)
+        goes_on = isinstance(item, Data) and self._inodes.is_told(path, before.inode)
+        told = self._inodes.tell(path, at.inode, Beginning(at.fingerprint, at.fingerprint_size), bare, goes_on)
         return item if told == at.inode else replace(item, position=replace(at, inode=told))
 
 

@@ -18,10 +18,8 @@ from hosts.local.observe import NotThereError
 from hosts.session import BytePipe
 
 _INIT, _VERSION, _OPEN, _CLOSE, _READ, _FSTAT, _OPENDIR, _READDIR = 1, 2, 3, 4, 5, 8, 11, 12
-_REALPATH, _STAT, _STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED, _EXTENDED_REPLY = (
-    *(16, 17, 101, 102, 103, 104, 105, 200),
-    201,
-)
+_REALPATH, _STAT, _READLINK, _STATUS, _HANDLE, _DATA, _NAME, _ATTRS = 16, 17, 19, 101, 102, 103, 104, 105
+_EXTENDED, _EXTENDED_REPLY = 200, 201
 _OK, _EOF, _NO_FILE, _DENIED = 0, 1, 2, 3
 _READING = 1
 _SIZE, _OWNER, _MODE, _TIMES, _MORE = 1, 2, 4, 8, 1 << 31
@@ -97,6 +95,12 @@ class Sftp:
     async def real_path(self, path: str) -> str:
         """The absolute form of a path."""
         reader = _Reader(await self._ask(_REALPATH, _text(path), _NAME, path))
+        reader.number()
+        return os.fsdecode(reader.text())
+
+    async def link(self, path: str) -> str:
+        """Where a symbolic link leads, as it stands there."""
+        reader = _Reader(await self._ask(_READLINK, _text(path), _NAME, path))
         reader.number()
         return os.fsdecode(reader.text())
 

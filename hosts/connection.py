@@ -24,10 +24,12 @@ class Connection:
 
     Attributes:
         way: The word for it.
-        since: When it began to be so, by our clock, in seconds since the epoch.
+        since: When it began to be so, by our clock, in seconds since the epoch; while WAITING, when it was first not to
+            be reached.
         rtt: Seconds that the last sign of life took there and back; None before one.
         retry_at: When a call tries again, by our clock; only while WAITING.
         reason: Why, as one plain line; "" while UP.
+        ours: What is wrong lies here, such as a key file, and nobody was asked; only while REFUSED.
     """
 
     way: Way
@@ -35,3 +37,4 @@ class Connection:
     rtt: float | None = None
     retry_at: float | None = None
     reason: str = ""
+    ours: bool = False

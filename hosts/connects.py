@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from hosts.opened import Opened
+from hosts.patience import asking
 
 # OpenSSH drops connections at random from the tenth that has not logged in (sshd_config, MaxStartups 10:30:100).
 _PER_ADDRESS = 8
@@ -162,4 +163,5 @@ class Connects:
         if self._asker is None:
             return None
         async with self._asking:
-            return await self._asker.ask(host, what)
+            with asking():
+                return await self._asker.ask(host, what)

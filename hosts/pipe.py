@@ -23,6 +23,7 @@ from hosts.local.calls import unwrap
 from hosts.local.counting import Counts, CountWish
 from hosts.local.observe import MAX_READ
 from hosts.local.wire import from_wire, to_wire
+from hosts.patience import Patience
 from hosts.session import BytePipe, Session
 from hosts.stream import Item, Sign, StreamLink, tail_of
 from hosts.stream_scan import Frame, Orders
@@ -116,7 +117,10 @@ class PipeReader:
             await self._retry()
 
     async def observe(self, want: Wants, since: Cursor | None, deadline: float) -> Observation:
-        """Look once; `deadline` is how many seconds the answer may take, the opening of a lost way included."""
+        """Look once; `deadline` is how many seconds the answer may take, the opening of a lost way included.
+
+        The time in which a person is asked for a secret does not count, as it does not for any other call.
+        """
         began = time.monotonic()
         payload: Json = {
             "want": to_wire(want),
@@ -137,10 +141,12 @@ class PipeReader:
     async def read(self, path: str, offset: int, size: int) -> Chunk:
         # What is shown first comes sooner over the pipe that is there
         if size > _HUGE or (size >= _LARGE and self._streams.now is not None):
+            patience = Patience(READ_DEADLINE)
             try:
-                async with asyncio.timeout(READ_DEADLINE):
+                async with patience.limit():
                     stream = await self._stream()
-                    if stream is not None:
+                if stream is not None:
+                    async with asyncio.timeout(patience.left):
                         return await stream.read(path, offset, size)
             except TimeoutError:
                 raise UnreachableError(f"{self._name}: no answer to read within {READ_DEADLINE:g} s") from None
@@ -270,18 +276,22 @@ class PipeReader:
     async def _ask(
         self, verb: str, payload: Json, key: str | None, deadline: float, understand: Callable[[Json], T]
     ) -> T:
+        patience = Patience(deadline)
         try:
-            async with asyncio.timeout(deadline):
+            async with patience.limit():
                 link = await self._links.get()
+            async with asyncio.timeout(patience.left):
                 return await link.request(verb, payload, key, deadline, understand)
         except TimeoutError:
             raise UnreachableError(f"{self._name}: no answer to {verb} within {deadline:g} s") from None
 
     async def _open(self, kind: Callable[[str, str, BytePipe, str, float], S], mode: Mode) -> S:
         nonce = secrets.token_hex(16)
+        patience = Patience(self._opening_limit)
         try:
-            async with asyncio.timeout(self._opening_limit):
+            async with patience.limit():
                 pipe = await self._opener(self._argv)
+            async with asyncio.timeout(patience.left):
                 session = kind(self._name, self._python, pipe, nonce, self._heartbeat)
                 try:
                     await session.start(preamble(self._image, nonce, mode))
@@ -303,7 +313,7 @@ class PipeReader:
         if time.monotonic() < self._no_stream_until:
             return None
         try:
-            async with asyncio.timeout(_STREAM_OPENING):
+            async with Patience(_STREAM_OPENING).limit():
                 return await self._streams.get()
         except (InputError, UnreachableError, TimeoutError) as error:
             if self._links.now is None and isinstance(error, UnreachableError):
@@ -352,7 +362,7 @@ class PipeActor(PipeReader):
 
         Args:
             argv: What to run; it meets no shell.
-            deadline: Seconds until it is ended, the opening of a lost way included.
+            deadline: Seconds until it is ended, the opening of a lost way included, the time that a person takes not.
             take: Given what it writes, in order.
             stdin: What it reads; None for nothing.
 
@@ -360,13 +370,13 @@ class PipeActor(PipeReader):
             InputError: It cannot be run.
             UnreachableError: The host cannot be reached, or the way was lost.
         """
-        began = time.monotonic()
+        patience = Patience(deadline)
         try:
-            async with asyncio.timeout(deadline):
+            async with patience.limit():
                 link = await self._open(CommandLink, "command")
         except TimeoutError:
             raise UnreachableError(f"{self._name}: the helper did not start within {deadline:g} s") from None
         try:
-            return await link.run(argv, max(0.0, deadline - (time.monotonic() - began)), take, stdin)
+            return await link.run(argv, patience.left, take, stdin)
         finally:
             await link.close()

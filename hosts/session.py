@@ -12,6 +12,7 @@ from hosts.bootstrap import OLDEST
 from hosts.errors import GatewatchError, NoPythonError, UnreachableError
 from hosts.host import Json
 from hosts.local.frames import FrameError, FrameReader, encode_frame
+from hosts.not_run import not_run
 
 _SILENT_BEATS = 2.5
 _PROBE = 5.0
@@ -233,10 +234,7 @@ class Session(ABC):
         if status == 2 and "unknown option" in text.lower() and "-I" in text:
             return self._too_old("older than 3.4")
         if status in (126, 127) or "command not found" in text.lower() or "unknown command" in text.lower():
-            return NoPythonError(
-                f"{self._python} cannot be run on {self._host} ({last or f'exit status {status}'}); "
-                "set `python:` in the profile"
-            )
+            return not_run(self._python, self._host, last or f"exit status {status}", text)
         noise = _line(self._frames.noise.decode("utf-8", "replace").strip().rpartition("\n")[2])
         said = last or noise
         ended = why if status is None else f"it ended with status {status}"

@@ -60,6 +60,7 @@ class Standing:
         self._until = 0.0
         self._apart = clock.apart
         self._up_since = 0.0
+        self._down_since: float | None = None
         self._told: list[Callable[[Connection], None]] = []
 
     @property
@@ -103,6 +104,7 @@ class Standing:
     def up(self) -> None:
         """It is connected."""
         self._up_since = self._clock.steady()
+        self._down_since = None
         self._set(Way.UP, "")
 
     def alive(self, rtt: float | None = None) -> None:
@@ -142,18 +144,21 @@ class Standing:
             self._wait(self._drawn(self._failures), why)
         else:  # nothing was sent to anybody
             self._until = 0.0
-            self._set(Way.REFUSED, why)
+            self._set(Way.REFUSED, why, ours=True)
 
     def _drawn(self, times: int) -> float:
         return self._chance.uniform(0.0, min(_LONGEST, _FIRST * 2.0 ** min(times - 1, 16)))
 
     def _wait(self, seconds: float, why: str) -> None:
         self._until = self._clock.steady() + seconds
+        if self._down_since is None:
+            self._down_since = self._clock.wall()
         self._set(Way.WAITING, why, seconds)
 
-    def _set(self, way: Way, reason: str, wait: float | None = None) -> None:
+    def _set(self, way: Way, reason: str, wait: float | None = None, ours: bool = False) -> None:
         self._apart = self._clock.apart
         now = self._clock.wall()
-        self._now = Connection(way, now, self._now.rtt, None if wait is None else now + wait, reason)
+        since = self._down_since if way is Way.WAITING and self._down_since is not None else now
+        self._now = Connection(way, since, self._now.rtt, None if wait is None else now + wait, reason, ours)
         for callback in tuple(self._told):
             callback(self._now)

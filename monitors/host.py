@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -17,7 +17,9 @@ GHOST_MIB = 1024
 """Memory without an owner is called a ghost from here on; less may be the driver's own (it reserves 614 of an H200)."""
 
 _DRIFT = 1e-4  # seconds by which two clocks may part in a second
+_UNSURE_S = 1.0  # a clock that is read without a helper is known to about this
 _WORTH_S = 0.05  # a skew that rounds to nothing is no news for people; whoever merges logs uses it all the same
+_MOST_CARDS = 64  # of one host; whoever tells of more makes them up
 _NEARLY_FULL = 0.02  # of a disk that is left; one log of a server, or one checkpoint, takes as much
 _Shares = Mapping[int, "tuple[float | None, ...]"]
 
@@ -56,6 +58,8 @@ class HostBody:
         rebooted: When it was started anew while we watched, by our clock, seconds since the epoch; else None.
         owners: The run and the stage of each process on an accelerator, by its pid, where they are known.
         ghosts: MiB in use that nobody owns, by GPU index, where two looks in a row found them.
+        cards: The index of each GPU that was seen since the host was started, by its UUID.
+        gone: When those that are not there any more were first missed, by UUID; our clock, seconds since the epoch.
     """
 
     accelerators: Accelerators | None = None
@@ -69,6 +73,8 @@ class HostBody:
     rebooted: float | None = None
     owners: Mapping[int, Whose] = field(default_factory=lambda: MappingProxyType({}))
     ghosts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    cards: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    gone: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class HostMonitor:
@@ -103,6 +109,8 @@ class HostMonitor:
         devices = seen.accelerators
         known = devices if devices is not None else before.accelerators
         boot_id = (seen.load.boot_id if seen.load is not None else None) or before.boot_id
+        anew = before.boot_id not in ("", boot_id)
+        cards, gone = _cards(HostBody() if anew else before, devices, seen.received)
         body = HostBody(
             accelerators=known,
             load=seen.load if seen.load is not None else before.load,
@@ -112,9 +120,11 @@ class HostMonitor:
             disks=_of_wanted(self._disks, seen.disks) or before.disks,
             skew=_narrowed(before.skew, _skew(seen)),
             boot_id=boot_id,
-            rebooted=_started(seen) if before.boot_id not in ("", boot_id) else before.rebooted,
+            rebooted=_started(seen) if anew else before.rebooted,
             owners=owners(known, self._runs()),
             ghosts=before.ghosts if devices is None else _ghosts(before.accelerators, devices),
+            cards=cards,
+            gone=gone,
         )
         blind = devices is None and seen.load is None
         last = previous.seen if blind and previous is not None else Seen(seen.at, seen.received)
@@ -142,6 +152,7 @@ def notes(body: HostBody, clock: Callable[[float], str]) -> tuple[str, ...]:
         found.append(f"GPUs unknown: {known.detail}" if known.detail else "GPUs unknown")
     elif known is not None and known.devices and known.detail:  # some of them, or some of what they tell
         found.append(known.detail)
+    found += _lacking(body, clock)
     found += [
         f"{disk.path} is {'full' if not disk.free else 'nearly full'}"
         for disk in body.disks
@@ -186,7 +197,8 @@ def _started(seen: Observation) -> float:
 
 
 def _skew(seen: Observation) -> Skew:
-    return Skew(seen.at - (seen.received - seen.rtt / 2), seen.rtt / 2, seen.received)
+    unsure = seen.rtt / 2 + (_UNSURE_S if "python" in seen.errors else 0.0)
+    return Skew(seen.at - (seen.received - seen.rtt / 2), unsure, seen.received)
 
 
 def _narrowed(before: Skew | None, now: Skew) -> Skew:
@@ -203,6 +215,32 @@ def _narrowed(before: Skew | None, now: Skew) -> Skew:
     if low > high:
         return Skew(now.seconds, abs(now.seconds) + abs(now.seconds - before.seconds) + now.uncertainty + apart, now.at)
     return Skew((low + high) / 2, (high - low) / 2, now.at)
+
+
+def _cards(before: HostBody, seen: Accelerators | None, at: float) -> tuple[Mapping[str, int], Mapping[str, float]]:
+    """Which GPUs the host has had, and which of them are gone; one that does not tell its UUID is not."""
+    if seen is None or seen.source == "unknown":
+        return before.cards, before.gone
+    there = {device.uuid: device.index for device in seen.devices if device.uuid}
+    silent = {device.index for device in seen.devices if not device.uuid}
+    cards = {**before.cards, **there}
+    if len(cards) > _MOST_CARDS:
+        cards = there
+    missed = [uuid for uuid, index in cards.items() if uuid not in there and index not in silent]
+    return MappingProxyType(cards), MappingProxyType({uuid: before.gone.get(uuid, at) for uuid in missed})
+
+
+def _lacking(body: HostBody, clock: Callable[[float], str]) -> Iterator[str]:
+    """A note for each moment at which GPUs went."""
+    there = {device.index for device in body.accelerators.devices} if body.accelerators is not None else set()
+    for moment in sorted(set(body.gone.values())):
+        went = sorted(body.cards[uuid] for uuid, since in body.gone.items() if since == moment)
+        names = ("GPUs " if len(went) > 1 else "GPU ") + ", ".join(map(str, went))
+        if len(went) == len(body.cards) > 1:
+            names = f"all {len(went)} GPUs"
+        elif there.intersection(went):  # the others were counted anew
+            names = f"what was {names}"
+        yield f"{names} {'are' if len(went) > 1 else 'is'} gone since {clock(moment)}"
 
 
 def _ghosts(before: Accelerators | None, seen: Accelerators) -> Mapping[int, int]:

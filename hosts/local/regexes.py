@@ -92,6 +92,26 @@ def forms(text: str, fold: bool = False) -> Forms:
         return Forms((), None, None)
 
 
+def has_capital(text: str) -> bool:
+    r"""Whether an expression asks for a capital letter, which neither `\S` nor the name of a group does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _holds_capital(parser.parse(text))
+    except (re.error, OverflowError, *_NOT_UNDERSTOOD):
+        return any(letter.isupper() for letter in text)
+
+
+def _holds_capital(tree: Any) -> bool:
+    if isinstance(tree, tuple) and len(tree) == 2 and any(tree[0] is op for op in _LETTERS):
+        codes = tree[1] if tree[0] is sre.RANGE else (tree[1],)
+        return any(chr(code).isupper() for code in codes)
+    return isinstance(tree, (tuple, list, parser.SubPattern)) and any(_holds_capital(part) for part in tree)
+
+
+_LETTERS = (sre.LITERAL, sre.NOT_LITERAL, sre.RANGE)
+
+
 def _flags(flags: int, added: int, removed: int) -> int:
     return (flags | added) & ~removed & (re.IGNORECASE | re.ASCII)
 

@@ -272,12 +272,61 @@ async def test_a_python_that_comes_and_goes_loses_nothing(
     assert seen.marks == []
 
 
-async def test_another_file_is_another_one_whatever_the_way(host: Any, bin_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [5, 40, 1200])
+@pytest.mark.parametrize(("way", "first"), [(Follow, "without"), (Poll, "with"), (Follow, "with"), (Poll, "without")])
+async def test_a_small_log_goes_on_whatever_the_way(
+    host: Any, bin_folder: Path, tmp_path: Path, way: type[Follow], first: str, size: int
+) -> None:
+    """What is known of the beginning of a log of a few lines covers less than it holds by the next look."""
     path, python = tmp_path / "log", bin_folder / "python3"
-    append(path, b"old " * 1000)
+    append(path, b"0" * size)
+    if first == "with":
+        python.symlink_to(sys.executable)
+    try:
+        seen = way(host, path)
+        await seen.until(size)
+        for turn in range(1, 4):
+            at = await seen.stop()
+            python.unlink() if python.exists() else python.symlink_to(sys.executable)
+            host.abort()
+            host.cut()
+            assert await until(lambda: not host.bare)
+            append(path, b"%d" % turn * size)  # while nobody looks
+            data, marks, seen = seen.data, seen.marks, way(host, path, at)
+            seen.data, seen.marks = data, marks
+            await seen.until(size * (turn + 1))
+            assert seen.at.inode == at.inode
+        await seen.stop()
+    finally:
+        python.unlink(missing_ok=True)
+    assert (seen.data, seen.marks) == (path.read_bytes(), [])
+
+
+async def test_a_range_of_a_small_log_is_of_the_same_file_whatever_the_way(
+    host: Any, bin_folder: Path, tmp_path: Path
+) -> None:
+    path, python = tmp_path / "log", bin_folder / "python3"
+    append(path, b"first\n")
+    before = (await host.read(str(path), 0, 10)).inode
+    append(path, b"second\n")
+    python.symlink_to(sys.executable)
+    try:
+        host.cut()
+        assert await until(lambda: not host.bare)
+        assert (await patient(host, str(path), 8, 10)).inode == before
+    finally:
+        python.unlink()
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+async def test_another_file_is_another_one_whatever_the_way(
+    host: Any, bin_folder: Path, tmp_path: Path, size: int
+) -> None:
+    path, python = tmp_path / "log", bin_folder / "python3"
+    append(path, b"old " * size)
     before = (await host.read(str(path), 0, 0)).inode
     path.rename(tmp_path / "log.2")
-    append(path, b"new " * 1000)
+    append(path, b"new " * size * 2)
     python.symlink_to(sys.executable)
     try:
         host.cut()

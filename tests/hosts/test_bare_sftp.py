@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import struct
 import sys
+from pathlib import Path
 
 import pytest
 
+from hosts.bare import BareReader
 from hosts.bare_sftp import Sftp
 from hosts.child import open_subprocess
 from hosts.errors import GatewatchError, InputError, UnreachableError
+from hosts.host import Wants
 from hosts.local.observe import NotThereError
+from tests.peers import smi_replay
 
 # Answers each request with the next of its arguments (hex), the request's number put in the place of NNNNNNNN
 SERVER = """
@@ -135,3 +139,48 @@ async def test_paths_that_are_none(path: str) -> None:
     with pytest.raises(InputError):
         await sftp.stat(path)
     await sftp.close()
+
+
+def leads_to(target: bytes) -> str:
+    return packet(104, struct.pack(">I", 1) + text(target) + text(target) + bytes(4))
+
+
+NOBODY = """$ nvidia-smi --query-gpu --format=csv
+index, uuid, name, memory.used [MiB], memory.total [MiB]
+0, GPU-a, NVIDIA H200, 70000 MiB, 143771 MiB
+$ nvidia-smi --query-compute-apps --format=csv
+gpu_uuid, pid, process_name, used_gpu_memory [MiB]
+$ nvidia-smi -q
+==============NVSMI LOG==============
+GPU 00000000:01:00.0
+    GPU UUID                              : GPU-a
+    Processes                             : None
+"""
+SOMEBODY = NOBODY.replace("[MiB]\n$ nvidia-smi -q", "[MiB]\nGPU-a, 4711, python, 68000 MiB\n$ nvidia-smi -q")
+
+
+@pytest.mark.parametrize(
+    ("answer", "recording", "pids", "ghost"),
+    [
+        (leads_to(b"pid:[4026531836]"), NOBODY, [], 70000),
+        (leads_to(b"pid:[4026532841]"), NOBODY, None, None),
+        (status(3), NOBODY, None, None),
+        (status(8), NOBODY, None, None),
+        (leads_to(b"pid:[4026532841]"), SOMEBODY, [4711], None),
+    ],
+)
+async def test_in_a_container_memory_is_not_said_to_be_nobody_s(
+    tmp_path: Path, answer: str, recording: str, pids: list[int] | None, ghost: int | None
+) -> None:
+    """In a pid namespace of its own nvidia-smi lists nobody, whoever computes there."""
+    (tmp_path / "recording").write_text(recording)
+    smi = (sys.executable, "-I", smi_replay.__file__, str(tmp_path / "recording"))
+    server = (sys.executable, "-I", "-c", SERVER, VERSION, answer, status(2), status(2))
+    host = BareReader("box", lambda _: open_subprocess(server), lambda argv: open_subprocess((*smi, *argv[1:])))
+    seen = (await host.observe(Wants(accelerators=True), None, 30)).accelerators
+    await host.close()
+    assert seen is not None
+    [card] = seen.devices
+    assert card.memory_used == 70000
+    assert card.processes is None if pids is None else [one.pid for one in card.processes or ()] == pids
+    assert card.ghost == ghost

@@ -127,10 +127,12 @@ def test_a_changed_key_is_never_tried_again_by_itself() -> None:
 
 
 def test_a_missing_file_is_looked_for_at_each_call() -> None:
-    standing, _times = make()
+    standing, times = make()
     standing.failed(InputError("box: there is no known_hosts file"))
-    assert (standing.now.way, standing.now.reason) == (Way.REFUSED, "there is no known_hosts file")
+    assert standing.now == Connection(Way.REFUSED, times.wall, None, None, "there is no known_hosts file", ours=True)
     standing.check()
+    standing.failed(LoginRefusedError("box: login refused: no"))
+    assert not standing.now.ours
 
 
 def test_after_a_sleep_it_is_tried_at_once() -> None:
@@ -166,3 +168,18 @@ def test_every_change_is_told_and_a_new_round_trip_time_is_none() -> None:
     forget()
     standing.connecting()
     assert told[-1].way is Way.IDLE
+
+
+def test_a_host_that_was_never_there_is_missed_since_the_first_failure() -> None:
+    times = Times()
+    standing = Standing("box", random.Random(1), times.clock)
+    began = times.wall
+    for _ in range(7):
+        standing.connecting()
+        standing.failed(UnreachableError("box: no route to host"))
+        assert (standing.now.way, standing.now.since) == (Way.WAITING, began)
+        times.go(900)
+    standing.up()
+    times.go(100)
+    standing.lost("cut")
+    assert (standing.now.way, standing.now.since) == (Way.WAITING, times.wall)

@@ -102,6 +102,12 @@ def test_a_clock_that_was_set_is_told_by_the_second_look() -> None:
     assert notes(woken, str) == ()
 
 
+@pytest.mark.parametrize(("ahead", "note"), [(0.5, ()), (-0.5, ()), (4.0, ("clock 4.0 s ahead",))])
+def test_a_clock_that_is_read_without_a_python_is_not_known_to_the_second(ahead: float, note: tuple[str, ...]) -> None:
+    looks = [replace(at_clock(at + ahead, at + 0.001, 0.002), errors={"python": "none"}) for at in (100.0, 110.0)]
+    assert notes(fold(*looks).body, str) == note
+
+
 @pytest.mark.parametrize(
     ("seconds", "note"),
     [
@@ -146,6 +152,54 @@ def test_memory_without_an_owner_is_named_when_two_looks_found_it() -> None:
     assert dict(fold(look(1, left(700)), look(2, left(700))).body.ghosts) == {}, "the driver's own"
     kept = fold(look(1, left(70000)), look(2, left(70000)), look(3, accelerators="the driver hangs"))
     assert dict(kept.body.ghosts) == {3: 70000}
+
+
+def clock(at: float) -> str:
+    return f"{at:.0f}:00"
+
+
+def told_of_cards(*seen: Observation) -> tuple[str, ...]:
+    return notes(replace(fold(*seen).body, skew=None), clock)
+
+
+def test_a_device_that_went_is_told_until_it_is_back() -> None:
+    cards = [gpu(index, 5) for index in range(4)]
+    moved = [*cards[:2], replace(cards[3], index=2)]
+    looks = [look(1, *cards), look(2, *cards[:3]), look(3, *cards[:3]), look(4, *cards)]
+    assert [told_of_cards(*looks[:count]) for count in (1, 2, 3, 4)] == [
+        (),
+        ("GPU 3 is gone since 3:00",),
+        ("GPU 3 is gone since 3:00",),
+        (),
+    ]
+    assert told_of_cards(looks[0], look(2, *cards[:2])) == ("GPUs 2, 3 are gone since 3:00",)
+    found = told_of_cards(looks[0], look(2, *cards[:3]), look(5, *cards[:2]))
+    assert found == ("GPU 3 is gone since 3:00", "GPU 2 is gone since 6:00")
+    assert told_of_cards(looks[0], look(2, *moved)) == ("what was GPU 2 is gone since 3:00",)
+    assert told_of_cards(looks[0], look(2)) == ("all 4 GPUs are gone since 3:00",)
+
+
+def test_a_device_that_cannot_be_asked_is_not_gone() -> None:
+    first, lost = look(1, gpu(0, 5), gpu(1, 5)), replace(gpu(1, None), uuid=None)
+    hangs = replace(look(2), accelerators=Accelerators((), "unknown", detail="hangs"))
+    assert told_of_cards(first, hangs) == ("GPUs unknown: hangs",)
+    assert told_of_cards(first, look(2, accelerators="the driver hangs")) == ()
+    assert told_of_cards(first, look(2, gpu(0, 5), lost)) == ()
+    after = told_of_cards(first, hangs, look(3, gpu(0, 5)))
+    assert after == ("GPU 1 is gone since 4:00",), "what was there before is not forgotten"
+
+
+def test_a_machine_that_was_started_anew_has_what_it_has() -> None:
+    boots = [replace(LOAD, boot_id=boot) for boot in ("a", "a", "b")]
+    looks = [look(1, gpu(0, 5), gpu(1, 5), load=boots[0]), look(2, gpu(0, 5), load=boots[1])]
+    assert fold(*looks).body.gone
+    assert not fold(*looks, look(3, gpu(0, 5), load=boots[2])).body.gone
+
+
+def test_a_host_that_makes_up_devices_fills_no_memory() -> None:
+    found = fold(*(look(at, replace(gpu(0, 5), uuid=f"GPU-{at}")) for at in range(1000))).body
+    assert len(found.cards) <= 64
+    assert len(notes(found, clock)) < 70
 
 
 def test_whose_processes_they_are() -> None:

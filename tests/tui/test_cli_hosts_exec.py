@@ -132,6 +132,17 @@ def test_what_is_wrong_is_said_in_one_line(
     assert not (tmp_path / "PWNED").exists()
 
 
+@pytest.mark.parametrize("extra", [[], ["--json"]])
+def test_a_name_that_is_wrong_runs_it_nowhere(run: Run, root: Path, extra: list[str]) -> None:
+    (root / "hosts" / "broken.yaml").write_text("launcher: nothing-of-the-kind\n")
+    code, out, err = run("one", "a;b", "broken", *extra, "--", "touch", str(root / "RAN"))
+    assert (code, out) == (ExitCode.USAGE, "")
+    assert not (root / "RAN").exists()
+    [name, profile] = err.splitlines()
+    assert "'a;b' is not a host" in name
+    assert "broken.yaml" in profile
+
+
 def screen(house: Path, root: Path, *words: str) -> Terminal:
     argv = [sys.executable, str(house / "gatewatch.py"), "hosts", "exec", "--root", str(root), *words]
     return Terminal(argv, root, dict(os.environ))

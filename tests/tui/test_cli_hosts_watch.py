@@ -106,6 +106,22 @@ def test_a_profile_counts_before_what_ssh_makes_of_a_name(quick: Quick) -> None:
     assert (login.ssh.host, login.ssh.user) == ("near", "me")
 
 
+def test_of_two_hosts_of_one_name_the_second_is_told(tmp_path: Path) -> None:
+    """A dashboard has one place by a name: a copied profile must not hide behind the one it was copied from."""
+    (tmp_path / "hosts").mkdir()
+    for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"), ("c", "10.0.0.3")):
+        called = "gpu" if name < "c" else "other"
+        profile = f"name: {called}\nlauncher: ssh\nssh: {{host: {address}}}\n"
+        (tmp_path / "hosts" / f"{name}.yaml").write_text(profile)
+    fleet = find_fleet([], str(tmp_path))
+    assert [(one.name, one.ssh and one.ssh.host) for one in fleet.profiles] == [
+        ("gpu", "10.0.0.1"),
+        ("other", "10.0.0.3"),
+    ]
+    [note] = fleet.notes
+    assert note == f"{tmp_path}/hosts/b.yaml is not watched: its name gpu is that of a.yaml; give it another as name:"
+
+
 def test_where_every_profile_is_wrong_the_first_is_told(quick: Quick) -> None:
     folder = Path(quick.folder / "hosts")
     folder.mkdir()

@@ -116,7 +116,7 @@ async def _run(args: argparse.Namespace) -> int:
         await asyncio.to_thread(_readable, args.stdin)
     shared = connects()
     hosts: list[PipeActor] = []
-    results: list[_Result] = []
+    wrong: list[GatewatchError] = []
     for name in names:
         try:
             profile = await asyncio.to_thread(named_profile, name, args.root)
@@ -124,14 +124,17 @@ async def _run(args: argparse.Namespace) -> int:
         except GatewatchError as error:
             if args.read_only:
                 raise
-            results.append(_Result(name, None, error, 0.0))
+            wrong.append(error)
+    if wrong:  # before anything runs anywhere: whoever mends the name runs it again on all of them
+        for found in wrong:
+            console.error(str(found))
+        await asyncio.gather(*(host.close() for host in hosts))
+        return combine(found.code for found in wrong)
     several = len(names) > 1
     outlets: list[Outlet] = [Kept() if args.json else Printed(host.name if several else "") for host in hosts]
-    ran = await asyncio.gather(*(_one(host, outlet, args) for host, outlet in zip(hosts, outlets, strict=True)))
-    results = [*ran, *results]
+    results = await asyncio.gather(*(_one(host, outlet, args) for host, outlet in zip(hosts, outlets, strict=True)))
     if args.json:
-        documents = [_document(result, outlet) for result, outlet in zip(ran, outlets, strict=True)]
-        documents += [_document(result, None) for result in results[len(ran) :]]
+        documents = [_document(result, outlet) for result, outlet in zip(results, outlets, strict=True)]
         console.print_json({"command": args.command, "hosts": documents})
     for result in results:
         if result.told:
@@ -185,7 +188,7 @@ async def _blocks(path: str) -> AsyncGenerator[bytes]:
             file.close()
 
 
-def _document(result: _Result, outlet: Outlet | None) -> dict[str, Any]:
+def _document(result: _Result, outlet: Outlet) -> dict[str, Any]:
     from tui.cli.hosts_output import Kept
 
     ended = result.ended

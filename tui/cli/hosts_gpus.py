@@ -121,9 +121,10 @@ def _readers(
 async def _look(reader: HostReader, deadline: float) -> tuple[str, Told | GatewatchError]:
     from hosts.errors import GatewatchError
     from hosts.host import Wants
+    from monitors.ghosts import surely_seen
 
     try:
-        seen = await reader.observe(Wants(accelerators=True, load=True), None, deadline)
+        seen = await surely_seen(reader, deadline)
         timed = seen
         with contextlib.suppress(GatewatchError):  # what was told stands; only of the clock less is known then
             timed = await reader.observe(Wants(), None, deadline)  # the first may have logged in, and started a helper

@@ -76,6 +76,8 @@ def way_look(connection: Connection | None) -> Look:
     if connection is None:
         return LOCAL
     look = WAYS[connection.way]
+    if connection.way is Way.REFUSED and connection.ours:
+        return Look(look.glyph, look.ascii, "not set up", look.style)
     if connection.way is Way.REFUSED and connection.reason.startswith(_LOGIN):
         return Look(look.glyph, look.ascii, "auth failed", look.style)
     return look

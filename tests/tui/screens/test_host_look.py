@@ -36,6 +36,7 @@ def clock(when: float) -> str:
         (Connection(Way.WAITING, AT - 1, None, None, "no route"), "unreachable since <-50>"),
         (Connection(Way.REFUSED, AT, None, None, "login refused for anna: no key"), "auth failed"),
         (Connection(Way.REFUSED, AT, None, None, "its host key is unknown: no line"), "refused"),
+        (Connection(Way.REFUSED, AT, None, None, "cannot use the identity file k", ours=True), "not set up"),
         (Connection(Way.KEY_CHANGED, AT, None, None, "its host key has changed"), "key changed"),
     ],
 )
