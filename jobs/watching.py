@@ -33,7 +33,15 @@ class Pauses:
     longest: float
 
 
-def pauses(interval: float, took: float, spent: float, *, far: bool = False, cost: float = _COST) -> Pauses:
+def pauses(
+    interval: float,
+    took: float,
+    spent: float,
+    *,
+    far: bool = False,
+    cost: float = _COST,
+    most: float = LONGEST_INTERVAL_S,
+) -> Pauses:
     """How long to wait after a look.
 
     Args:
@@ -42,9 +50,10 @@ def pauses(interval: float, took: float, spent: float, *, far: bool = False, cos
         spent: Seconds of processor time of this process in it, which on a busy machine are fewer.
         far: The look was at another machine, whose processor time nobody tells: what it lasted stands for that.
         cost: How many times as dear as the look the pause is at least, where nothing calls for the next one.
+        most: Seconds that no pause exceeds, whatever the look costs.
     """
     dear = took * cost if far else max(spent * cost, took * _SLOW)
-    longest = min(LONGEST_INTERVAL_S, max(interval, dear))
+    longest = min(LONGEST_INTERVAL_S, most, max(interval, dear))
     asked = min(longest, max(SHORTEST_S, took))
     return Pauses(asked, min(longest, max(asked, SHOWER_S, spent * _SHOWER_COST)), longest)
 
@@ -54,7 +63,7 @@ class HostWatch:
 
     A look comes when it is asked for, when a local folder changes, and after an interval. A look that is dear makes
     the interval longer, so that watching takes about a hundredth of a core and less than a tenth of one under a shower
-    of changes, but never longer than 120 s. A change after a quiet while is looked at at once. At another machine a
+    of changes, but never longer than `most`. A change after a quiet while is looked at at once. At another machine a
     look may last a twentieth of the time, and a host that failed is looked at again after as long as that took.
 
     Args:
@@ -64,6 +73,7 @@ class HostWatch:
         interval: Seconds between looks that nothing asked for.
         folders: The local folders whose changes call for a look; None for a host that is not this machine.
         clock: Seconds since the epoch.
+        most: Seconds that the host may go unobserved, at most 120: `poll_cap` of its profile.
     """
 
     def __init__(
@@ -74,9 +84,11 @@ class HostWatch:
         interval: float = 5.0,
         folders: Callable[[], Collection[str]] | None = None,
         clock: Callable[[], float] = time.time,
+        most: float = LONGEST_INTERVAL_S,
     ) -> None:
         self._poller = HostPoller(host, monitors, publish, interval, clock=clock, sleep=self._nap)
         self._interval = interval
+        self._most = most
         self._folders = folders
         self._asked = asyncio.Event()
         self._changed = asyncio.Event()  # or asked
@@ -117,7 +129,7 @@ class HostWatch:
         was_open, self._open = self._open, not self._poller.blind
         cost = _COST if self._folders is not None else _COST_FAR if was_open and self._open else _COST_OPENING
         spent = min(took, time.process_time() - self._spent)
-        pause = pauses(interval, took, spent, far=self._folders is None, cost=cost)
+        pause = pauses(interval, took, spent, far=self._folders is None, cost=cost, most=self._most)
         _ = (
             await _set_within(self._unseen, pause.asked)
             or await _set_within(self._asked, pause.changed - pause.asked)

@@ -18,7 +18,7 @@ from hosts.errors import GatewatchError
 from monitors.snapshot import Snapshot, State
 from tui.app import GatewatchApp
 from tui.dashboard_fleet import Ways, host_looks, station_of, uncover, unseen
-from tui.dashboard_hosts import HOST, Station, open_host, places_of
+from tui.dashboard_hosts import HOST, Station, open_host, told_by
 from tui.dashboard_messages import Asks, Broken, Faltered, Looked
 from tui.dashboard_runs import (
     HERE,
@@ -312,7 +312,7 @@ class DashboardApp(GatewatchApp):
             reader = await asyncio.to_thread(open_host, profile, self.connects)
             if key not in self._stations:
                 self._stations[key] = Station(
-                    name, reader, key == "", self.interval, self._took, self._faltered, places_of(profile)
+                    name, reader, key == "", self.interval, self._took, self._faltered, *told_by(profile)
                 )
                 if key:
                     self.hosts.setdefault(name, unseen(name))

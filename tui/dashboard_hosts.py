@@ -19,6 +19,7 @@ from monitors.calibration import Calibration
 from monitors.calibration.stages import stage_at, stages_by_token
 from monitors.host import HostMonitor
 from monitors.owners import KnownRun
+from monitors.poller import LONGEST_INTERVAL_S
 from monitors.snapshot import Monitor, Snapshot
 from tui.dashboard_runs import lending
 from tui.screens.subject import RunPlace
@@ -46,6 +47,7 @@ class Station:
         publish: Gets the host's name, the watch (`HOST` for the host itself) and its snapshot, on the event loop.
         failed: Gets the host's name and what went wrong in the watching itself.
         places: Paths there whose file systems matter, beside those of the runs.
+        most: Seconds that the host may go unobserved.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Station:
         publish: Callable[[str, str, Snapshot[Any]], None],
         failed: Callable[[str, str], None],
         places: Sequence[str] = (),
+        most: float = LONGEST_INTERVAL_S,
     ) -> None:
         self.name = name
         self.reader = reader
@@ -68,7 +71,8 @@ class Station:
         self._known: dict[str, KnownRun] = {}
         self._disks = tuple(dict.fromkeys(places))[:_MOST_DISKS]
         self._tried = 0.0
-        self._watch = HostWatch(reader, {HOST: self._monitor()}, self._took, interval, self.listened if local else None)
+        folders = self.listened if local else None
+        self._watch = HostWatch(reader, {HOST: self._monitor()}, self._took, interval, folders, most=most)
 
     def _monitor(self) -> HostMonitor:
         return HostMonitor(self.name, self._disks, lambda: tuple(self._known.values()))
@@ -173,6 +177,11 @@ def places_of(profile: HostProfile | None) -> tuple[str, ...]:
     kept = profile.physical
     said = (profile.repo_root, kept.hf_hub or _HOME, kept.speaker_sim, kept.omni_ci_home)
     return tuple(place for place in said if place)
+
+
+def told_by(profile: HostProfile | None) -> tuple[tuple[str, ...], float]:
+    """What a profile says of the watching: the places that matter, and the seconds that it may pause at most."""
+    return places_of(profile), LONGEST_INTERVAL_S if profile is None else profile.poll_cap
 
 
 def run_folders(run_dir: str) -> list[str]:

@@ -111,6 +111,36 @@ def test_a_lease_outlives_the_runner_for_as_long_as_pytest_lives(quick: Quick, n
     ended(quick, "two")
 
 
+@pytest.mark.parametrize("how", ["ended", "stopped"])
+@pytest.mark.parametrize("given_back", [True, False])
+def test_memory_that_is_not_given_back_is_told_however_the_run_ends(
+    quick: Quick, nvml: FakeNvml, how: str, given_back: bool
+) -> None:
+    nvml.says("driver count 1", *gpu(0))
+    root = quick.runs / "r"
+    with quick.holding():
+        assert run(quick, "r", "--detach").code == 0
+        launched(quick, "r")
+        nvml.says("driver count 1", *gpu(0, used=70_000))
+        if how == "stopped":
+            assert quick.gatewatch("calibrate", "stop", "--run-dir", str(root)).code == 0
+            until(lambda: bool(events(root, "attempt.ended")), "the end of what was launched")
+            if given_back:
+                nvml.says("driver count 1", *gpu(0))
+            until(lambda: bool(events(root, "run.halted")), "the end of the run")
+    if how == "ended":
+        until(lambda: bool(events(root, "attempt.ended")), "the end of what was launched")
+        if given_back:
+            nvml.says("driver count 1", *gpu(0))
+        ended(quick, "r")
+    said = [str(event.data["why"]) for event in events(root, "unit.waiting")]
+    kept = [] if given_back else ["GPU 0: 70000 MiB used, at most 2048 allowed, no owner visible"]
+    assert said == kept
+    assert [
+        line.split(" ", 1)[1] for line in (root / "run.log").read_text().splitlines() if "not released" in line
+    ] == [f"WAIT not released: {why}" for why in kept]
+
+
 def test_a_host_with_too_few_gpus_is_refused_before_anything_is_written(quick: Quick, nvml: FakeNvml) -> None:
     nvml.says("driver count 0")
     done = run(quick, "r")

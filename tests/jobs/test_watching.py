@@ -130,6 +130,15 @@ def test_a_look_at_another_machine_is_as_dear_as_it_is_long() -> None:
     assert pauses(5.0, 0.5, 0.01, far=True, cost=20.0).longest == 10.0
 
 
+async def test_no_pause_is_longer_than_the_profile_of_the_host_says(run: RunFolder) -> None:
+    assert pauses(60.0, 6.0, 0.01, far=True, cost=20.0, most=15.0) == Pauses(6.0, 6.0, 15.0)
+    assert pauses(5.0, 0.5, 0.01, far=True, cost=20.0, most=500.0).longest == 10.0
+    watch = HostWatch(Flaky(), {"r": CalibrationMonitor(str(run.root))}, Shown(), 120.0, most=0.2)
+    task = asyncio.create_task(watch.run())
+    await until(lambda: watch.looks == 3)
+    task.cancel()
+
+
 class Flaky(LocalReader):
     """A host whose looks take their time, and fail while it is `down`."""
 

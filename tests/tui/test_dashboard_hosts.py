@@ -18,7 +18,7 @@ import pytest
 
 from hosts.connection import Way
 from hosts.local.gpu_owners import counts_like_the_driver
-from hosts.profiles import HostProfile, Ssh
+from hosts.profiles import AgentPolicy, HostProfile, Ssh
 from jobs.connect import open_actor
 from monitors.owners import Whose
 from monitors.snapshot import State
@@ -310,6 +310,15 @@ async def test_a_process_on_a_gpu_is_told_with_its_run_and_stage(held: Held) -> 
         await at.until(lambda: any("this run: 0" in row and "others: 1" in row for row in at.rows), "the strip")
         assert any(row.endswith("2 free") for row in at.rows)
         assert {f"{held.root}/.tune-runs", held.root, "~"} <= {disk.path for disk in body.disks}
+
+
+async def test_a_host_is_looked_at_as_often_as_its_profile_says(peer: sshd.SshPeer) -> None:
+    often = profile("often", peer.port, peer.known_hosts, peer.keys["plain"])
+    often = often.model_copy(update={"agent_policy": AgentPolicy(poll_interval_max_s=1.0)})
+    async with desk(Sight(), start=hosts_of(often), interval=120.0) as at:
+        await at.until(lambda: "often" in at.app._stations, "the host")
+        watch = at.app._stations["often"]._watch
+        await at.until(lambda: watch.looks >= 3, "look after look, though a look far away calls for long pauses")
 
 
 def test_where_what_lies_is_asked_of_a_host_once(tmp_path: Path) -> None:

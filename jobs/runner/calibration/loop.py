@@ -7,6 +7,7 @@ so killing it anywhere and starting it again continues (DESIGN, rule 1; spec/cal
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from jobs.runner.places import RUN_MARK
 
 FIRST = Attempt("", 0, (), (), "")
 SUSPECTS = ("HOME", "OMNI_CI_HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR", "CUDA_HOME", "LD_PRELOAD")
+_LOOK_S = 0.5  # between two looks at memory that is to be given back
 _WORDS = {Kind.OK: "PASS", Kind.INFRA: "ABORT"}
 _KEPT = {Kind.THRESHOLD: ", a valid observation", Kind.PARTIAL: ", recorded and to be run again"}
 
@@ -179,6 +181,7 @@ def _wait(context: RunContext, unit: UnitJob, repeat: int, attempt: Attempt) -> 
             data = {"unit": unit.key, "run": repeat, "token": attempt.token, "outcome": "stopped"}
             context.note("attempt.ended", data, f"ABORT {_name(context, unit, repeat)} stopped")
             record.set_aside(context, unit, repeat, "stopped")
+            _settle(context, unit, attempt)
         raise
 
 
@@ -283,20 +286,23 @@ def _gate(context: RunContext, unit: UnitJob, repeat: int) -> GpuGrant:
 
 
 def _settle(context: RunContext, unit: UnitJob, attempt: Attempt) -> None:
-    """After a repeat: see that the memory was given back; said when it was not, and the next gate waits for it."""
+    """After a launch, however it ended: see that the memory was given back; said when it was not.
+
+    The next gate waits for that memory. A run that is to end is held up for no longer than any other.
+    """
     if not unit.gpus:
         return
     end = monotonic() + context.job.gpu.settle_s
     while True:
         devices = [device for device in read_accelerators().devices if device.index in attempt.gpus]
         reasons = [reason for device in devices if (reason := busy_reason(device, context.job.gpu.limit_mib))]
-        if not reasons:
+        if not reasons or context.control.lost:
             return
         if monotonic() > end:
             why = "; ".join(reasons)
             context.note("unit.waiting", {"unit": unit.key, "run": None, "why": why}, f"WAIT not released: {why}")
             return
-        context.pause(0.5)
+        time.sleep(_LOOK_S)
 
 
 def _empty_cold_paths(context: RunContext, unit: UnitJob, environment: Mapping[str, str]) -> None:
