@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +112,81 @@ def test_which_lines(tail: Tail, words: tuple[str, ...], shown: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("--since", "-10m"), [b"20", b"1", b"0"]),
+        (("--since=-10m",), [b"20", b"1", b"0"]),
+        (("--level", "warning", "--since", "-10m", "-n", "all"), [b"1"]),
+        (("--until", "-10m"), [b"90", b"21"]),
+        (("--since", "-60m", "--until", "-90s"), [b"21", b"20"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_so_long_ago(tail: Tail, words: tuple[str, ...], shown: list[bytes]) -> None:
+    now = time.time()
+    ages = {b"90": 90 * 60, b"21": 21 * 60, b"20": 5 * 60, b"1": 60, b"0": 1}
+    rows = []
+    for name, age in ages.items():
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now - age))
+        rows.append(f"{when},000 {'WARNING' if age == 60 else 'INFO'} engine: ".encode() + name + b"\n")
+    tail.log.write_bytes(b"".join(rows))
+    status, out, said = tail.done("engine.log", "--plain", *words)
+    assert (status, [row.rpartition(b" ")[2] for row in out.splitlines()], said) == (0, shown, "")
+
+
+def test_a_time_after_the_last_line_is_said(tail: Tail) -> None:
+    said = "gatewatch: --since -10m: no line is from then or later\n"
+    assert tail.done("engine.log", "--since", "-10m") == (0, b"", said)
+    assert tail.done("engine.log", "--until", "-10m") == (0, LOG, "")
+    running = tail.start("engine.log", "-f", "--since", "-10m")
+    until(lambda: running.err == said, "what is not there")
+    with tail.log.open("ab") as log:
+        log.write(b"new\n")
+    running.until(b"new\n")
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_log_whose_lines_say_no_time(tail: Tail, option: str, encoding: str) -> None:
+    tail.log.write_bytes(("step 1, loss 0.5\n" * 9000).encode(encoding))
+    said = f"{option} -10m: no line says when it was written"
+    assert tail.done("engine.log", option, "-10m") == (2, b"", f"gatewatch: error: {said}\n")
+
+
+def test_a_log_whose_lines_say_no_time_is_followed_from_its_end(tail: Tail) -> None:
+    tail.log.write_bytes(b"step 1, loss 0.5\n" * 9000)
+    said = "gatewatch: --since -10m: no line says when it was written; what comes from now on is printed\n"
+    running = tail.start("engine.log", "-f", "--since", "-10m")
+    until(lambda: running.err == said, "what is not there")
+    with tail.log.open("ab") as log:
+        log.write(b"new\n")
+    running.until(b"new\n")
+
+
+def test_times_in_an_empty_log(tail: Tail) -> None:
+    tail.log.write_bytes(b"")
+    assert tail.done("engine.log", "--since", "-10m") == (0, b"", "")
+
+
+def test_a_time_in_the_input_is_looked_for_once_all_of_it_is_there(tail: Tail) -> None:
+    reading, writing = os.pipe()
+    running = tail.start("-", "--since", "2026-05-25 02:44", stdin=reading)
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(lines(0))
+        pipe.flush()
+        until(lambda: not fcntl.ioctl(writing, termios.FIONREAD, b"\0" * 4).strip(b"\0"), "the first line is read")
+        time.sleep(0.2)  # it may have looked by then or not: either is right
+        pipe.write(lines(*range(1, 7)))
+    assert (running.end(), running.out, running.err) == (0, lines(2, 3, 4, 5, 6), "")
+
+
+def test_what_follows_two_dashes_is_no_time(tail: Tail) -> None:
+    (tail.folder / "-10m").write_bytes(b"a name\n")
+    assert tail.done("--plain", "--", "-10m") == (0, b"a name\n", "")
+
+
+@pytest.mark.parametrize(
     ("words", "complaint"),
     [
         (("none.log",), "none.log: no such file; --wait waits for it"),
@@ -118,6 +195,10 @@ def test_which_lines(tail: Tail, words: tuple[str, ...], shown: bytes) -> None:
         (("none",), "none: no such file; --wait waits for it"),
         (("engine.log", "--grep", "(", "--regex"), "not a regular expression: missing ), unterminated subpattern"),
         (("engine.log", "--since", "soon"), "--since soon: not a time; for example 14:02, '2026-05-25 14:02' or -10m"),
+        (("engine.log", "--since", "-10x"), "--since -10x: not a time; for example 14:02, '2026-05-25 14:02' or -10m"),
+        (("engine.log", "--since"), "argument --since: expected one argument"),
+        (("engine.log", "--since", "--until", "-5m"), "argument --since: expected one argument"),
+        (("engine.log", "--until", "-f"), "argument --until: expected one argument"),
         (("engine.log", "--until", "48%"), "--until 48%: not a time; for example 14:02, '2026-05-25 14:02' or -10m"),
         (("engine.log", "-f", "--until", "14:02"), "--until says where to end, and --follow goes on; leave one"),
         (("engine.log", "--lines", "-1"), "--lines -1: a number or all"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from hosts.errors import InputError
+
+_SIGNED = re.compile(r"-\d")
 
 
 class Command(Protocol):
@@ -84,6 +87,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **{"allow_abbrev": False, "formatter_class": _Help, **options})
         self.declare: Callable[[], None] | None = None
         self.behind: str | None = None  # what the words behind `--` are kept as, where they are no words of ours
+        self.signed: tuple[str, ...] = ()  # the options whose value may begin like `-10`
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Declare the options if that has not happened yet, then parse; every command knows all its options."""
@@ -94,6 +98,8 @@ class Parser(argparse.ArgumentParser):
         if self.behind is not None and args is not None and "--" in args:
             at = args.index("--")
             args, behind = args[:at], args[at + 1 :]
+        if self.signed and args is not None:
+            args = _joined(args, self.signed)
         known, unknown = super().parse_known_args(args, namespace)
         if self.behind is not None:
             setattr(known, self.behind, behind)
@@ -104,6 +110,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise the usage error instead of printing the whole usage."""
         raise InputError(f"{message}; see {self.prog} --help")
+
+
+def _joined(args: Sequence[str], signed: Sequence[str]) -> list[str]:
+    """The words, each of these options in one word with a value that argparse takes for an option: `--since=-10m`."""
+    words: list[str] = []
+    end = list(args).index("--") if "--" in args else len(args)
+    for at, word in enumerate(args):
+        if at < end and words and words[-1] in signed and _SIGNED.match(word):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def add_entries(parser: argparse.ArgumentParser, entries: Sequence[Entry]) -> None:

@@ -21,6 +21,10 @@ class Tail:
     """Shows a log and follows it; without a terminal to show it in, it is printed."""
 
     def add(self, parser: argparse.ArgumentParser) -> None:
+        from tui.cli.commands import Parser
+
+        assert isinstance(parser, Parser)
+        parser.signed = ("--since", "--until")
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.epilog = _TIMES
         parser.add_argument(

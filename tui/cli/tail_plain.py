@@ -18,11 +18,12 @@ from hosts.errors import InputError
 from hosts.local.blocks import Matcher
 from hosts.target import Target
 from monitors.logs.opening import open_source
-from monitors.logs.types import Filter, Place, Source
+from monitors.logs.types import Filter, Place, Source, Status
 from tui import console
 from tui.cli.tail_options import connecting, filter_of, goal_of, lines_of
 from tui.exits import ExitCode
-from tui.logs.plain import READY_S, Request, Stream, looked, ready
+from tui.logs.plain import Request, Stream
+from tui.logs.plainready import READY_S, looked, ready
 from tui.logs.plaintext import PlainText
 
 if TYPE_CHECKING:
@@ -92,13 +93,15 @@ async def _print(
                 await looked(source, news, first, patience)  # what comes later is printed whole
             else:
                 await ready(source, news, None if args.wait else patience)
+            if whole and model is not None and not follow:
+                await _all_there(model, news)
             request = Request(
                 lines,
                 follow,
                 matcher,
                 args.context,
-                await _place(model, times["since"]),
-                await _place(model, times["until"]),
+                await _place(model, f"--since {args.since}", times["since"], follow),
+                await _place(model, f"--until {args.until}", times["until"], follow),
                 whole,
             )
             text = PlainText(colour=_in_colour(), encoding=sys.stdout.encoding or "utf-8")
@@ -135,11 +138,32 @@ def _model(source: Source) -> LogModel:
     return LogModel(source)
 
 
-async def _place(model: LogModel | None, when: float | None) -> Place | None:
-    """Where a time begins; the end of the log where it is not reached."""
+async def _all_there(model: LogModel, news: asyncio.Event) -> None:
+    """Wait for the end of a stream: where a time begins in it is not known before."""
+    while model.state.shape.status not in (Status.ENDED, Status.FAILED):
+        news.clear()
+        await news.wait()
+
+
+async def _place(model: LogModel | None, asked: str, when: float | None, follow: bool) -> Place | None:
+    """Where a time begins; the end of the log where it is not reached, which is said.
+
+    Raises:
+        InputError: No line says when it was written.
+    """
     if model is None or when is None:
         return None
     found = await model.at_time(when)
+    if found is None and model.state.bytes:
+        from tui.logs.goto import says_when
+
+        if not await says_when(model, when):
+            said = f"{asked}: no line says when it was written"
+            if not follow:
+                raise InputError(said)
+            console.milestone(f"{said}; what comes from now on is printed")
+        elif asked.startswith("--since"):
+            console.milestone(f"{asked}: no line is from then or later")
     return model.end_place() if found is None else found
 
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
+
+from monitors.logs.types import GoneError
+
+if TYPE_CHECKING:
+    from monitors.logs.model import LogModel
 
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%")
 _NUMBER = re.compile(r"(?:line\s+|[:#])?(\d[\d,_ ]{0,24})")
@@ -12,6 +18,9 @@ _AGO = re.compile(r"-\s*(\d{1,6}(?:\.\d{1,3})?)\s*(s|m|min|h|d)")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]+(.+))?")
 _SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+_LOOK = 64 << 10  # bytes that are looked at in a place
+_SHARES = (0, 1 / 2, 3 / 4, 7 / 8)
 
 HINT = "14:02, 2025-11-21 14:02, -10m, 1234 or 48%"
 
@@ -56,6 +65,31 @@ def parse(text: str, now: float, zone: tzinfo | None = None) -> Goal:
             raise ValueError("lines are counted from 1")
         return Goal(number=number)
     return Goal(time=_time(text, datetime.fromtimestamp(now, zone)))
+
+
+async def says_when(model: LogModel, near: float, zone: tzinfo | None = None) -> bool:
+    """Whether lines of a log say when they were written, as far as some of them show that are looked at.
+
+    Args:
+        model: The log.
+        near: A time, seconds since the epoch, for lines that do not name their day or year.
+        zone: Of times that do not name theirs.
+
+    Raises:
+        UnreachableError: Nobody answers.
+    """
+    from monitors.logs.times import line_time
+
+    last = max(0.0, 1 - _LOOK / max(1, model.state.bytes))
+    for share in (*_SHARES, last):
+        try:
+            data = await model.read(model.at_fraction(share), _LOOK)
+        except GoneError:
+            continue
+        lines = data.replace(b"\0", b"").decode("utf-8", "replace").split("\n")  # UTF-16 can be read this way too
+        if any(line_time(line, near, zone) is not None for line in lines[share > 0 :]):
+            return True
+    return False
 
 
 def _time(text: str, now: datetime) -> float:

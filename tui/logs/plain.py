@@ -9,34 +9,31 @@ from __future__ import annotations
 import asyncio
 import codecs
 import contextlib
+import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hosts.errors import InputError, UnreachableError
-from hosts.local.blocks import FAILS, PASSES, Matcher
+from hosts.local.blocks import Matcher
 from hosts.local.lines import BLOCK, SNIFF, UTF8, Encoding, count, rfind_newline, sniff
 from monitors.logs.types import Generation, GoneError, Mark, MarkKind, Place, Shape, Source, Status
+from tui.logs.plainmarks import Key, is_let_go, key, sentence
+from tui.logs.plainready import OUTAGES, said
 from tui.logs.plaintext import PlainText
-
-if TYPE_CHECKING:
-    from hosts.local.match import Finder, Region
+from tui.logs.sieve import Sieve
 
 RULE = "--- "
 LONGEST = 2 << 20
 """Bytes of a line that are waited for before it is printed in pieces."""
 
-READY_S = 20.0
-"""Seconds that a host may take to say what is there."""
 
 _STEP = 256 << 10
 _STALE_S = 2.0  # a line that is not ended for so long is shown as far as it goes
 _RETRY_S = 1.0
 _ENDED = MarkKind.ENDED  # that a stream has an end is seen by its end
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")  # a carriage return ends none
 _REDRAWS = frozenset(b"\r\x08\x1b")
-_NO_FILE = "no such file yet"
-_OUTAGES = {Status.STALE: "no answer", Status.DENIED: "not readable", Status.WAITING: "waiting"}
 
 
 @dataclass(frozen=True)
@@ -60,50 +57,6 @@ class Request:
     since: Place | None = None
     until: Place | None = None
     whole: bool = False
-
-
-async def ready(source: Source, news: asyncio.Event, patience: float | None = READY_S) -> None:
-    """Wait until a source that was started knows a log, or that there is none; without `patience` for a log alone.
-
-    Raises:
-        InputError: There is none.
-        UnreachableError: Nobody says.
-    """
-
-    def unsure(shape: Shape) -> bool:
-        # A source that waits says for what once it has looked
-        unsaid = patience is None or not shape.detail
-        return shape.status is Status.LIVE or (shape.status is Status.WAITING and unsaid)
-
-    await _look(source, news, patience, unsure)
-    shape = source.shape
-    if shape.generations:
-        return
-    if shape.status is Status.WAITING and shape.detail == _NO_FILE:
-        raise InputError(f"{shape.name}: no such file; --wait waits for it")
-    unsaid = shape.status is Status.WAITING and not shape.detail
-    raise (UnreachableError if shape.status is Status.STALE or unsaid else InputError)(_said(shape))
-
-
-def _said(shape: Shape) -> str:
-    detail = shape.detail or _OUTAGES.get(shape.status, "nothing to read")
-    if shape.name in detail:
-        return detail
-    path, _, why = detail.partition(": ")
-    return f"{shape.name}: {why if path and shape.name.endswith(f':{path}') else detail}"
-
-
-async def looked(source: Source, news: asyncio.Event, first: Shape, patience: float) -> None:
-    """Wait until a source knows whether there is a log, or for so long; `first` is its shape before it began."""
-    await _look(source, news, patience, lambda shape: (shape.status, shape.detail) == (first.status, first.detail))
-
-
-async def _look(source: Source, news: asyncio.Event, patience: float | None, unsure: Callable[[Shape], bool]) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(patience):
-            while not source.shape.generations and unsure(source.shape):
-                news.clear()
-                await news.wait()
 
 
 class Stream:
@@ -133,7 +86,7 @@ class Stream:
         self._text = text
         self._write = write
         self._tell = tell
-        self._sieve = _Sieve(request)
+        self._sieve = Sieve(request.matcher, request.context)
         self._at = Place(-1, 0)
         self._number = -1  # of the generation that is read
         self._written = UTF8
@@ -141,9 +94,11 @@ class Stream:
         self._decoder: codecs.IncrementalDecoder | None = None
         self._rest = b""  # of a line that has not ended
         self._open = False  # whether the last line that was written has not ended
-        self._marks: set[Mark] = set()
+        self._through = True  # whether nothing more of the generation at `_at` can come
+        self._marks: set[Key] = set()  # that were printed, or stand before what was asked for
         self._outage: Status | None = None
         self._last = None if request.lines is None or not self._sieve.active else deque[bytes](maxlen=request.lines)
+        self._before = b""  # rows of ours before the next of these
 
     async def run(self) -> None:
         """Print until there is nothing more to print; for ever where the log is followed.
@@ -153,16 +108,19 @@ class Stream:
         """
         if self._request.whole and self._request.lines is not None and not self._request.follow:
             await self._until_ended()
-        shape = self._source.shape
+        shape = await self._begin()
         end = self._request.until
         if end is None and not self._request.follow and not self._request.whole and shape.generations:
             end = Place(shape.generations[-1].number, shape.generations[-1].size)
-        await self._begin(shape)
         while True:
             self._news.clear()
             shape = self._source.shape
             try:
                 await self._catch_up(shape, end)
+            except GoneError:
+                if not await self._changed(shape) and not self._pass_over(shape) and not self._request.follow:
+                    raise
+                continue
             except UnreachableError as error:
                 if not self._request.follow:
                     raise
@@ -177,21 +135,34 @@ class Stream:
         self._finish()
         shape = self._source.shape
         if shape.status is Status.FAILED:
-            raise InputError(_said(shape))
+            raise InputError(said(shape))
 
     # Where to begin.
 
-    async def _begin(self, shape: Shape) -> None:
+    async def _begin(self) -> Shape:
+        """Find the place to begin at; gives the shape in which it is."""
+        while True:
+            self._news.clear()
+            shape = self._source.shape
+            try:
+                await self._begin_in(shape)
+            except GoneError:
+                if not await self._changed(shape):
+                    raise
+            else:
+                return shape
+
+    async def _begin_in(self, shape: Shape) -> None:
         if not shape.generations:
             return
         first, last = shape.generations[0], shape.generations[-1]
         since = self._request.since
-        self._at = since if since is not None else Place(first.number, first.first)
+        self._at = since if since is not None else Place(first.number, 0)
         if self._request.lines is not None and not self._sieve.active:
             until = self._request.until
             size = until.offset if until is not None and until.generation == last.number else last.size
             self._at = max(self._at, Place(last.number, await self._back(last, size, self._request.lines)))
-        self._marks = {mark for mark in shape.marks if mark.at < self._at}
+        self._marks = {key(mark) for mark in shape.marks if mark.at < self._at}
 
     async def _back(self, generation: Generation, size: int, lines: int) -> int:
         """Where the last so many lines before `size` begin; one that has not ended counts."""
@@ -225,12 +196,10 @@ class Stream:
         for generation in shape.generations:
             if generation.number < self._at.generation:
                 continue
-            if generation.number > self._at.generation:
-                self._end_line()
-                self._at = Place(generation.number, generation.first)
-            if self._at.offset < generation.first:  # thrown away before it was read; a mark there says so
-                self._end_line()
-                self._at = Place(generation.number, generation.first)
+            begin = Place(generation.number, generation.first)
+            if self._at < begin:
+                self._go_on_at(begin, shape)
+            self._through = False
             stop = generation.size
             if end is not None and end.generation == generation.number:
                 stop = min(stop, end.offset)
@@ -240,16 +209,49 @@ class Stream:
                 await self._read(generation, stop if mark is None else mark.at.offset)
                 if mark is not None:
                     self._say_mark(mark)
+            self._through = not generation.live and self._at.offset >= generation.size
             if end is not None and generation.number >= end.generation:
                 return
         if self._over(shape):
             self._end_line()
 
+    def _go_on_at(self, begin: Place, shape: Shape) -> None:
+        """Leave what was read to its end, or what was thrown away before it was read: a row of ours says which."""
+        self._end_line()
+        new = [mark for mark in self._unsaid(shape) if self._at <= mark.at <= begin]
+        for mark in new:
+            if mark.at < begin:
+                self._say_mark(mark)
+        if not any(mark.kind is MarkKind.LOST for mark in new):
+            if begin.generation == self._at.generation:
+                self._say_lost(begin, begin.offset - self._at.offset)
+            else:
+                self._say_lost(begin, begin.offset if self._through else None)
+        self._at = begin
+        self._number = -1  # how it is written is learnt anew: what was half a letter has no other half
+
+    def _say_lost(self, at: Place, missing: int | None) -> None:
+        if missing != 0:
+            text = "earlier lines are gone" if missing is None else f"{missing:,} earlier bytes are gone"
+            self._say_mark(Mark(at, MarkKind.LOST, text, missing, 0.0))
+
+    def _pass_over(self, shape: Shape) -> bool:
+        """Leave a file that nobody can read any more though nobody says so; whether there is a later one."""
+        later = [one for one in shape.generations if one.number > self._at.generation]
+        if later:
+            self._through = False
+            self._go_on_at(Place(later[0].number, later[0].first), shape)
+        return bool(later)
+
+    def _unsaid(self, shape: Shape) -> list[Mark]:
+        """Marks that were not printed."""
+        return [mark for mark in shape.marks if mark.kind is not _ENDED and key(mark) not in self._marks]
+
     def _marks_from(self, shape: Shape, generation: Generation, stop: int) -> list[Mark]:
-        """Marks that were not printed, and stand where we are or later."""
-        here = [mark for mark in shape.marks if mark.at.generation == generation.number and mark.kind is not _ENDED]
-        new = [mark for mark in here if mark not in self._marks and mark.at >= self._at and mark.at.offset <= stop]
-        self._marks = {mark for mark in shape.marks if mark in self._marks}
+        """Marks that are still to be printed, here or later; some are set when their place has been passed already."""
+        here = [mark for mark in self._unsaid(shape) if mark.at.generation == generation.number]
+        new = [mark for mark in here if mark.at.offset <= stop and (mark.at >= self._at or not is_let_go(mark))]
+        self._marks &= {key(mark) for mark in shape.marks}
         return new
 
     async def _learn(self, generation: Generation) -> None:
@@ -267,10 +269,7 @@ class Stream:
     async def _read(self, generation: Generation, stop: int) -> None:
         while self._at.offset < stop:
             offset = self._at.offset
-            try:
-                data = await self._source.read(generation.number, offset, min(BLOCK, stop - offset))
-            except GoneError:
-                return  # the next shape says from where on there is something
+            data = await self._source.read(generation.number, offset, min(BLOCK, stop - offset))
             if not data:
                 return
             self._at = Place(generation.number, offset + len(data))
@@ -305,12 +304,16 @@ class Stream:
             if self._last is None:
                 self._write(self._text.render(some))
             else:
-                self._last.extend(some.splitlines(keepends=True))
+                lines: list[bytes] = _LINE.findall(some)
+                if lines:
+                    lines[0], self._before = self._before + lines[0], b""
+                self._last.extend(lines)
 
     def _print_last(self) -> None:
         """From here on all that passes is printed as it comes."""
         assert self._last is not None
-        rows, self._last = b"".join(self._last), None
+        rest = self._before if self._last.maxlen else b""
+        rows, self._last, self._before = b"".join(self._last) + rest, None, b""
         if rows:
             self._write(self._text.render(rows if rows.endswith(b"\n") else rows + b"\n"))
             self._open = False
@@ -320,16 +323,21 @@ class Stream:
         rest, self._rest = self._rest, b""
         if rest:
             self._print(rest + b"\n")
-        elif self._open and self._last is None:
-            self._write(b"\n")
+        elif self._open:
+            if self._last is None:
+                self._write(b"\n")
+            elif self._last:
+                self._last[-1] += b"\n"
             self._open = False
 
     def _say_mark(self, mark: Mark) -> None:
         self._end_line()
-        self._marks.add(mark)
-        line = self._text.render(f"{RULE}{mark.text}".replace("\n", " ").encode("utf-8", "replace")) + b"\n"
+        self._marks.add(key(mark))
+        line = f"{RULE}{sentence(mark)}".replace("\n", " ").encode("utf-8", "replace") + b"\n"
         if self._last is None:
-            self._write(line)
+            self._write(self._text.render(line))
+        else:
+            self._before += line
 
     def _finish(self) -> None:
         self._end_line()
@@ -340,7 +348,7 @@ class Stream:
 
     async def _wait(self, shape: Shape) -> None:
         """Wait for news; meanwhile say what has not changed for too long."""
-        outage = shape.status if shape.status in _OUTAGES else None
+        outage = shape.status if shape.status in OUTAGES else None
         silent = bool(self._rest) and not self._sieve.active and not _REDRAWS.intersection(self._rest)
         if outage is not self._outage or silent:
             try:
@@ -350,11 +358,19 @@ class Stream:
                 if outage is not self._outage:
                     self._outage = outage
                     if outage is not None:
-                        self._tell(_said(shape))
+                        self._tell(said(shape))
                 if silent:  # what redraws itself is shown once it has ended
                     rest, self._rest = self._rest, b""
                     self._print(rest)
         await self._news.wait()
+
+    async def _changed(self, shape: Shape) -> bool:
+        """Whether the source says something else than that by now, or soon."""
+        if self._source.shape is shape:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_RETRY_S):
+                    await self._news.wait()
+        return self._source.shape is not shape
 
     async def _until_ended(self) -> None:
         while self._source.shape.status is not Status.ENDED:
@@ -366,59 +382,3 @@ class Stream:
         return shape.status in (Status.ENDED, Status.FAILED) and (
             last is None or self._at >= Place(last.number, last.size)
         )
-
-
-class _Sieve:
-    """Lets lines pass, and those around them."""
-
-    def __init__(self, request: Request) -> None:
-        self.active = request.matcher is not None
-        self._matcher = request.matcher or Matcher()
-        self._finder: Finder | None = None
-        self._carry = PASSES if self._matcher.level is None else FAILS
-        self._around = request.context
-        self._before: deque[bytes] = deque(maxlen=request.context)
-        self._after = 0  # lines that pass because of the last one which passed by itself
-
-    def sift(self, rows: bytes) -> Iterator[bytes]:
-        """What passes of these rows; the last one may lack its newline."""
-        if not self.active:
-            yield rows
-            return
-        from hosts.local.match import Finder, Region  # a log that is printed whole does not need it
-
-        self._finder = self._finder or Finder(self._matcher)
-        region = Region(rows.removesuffix(b"\n"))
-        found = self._finder.find(region, self._carry)
-        self._carry = found.leaves
-        if found.bits == region.all:
-            if self._before:
-                yield b"\n".join(self._before) + b"\n"
-            yield rows
-            self._before.clear()
-            self._after = self._around
-            return
-        passing = self._passing(region, found.bits)
-        if passing:
-            yield b"\n".join(passing) + b"\n"
-
-    def _passing(self, region: Region, bits: int) -> list[bytes]:
-        lines, found, at = region.lines, list[bytes](), 0
-        while bits:
-            row = (bits & -bits).bit_length() - 1
-            bits &= bits - 1
-            found += self._between(lines[at:row], last=False)
-            found.append(lines[row])
-            at, self._after = row + 1, self._around
-        return found + self._between(lines[at:], last=True)
-
-    def _between(self, lines: list[bytes], *, last: bool) -> list[bytes]:
-        """Lines that do not pass by themselves, before one that does or before the end of what there is."""
-        behind = lines[: self._after]
-        self._after -= len(behind)
-        self._before.extend(lines[len(behind) :])
-        if last:
-            return behind
-        found = behind + list(self._before)
-        self._before.clear()
-        return found

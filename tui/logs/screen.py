@@ -17,7 +17,7 @@ from tui import shims
 from tui.app import GatewatchApp
 from tui.keyline import KeyLine
 from tui.logs.filterpart import Chosen
-from tui.logs.goto import Goal
+from tui.logs.goto import Goal, says_when
 from tui.logs.pane import LogPane
 from tui.logs.view import Look
 
@@ -140,8 +140,32 @@ class TailApp(GatewatchApp):
             await super().on_event(event)
 
     async def _bounds(self) -> None:
-        """Find the times that were asked for, once enough is known of the log."""
+        """Find the times that were asked for, once there is a log."""
         pane = self.log_pane
+        model = pane.model
+        if model is None:
+            return
+        await _is_there(model)
         for kind, asked in (("since", self._wish.since), ("until", self._wish.until)):
-            if asked is not None:
-                await pane.bound_to(kind, *asked)
+            if asked is None:
+                continue
+            text, goal = asked
+            if goal.time is None or await model.at_time(goal.time) is not None:
+                await pane.bound_to(kind, text, goal)
+            elif model.state.bytes and not await says_when(model, goal.time, self.zone):
+                pane.say(f"{kind} {text}: no line says when it was written")
+            elif kind == "since":  # what comes from now on is later
+                await pane.bound_to(kind, text, Goal(share=1.0))
+                pane.say(f"{kind} {text}: no line is from then or later")
+
+
+async def _is_there(model: LogModel) -> None:
+    """Wait until there is something of a log."""
+    changed = asyncio.Event()
+    unlisten = model.listen(changed.set)
+    try:
+        while not model.state.shape.generations:
+            changed.clear()
+            await changed.wait()
+    finally:
+        unlisten()

@@ -13,10 +13,11 @@ from hosts.errors import InputError, UnreachableError
 from hosts.local.blocks import Matcher, Pattern
 from hosts.local.levels import Level
 from hosts.local.lines import UTF16_BE, UTF16_LE, Encoding
-from monitors.logs.types import Filter, MarkKind, Place, Query, Status
+from monitors.logs.types import Filter, GoneError, MarkKind, Place, Query, Status
 from tests.monitors.logs.memory import MemorySource
 from tui.logs import plain
-from tui.logs.plain import Request, Stream, ready
+from tui.logs.plain import Request, Stream
+from tui.logs.plainready import ready
 from tui.logs.plaintext import PlainText
 
 Act = Callable[[MemorySource], None]
@@ -159,6 +160,13 @@ def test_filters_and_lines_around(data: bytes, block: int, spec: Filter, lines: 
     assert printed(data, request, block) == b"".join(line + b"\n" for line in wanted)
 
 
+@pytest.mark.parametrize("block", [1 << 20, 7])
+def test_a_bar_that_redraws_itself_is_one_of_the_last_lines(block: int) -> None:
+    data = b"a 1%\ra 3%\nb\na second\r\na 10%\ra 20%\n"
+    request = Request(2, matcher=matcher_of(Filter((Query("a"),))))
+    assert printed(data, request, block) == b"a second\na 20%\n"
+
+
 def test_between_two_places() -> None:
     data = b"".join(b"%d\n" % number for number in range(10))
     assert printed(data, Request(since=Place(0, 4), until=Place(0, 8))) == b"2\n3\n"
@@ -169,6 +177,7 @@ def test_between_two_places() -> None:
     assert printed(data, Request(2, since=Place(0, 4), until=Place(0, 12))) == b"4\n5\n"
 
 
+TRUNCATED = b"--- truncated, how much is missing is unknown\n"
 appended = logs.map(lambda data: ("append", data))
 turned = st.tuples(st.sampled_from(["rotate", "truncate"]), logs)
 events = st.lists(st.one_of(appended, appended, turned, st.just(("mark", b""))), max_size=8)
@@ -193,7 +202,7 @@ def test_following_prints_every_byte_once_and_marks_in_their_places(
             text = b""
         else:
             acts.append(lambda source, kind=kind, data=data: getattr(source, kind)(data))  # type: ignore[misc]
-            parts.append(ended(text) + (b"--- rotated\n" if kind == "rotate" else b"--- truncated\n"))
+            parts.append(ended(text) + (b"--- rotated\n" if kind == "rotate" else TRUNCATED))
             text = data
     acts.append(MemorySource.end)
 
@@ -243,6 +252,125 @@ async def test_bytes_that_are_thrown_away_before_they_are_read() -> None:
     made = Printed(MemorySource(b"a\n"), Request(follow=True))
     await made.run([lose, MemorySource.end])
     assert made.out == b"a\n--- 90 bytes are gone\n" + b"x" * 12 + b"\n"
+
+
+class Forgetful(MemorySource):
+    """A source that throws something away while it is read.
+
+    Args:
+        parts: What its generations hold.
+        when: At which read, from 0.
+        what: What happens then.
+    """
+
+    def __init__(self, parts: Sequence[bytes], when: int, what: Act) -> None:
+        super().__init__(parts[0])
+        for part in parts[1:]:
+            self.rotate(part)
+        self._when, self._what = when, what
+
+    async def read(self, generation: int, offset: int, size: int) -> bytes:
+        if len(self.reads) == self._when:
+            self._what(self)
+        return await super().read(generation, offset, size)
+
+
+PARTS = [b"a0\na1\n", b"b0\nb1\n", b"c0\n"]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+@pytest.mark.parametrize(("when", "before"), [(0, b""), (1, b""), (2, b"a0\na1\n"), (3, b"a0\na1\n")])
+async def test_a_file_that_is_let_go_while_it_is_read_is_a_row(when: int, before: bytes, follow: bool) -> None:
+    made = Printed(Forgetful(PARTS, when, lambda source: source.forget(1)), Request(follow=follow))
+    await made.run([MemorySource.end] if follow else [])
+    assert made.out == before + b"--- rotated\n--- rotated\n--- 12 bytes are gone\nc0\n"
+    assert made.told == []
+
+
+@pytest.mark.parametrize("lines", [None, 3])
+async def test_what_is_let_go_without_a_word_is_a_row_all_the_same(lines: int | None) -> None:
+    def lose(source: MemorySource) -> None:
+        source.append(b"b" * 2000 + b"\nc\n")
+        source.forget(0, 2003, told=False)
+
+    made = Printed(MemorySource(b"a\n"), Request(lines, follow=True))
+    await made.run([lose, MemorySource.end])
+    assert made.out == b"a\n--- 2,001 earlier bytes are gone\nc\n"
+
+
+async def test_what_was_printed_already_is_not_missed_when_it_is_let_go() -> None:
+    made = Printed(MemorySource(b"a\nb\n"), Request(follow=True))
+
+    def lose(source: MemorySource) -> None:
+        source.forget(0, 3)
+        source.forget(0, 4, told=False)
+        source.rotate(b"c\n")
+
+    await made.run([lose, lambda source: source.forget(0, told=False), MemorySource.end])
+    assert made.out == b"a\nb\n--- rotated\nc\n"
+
+
+async def test_a_file_that_went_before_it_was_read_to_its_end() -> None:
+    def lose(source: MemorySource) -> None:
+        source.append(b"b\n")
+        source.rotate(b"c\n")
+        source.forget(0, told=False)
+
+    made = Printed(MemorySource(b"a\n"), Request(follow=True))
+    await made.run([lose, MemorySource.end])
+    assert made.out == b"a\n--- earlier lines are gone, how much is missing is unknown\n--- rotated\nc\n"
+
+
+@pytest.mark.parametrize("follow", [False, True])
+async def test_a_file_that_nobody_can_read_though_nobody_says_so(follow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(MemorySource):
+        async def read(self, generation: int, offset: int, size: int) -> bytes:
+            if generation == 1:
+                raise GoneError("nobody has it")
+            return await super().read(generation, offset, size)
+
+    monkeypatch.setattr(plain, "_RETRY_S", 0.01)
+    source = Broken(b"a\n")
+    source.rotate(b"b\n")
+    with pytest.raises(GoneError, match="nobody has it"):
+        await Printed(source, Request()).run()
+    source.rotate(b"c\n")
+    made = Printed(source, Request(follow=follow))
+    task = asyncio.create_task(made.run())
+    await until(lambda: b"c\n" in made.out)
+    source.end()
+    await task
+    gone = b"--- earlier lines are gone, how much is missing is unknown\n"
+    assert made.out == b"a\n--- rotated\n" + gone + b"--- rotated\nc\n"
+
+
+async def test_a_row_that_is_set_where_all_was_printed_already() -> None:
+    made = Printed(MemorySource(b"a\nb\n"), Request(follow=True))
+
+    def late(source: MemorySource) -> None:
+        source.mark(MarkKind.LOST, "some files came and went", None, Place(0, 0))
+
+    await made.run([late, MemorySource.end])
+    assert made.out == b"a\nb\n--- some files came and went, how much is missing is unknown\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (None, b"a 1\n--- here\na 2\n--- there, 12.3 kB missing\n"),
+        (5, b"a 1\n--- here\na 2\n--- there, 12.3 kB missing\n"),
+        (1, b"--- here\na 2\n--- there, 12.3 kB missing\n"),
+        (0, b""),
+    ],
+)
+async def test_rows_of_ours_stand_between_the_last_lines_that_pass(lines: int | None, shown: bytes) -> None:
+    source = MemorySource(b"a 1\nb\n")
+    source.mark(MarkKind.OFFLINE, "here")
+    source.append(b"a 2\nb\n")
+    source.mark(MarkKind.LOST, "there", 12_345)
+    made = Printed(source, Request(lines, matcher=matcher_of(Filter((Query("a"),)))))
+    await made.run()
+    assert made.out == shown
 
 
 async def test_the_input_is_read_to_its_end_before_its_last_lines_are_known() -> None:

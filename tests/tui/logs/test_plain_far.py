@@ -19,7 +19,7 @@ from jobs.connect import open_reader
 from monitors.logs import remote as _remote  # noqa: F401 - else it is imported late, on the event loop
 from monitors.logs.opening import open_source
 from tests.peers import sshd
-from tui.logs.plain import ready
+from tui.logs.plainready import ready
 
 Ready = Callable[[str, float | None], Coroutine[Any, Any, None]]
 FOR_EVER_S = 3600.0
