@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from hosts.local import lines
 from monitors.logs.hits import Search
@@ -32,20 +33,23 @@ class Chosen:
     async def ahead(self, at: Place, most: int) -> Strip:
         begin = at
         if self._context:
-            around = await self._scene.behind(at, self._context)
+            with self._scene.purse.open():
+                around = await self._scene.behind(at, self._context)
             begin = around[0].at if around else at
         begin = max(begin, self._since)
         hits, whole = await self._search.ahead(begin, most + self._context)
         if not hits and not whole and await self._soon():
             hits, whole = await self._search.ahead(begin, most + self._context)
         inside = [hit for hit in hits if hit < self._until]
-        rows = {place: spot for place, spot in (await self._with_context(inside)).items() if place >= at}
-        return _strip(rows, inside, slice(0, most), whole or len(inside) < len(hits) or len(rows) >= most)
+        rows, paid = await self._with_context(inside, lambda place: place >= at)
+        whole = paid and (whole or len(inside) < len(hits))
+        return _strip(rows, inside, slice(0, most), whole or len(rows) >= most, cut=not paid)
 
     async def behind(self, at: Place, most: int) -> Strip:
         end = at
         if self._context:
-            around = await self._scene.ahead(at, self._context)
+            with self._scene.purse.open():
+                around = await self._scene.ahead(at, self._context)
             last = around[-1] if around else None
             end = Place(last.generation.number, last.row.end) if last is not None else at
         end = min(end, self._until)
@@ -56,21 +60,30 @@ class Chosen:
             if not hits and not whole and at >= self._scene.end:
                 hits, _ = await self._search.behind(self._scanned(end), most + self._context)
         inside = [hit for hit in hits if hit >= self._since]
-        rows = {place: spot for place, spot in (await self._with_context(inside)).items() if place < at}
+        rows, paid = await self._with_context(inside[::-1], lambda place: place < at)
         part = slice(max(0, len(rows) - most), None)
-        return _strip(rows, inside, part, whole or len(inside) < len(hits) or len(rows) >= most)
+        whole = paid and (whole or len(inside) < len(hits))
+        return _strip(rows, inside, part, whole or len(rows) >= most, cut=not paid)
 
-    async def _with_context(self, hits: list[Place]) -> dict[Place, Spot]:
-        spots: dict[Place, Spot] = {}
+    async def _with_context(self, hits: list[Place], wanted: Callable[[Place], bool]) -> tuple[dict[Place, Spot], bool]:
+        """The rows of hits that are wanted, the first hit first, and whether all hits could be paid for.
+
+        What belongs to one hit is never cut, so that no row is missing between those that are given. There are two at
+        least where there are two at all.
+        """
+        rows: dict[Place, Spot] = {}
         for hit in hits:
             if (newlines := self._search.newlines_before(hit)) is not None:
                 await self._scene.note(hit, newlines)
-        await self._scene.warm(hits)
+        await self._scene.warm(sorted(hits))
         for hit in hits:
-            before = await self._scene.behind(hit, self._context) if self._context else []
-            for spot in (*before, *await self._scene.ahead(hit, 1 + self._context)):
-                spots[spot.at] = spot
-        return spots
+            if len(rows) > 1 and self._scene.purse.empty:
+                return rows, False
+            with self._scene.purse.open():
+                before = await self._scene.behind(hit, self._context) if self._context else []
+                behind = await self._scene.ahead(hit, 1 + self._context)
+            rows |= {spot.at: spot for spot in (*before, *behind) if wanted(spot.at)}
+        return rows, True
 
     async def _soon(self) -> bool:
         """Whether the scan got on within a moment."""
@@ -97,9 +110,9 @@ class Chosen:
         return at
 
 
-def _strip(rows: dict[Place, Spot], hits: list[Place], part: slice, whole: bool) -> Strip:
+def _strip(rows: dict[Place, Spot], hits: list[Place], part: slice, whole: bool, *, cut: bool) -> Strip:
     places = sorted(rows)[part]
-    return Strip([rows[at] for at in places], whole, frozenset({*places} - {*hits}))
+    return Strip([rows[at] for at in places], whole, frozenset({*places} - {*hits}), cut=cut)
 
 
 class Between:

@@ -29,10 +29,14 @@ _NOWHERE = (array("I"), array("I"))
 _KEPT = 4
 
 
+class Named(Filter):
+    """A filter whose levels are those that rows name themselves: the rows behind them are not taken in."""
+
+
 def matcher_of(wanted: Query | Filter) -> Matcher:
     """What a scan looks for; of a filter everything but its two places and the context.
 
-    A query for a level finds rows that name one; a filter takes in the rows behind those as well.
+    A query for a level finds rows that name one; a filter that is not `Named` takes in the rows behind those as well.
 
     Raises:
         InputError: An expression is none.
@@ -46,7 +50,7 @@ def matcher_of(wanted: Query | Filter) -> Matcher:
         exclude=tuple(_pattern(one) for one in spec.exclude if one.level is None),
         level=max(least, default=None),
         below=min(below, default=None),
-        inherit=isinstance(wanted, Filter),
+        inherit=isinstance(wanted, Filter) and not isinstance(wanted, Named),
     )
 
 

@@ -37,7 +37,7 @@ MEMORY = 16 << 20
 """Bytes of a log that are held at most."""
 
 LIMIT = 4 << 20
-"""Bytes that one window looks at before it is given with what it has: only lines of megabytes come so far."""
+"""Bytes that one window looks at on either side before it is given with what it has: many long lines, or far apart."""
 
 INTERVAL = 1 / 30
 """Seconds between two calls of a listener, at least."""
@@ -173,9 +173,9 @@ class LogModel:
         self._chosen = self._search(spec) if spec is not None and is_choosy(spec) else None
         self._tell()
 
-    def search(self, query: Query) -> Search:
+    def search(self, wanted: Query | Filter) -> Search:
         """Begin to look for something, where somebody looks first; whoever asks closes it in the end."""
-        return self._search(query)
+        return self._search(wanted)
 
     # Places.
 
@@ -281,7 +281,7 @@ class LogModel:
             except GoneError:
                 continue  # the source threw something away meanwhile: its new shape says what is left
             if window.busy and (self._chosen is None or self._chosen.progress.done):
-                self._tell()  # it was too much for one answer, and nobody else says when to ask again
+                self._tell()  # there is more to show of a line, and nobody else says when to ask again
             return window
         self._tell()
         return Window((), 0, False, False, busy=True)

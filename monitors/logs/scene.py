@@ -30,6 +30,10 @@ class Spot(NamedTuple):
     def at(self) -> Place:
         return Place(self.generation.number, self.row.start)
 
+    @property
+    def end(self) -> Place:
+        return Place(self.generation.number, self.row.end)
+
 
 @dataclass
 class Known:
@@ -111,6 +115,12 @@ class Scene:
         return self.end
 
     @property
+    def start(self) -> Place:
+        """The first byte."""
+        first = self.generations[0] if self.generations else Generation(0, 0)
+        return Place(first.number, first.first)
+
+    @property
     def end(self) -> Place:
         """Behind the last byte."""
         last = self.generations[-1] if self.generations else Generation(0, 0)
@@ -126,7 +136,7 @@ class Scene:
             walk = await self._walk(generation)
             rows = await self._drive(generation, walk.forward(start, most - len(spots)))
             spots += [Spot(generation, row) for row in rows]
-            if self.purse.empty:
+            if spots and self.purse.empty:
                 break
         return spots
 
@@ -140,7 +150,7 @@ class Scene:
             walk = await self._walk(generation)
             rows = await self._drive(generation, walk.backward(end, most - len(spots)))
             spots[:0] = [Spot(generation, row) for row in rows]
-            if self.purse.empty:
+            if len(spots) > 1 and self.purse.empty:
                 break
         return spots
 

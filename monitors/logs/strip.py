@@ -26,12 +26,14 @@ class Strip:
         whole: Whether these are all that were asked for, or all there are.
         context: Which of them did not pass the filter themselves.
         said: What lines show of which a part was painted over.
+        cut: Whether the purse was empty before there were as many; means nothing where these are the whole.
     """
 
     spots: list[Spot]
     whole: bool
     context: frozenset[Place] = frozenset()
     said: dict[Place, bytes] = field(default_factory=dict)
+    cut: bool = False
 
 
 class Strips(Protocol):
@@ -67,11 +69,10 @@ class AllLines:
             settled = len(spots) if last else len(spots) - LOOKAHEAD
             found += [spot for spot, over in zip(spots[:settled], gone, strict=False) if not over]
             if last or self._followed > _PAINTED:
-                return Strip(
-                    found[:most], len(found) >= most or (last and not self._scene.purse.empty), said=self._said
-                )
+                ended = last and (not self._scene.purse.empty or spots[-1].end >= self._scene.end)
+                return self._strip(found[:most], len(found) >= most or ended)
             at = Place(spots[settled - 1].generation.number, spots[settled - 1].row.end)
-        return Strip(found[:most], len(found) >= most or not self._scene.purse.empty, said=self._said)
+        return self._strip(found[:most], True)
 
     async def behind(self, at: Place, most: int) -> Strip:
         found: list[Spot] = []
@@ -81,16 +82,21 @@ class AllLines:
             if following is None or hopped != at:
                 at = hopped
                 following = await self._scene.ahead(at, LOOKAHEAD)
+                self._scene.purse.refill()  # of long lines, these alone may take it all
             wanted = most if not found else _CHUNK
             spots = await self._scene.behind(at, wanted)
             gone = await self._painted(spots, following)
             found[:0] = [spot for spot, over in zip(spots, gone, strict=False) if not over]
             if len(spots) < wanted or self._followed > _PAINTED:
-                ended = len(spots) < wanted and not self._scene.purse.empty
-                return Strip(found[-most:], len(found) >= most or ended, said=self._said)
+                last = len(spots) < wanted
+                ended = last and (not self._scene.purse.empty or not spots or spots[0].at <= self._scene.start)
+                return self._strip(found[-most:], len(found) >= most or ended)
             following = [*spots, *following][:LOOKAHEAD]
             at = spots[0].at
-        return Strip(found[-most:] if most else [], True, said=self._said)
+        return self._strip(found[-most:] if most else [], True)
+
+    def _strip(self, spots: list[Spot], whole: bool) -> Strip:
+        return Strip(spots, whole, said=self._said, cut=self._scene.purse.empty)
 
     async def _hop(self, at: Place) -> Place:
         for generation in self._scene.generations:

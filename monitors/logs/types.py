@@ -15,6 +15,7 @@ from typing import Protocol
 
 from hosts.errors import GatewatchError
 from hosts.local.levels import Level
+from hosts.local.regexes import has_capital
 
 KEEP = 64 << 10
 """The most bytes of one line that a window carries; the rest is read on demand."""
@@ -187,6 +188,8 @@ class Window:
         at_start: Nothing that passes the filter lies before the first of `lines`.
         at_end: Nothing that passes the filter lies after the last of `lines`, and no mark.
         busy: The filter has not seen all of the neighbourhood yet: ask again after the next change.
+        cut: Fewer lines than asked for, at least one where there is one, since more are too much for one answer:
+            whoever needs them asks around the first or the last of these. To ask the same again gives the same.
     """
 
     lines: tuple[LogLine, ...]
@@ -194,6 +197,7 @@ class Window:
     at_start: bool
     at_end: bool
     busy: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,7 @@ class Query:
     Attributes:
         text: The words, or a regular expression of Python's `re`.
         regex: Which of the two.
-        case: True: case matters; False: it does not; None (smart): only if `text` holds a capital letter.
+        case: True: case matters; False: it does not; None (smart): only if `text` asks for a capital letter.
         level: Instead of text: lines of this level or above.
     """
 
@@ -214,7 +218,9 @@ class Query:
 
     @property
     def ignore_case(self) -> bool:
-        return not self.case if self.case is not None else not any(letter.isupper() for letter in self.text)
+        if self.case is not None:
+            return not self.case
+        return not (has_capital(self.text) if self.regex else any(letter.isupper() for letter in self.text))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ The rules of where rows begin are in `hosts.local.lines`; this follows them over
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from hosts.local import lines
@@ -15,6 +17,7 @@ from monitors.logs.pages import PAGE
 T = TypeVar("T")
 
 _MOST = 4 * PAGE
+_OPEN = 1 << 62
 
 
 class Row(NamedTuple):
@@ -38,13 +41,22 @@ class Purse:
         spent: Bytes looked at.
     """
 
-    def __init__(self, limit: int = 1 << 62) -> None:
+    def __init__(self, limit: int = _OPEN) -> None:
         self.spent = 0
         self._limit = limit
 
     @property
     def empty(self) -> bool:
         return self.spent >= self._limit
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """What must not be cut is looked at whatever it costs meanwhile; it is counted all the same."""
+        limit, self._limit = self._limit, _OPEN
+        try:
+            yield
+        finally:
+            self._limit = limit
 
     def refill(self) -> None:
         """Another question."""
@@ -61,7 +73,8 @@ class Walk:
         size: Its bytes.
         encoding: How it is written.
         index: What is known of its blocks; it learns which of them hold no newline.
-        purse: What it may spend. A walk that cannot pay for another row ends early, with what it has.
+        purse: What it may spend. A walk that cannot pay for another row ends early, with one at least, or
+            two backward: whoever asks again from there gets on, and knows what stands before a row.
     """
 
     def __init__(self, first: int, size: int, encoding: Encoding, index: Index, purse: Purse) -> None:
@@ -91,7 +104,7 @@ class Walk:
     def forward(self, start: int, most: int) -> Reading[list[Row]]:
         """At most `most` rows from the row that begins at `start`."""
         rows: list[Row] = []
-        while len(rows) < most and start < self._size and not self._purse.empty:
+        while len(rows) < most and start < self._size and not (rows and self._purse.empty):
             row = yield from self._row(start)
             rows.append(row)
             start = row.end
@@ -100,7 +113,7 @@ class Walk:
     def backward(self, end: int, most: int) -> Reading[list[Row]]:
         """At most `most` rows up to the one that ends at `end` (where a row begins, or the size), in order."""
         rows: list[Row] = []
-        while len(rows) < most and end > self._first and not self._purse.empty:
+        while len(rows) < most and end > self._first and not (len(rows) > 1 and self._purse.empty):
             start = yield from self._previous(end)
             ended = yield from self._ended(start, end)
             if end - start == lines.BLOCK and start % lines.BLOCK == 0 and not ended:

@@ -29,18 +29,25 @@ class Framer:
     async def window(self, scene: Scene, strips: Strips, end: Place, at: Place, before: int, after: int) -> Window:
         """At most `before` lines that begin before `at`, and `after` that do not; the log ends at `end`."""
         start = await scene.snap(at)
-        # One more on either side tells whether it goes on, and which marks stand between
+        # One more on either side tells whether it goes on, and which marks stand between. Each has a purse of its own:
+        # what lies below must not use up what the way up costs.
+        scene.purse.refill()
         ahead = await strips.ahead(start, after + 1)
+        scene.purse.refill()
         behind = await strips.behind(start, before + 1)
+        scene.purse.refill()
+        cut = any(strip.cut and not strip.whole for strip in (ahead, behind))
+        busy = any(not strip.whole and not (strip.cut and strip.spots) for strip in (ahead, behind))
+        if behind.cut and not behind.whole and len(behind.spots) > 1:
+            before = min(before, len(behind.spots) - 1)  # the first of them tells which marks stand between
         spots = [*behind.spots[max(0, len(behind.spots) - before) :], *ahead.spots[:after]]
         at_start = behind.whole and len(behind.spots) <= before
         at_end = ahead.whole and len(ahead.spots) <= after
-        busy = not (ahead.whole and behind.whole)
 
         previous = behind.spots[-before - 1].at if len(behind.spots) > before else None
         if previous is None and not at_start and spots:
             generation, row = spots[0]
-            previous = Place(generation.number, min(generation.first, row.start - 1))
+            previous = Place(generation.number, row.start - 1 if cut else min(generation.first, row.start - 1))
         lines, finished = await self._lines(scene, spots, previous, behind, ahead)
         if at_end:
             last = spots[-1:] or behind.spots[-1:]
@@ -52,7 +59,7 @@ class Framer:
         if anchor > before:
             at_start = False
             lines, anchor = lines[anchor - before :], before
-        return Window(tuple(lines), anchor, at_start, at_end, busy or not finished)
+        return Window(tuple(lines), anchor, at_start, at_end, busy or not finished, cut)
 
     async def _lines(
         self, scene: Scene, spots: Sequence[Spot], previous: Place | None, *strips: Strip

@@ -13,6 +13,8 @@ from tui.logs.chips import Chip, FilterChips
 from tui.logs.findpart import FindPart
 from tui.logs.goto import Goal, parse
 from tui.logs.highlight import problem
+from tui.logs.reader import Reader
+from tui.logs.viewport import Anchor
 
 _LEVELS: tuple[Level | None, ...] = (None, Level.INFO, Level.WARNING, Level.ERROR)
 _CONTEXTS = (0, 1, 3, 10)
@@ -72,11 +74,15 @@ class FilterPart(FindPart):
     def __init__(self, **options: object) -> None:
         super().__init__(**options)
         self.chosen = Chosen()
+        self._home: Anchor | None = None  # the place that one chose, which a filter may not show; None: the end
+        self._home_line: Place | None = None  # the line that one was at there
+        self._before: tuple[bool, Anchor | None] = (True, None)  # one typed a filter
 
     def opened(self, model: LogModel) -> None:
         """Words and levels stay chosen from one log to the next; places mean nothing in another."""
         super().opened(model)
         self.chosen = replace(self.chosen, since=None, until=None)
+        self._home = None
         self._apply(self.chosen)
 
     def say_status(self) -> None:
@@ -92,10 +98,12 @@ class FilterPart(FindPart):
 
     async def action_filter(self) -> None:
         """Type what lines have to hold."""
+        self._begin_typing()
         await self.ask("filter")
 
     async def action_filter_out(self) -> None:
         """Type what lines must not hold."""
+        self._begin_typing()
         await self.ask("filter-out")
 
     def filter_edited(self, kind: str, typed: Typed) -> None:
@@ -116,9 +124,17 @@ class FilterPart(FindPart):
         self.choose(replace(self.chosen, words=()) if one is None else self._with(one))
 
     def filter_cancelled(self) -> None:
-        """As it was."""
+        """As it was, and where one was."""
         self.asked()
         self._apply(self.chosen)
+        following, self._home = self._before
+        if not following or (self.reader is not None and not self.reader.following):
+            self.back_to(following, self._home)
+
+    def _begin_typing(self) -> None:
+        if self.reader is not None:
+            home = self._find_home(self.reader)
+            self._before = (home is None, home)
 
     def _with(self, one: Words) -> Chosen:
         if one in self.chosen.words:
@@ -233,11 +249,26 @@ class FilterPart(FindPart):
 
     # What is shown of it.
 
+    def _find_home(self, reader: Reader) -> Anchor | None:
+        """The place that one chose: where one is now, unless a filter alone led there from another place."""
+        home, anchor = self._home, reader.view.anchor
+        if reader.following or anchor is None:
+            self._home = None
+        elif home is None or self.view.current != self._home_line or not _stands_for(reader, anchor, home):
+            self._home = anchor
+        self._home_line = self.view.current
+        return self._home
+
     def _apply(self, chosen: Chosen) -> None:
         if self.model is not None:
-            self.model.filter(chosen.filter())
+            home = self._find_home(self.reader) if self.reader is not None else None
+            spec = chosen.filter()
+            self.model.filter(spec)
+            self.look_within(spec)
             if self.reader is not None:
                 self.reader.renew()
+                if home is not None and home != self.reader.view.anchor:
+                    self.back_to(False, home)
         self._show_chips()
 
     def _show_chips(self) -> None:
@@ -269,3 +300,14 @@ class FilterPart(FindPart):
             self.filter_edited(event.kind, event.typed)
         else:
             super().on_ask_bar_edited(event)
+
+
+def _stands_for(reader: Reader, anchor: Anchor, home: Anchor) -> bool:
+    """Whether a screen that begins at `anchor` is the nearest that a filter has to one that begins at `home`."""
+    if anchor.place == home.place:
+        return anchor.index == home.index
+    if anchor.place < home.place:
+        # So little passes behind it that no screen could begin there; the first chip may have hidden one row since.
+        return reader.view.spare()[1] <= 1
+    before = reader.view.neighbour(anchor.place, -1)
+    return before is None or before < home.place

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from textual.timer import Timer
 
 from hosts.local.levels import Level
-from monitors.logs.hits import Search
+from monitors.logs.hits import Named, Search
 from monitors.logs.model import LogModel
-from monitors.logs.types import Place, Query
+from monitors.logs.types import Filter, Place, Query
 from tui import words
 from tui.logs.askbar import AskBar, Typed
 from tui.logs.highlight import problem
@@ -20,17 +21,75 @@ from tui.logs.viewport import Anchor
 _TYPING = 0.15  # seconds without a key before what is typed is looked for
 
 
+class Sought:
+    """A search, of what lies between the two places of a filter.
+
+    Attributes:
+        search: Looks for the lines.
+        bounded: Whether there is such a place.
+    """
+
+    def __init__(self, search: Search, spec: Filter | None) -> None:
+        self.search = search
+        self._since = spec.since if spec is not None else None
+        self._until = spec.until if spec is not None else None
+        self.bounded = self._since is not None or self._until is not None
+
+    async def at(self, place: Place) -> Place | None:
+        """The first that begins at a place or after it.
+
+        Raises:
+            UnreachableError: Its bytes cannot be read.
+        """
+        begin = place if self._since is None else max(place, self._since)
+        places, _ = await self.search.ahead(begin, 1, wait=True)
+        return places[0] if places and (self._until is None or places[0] < self._until) else None
+
+    async def next(self, place: Place) -> Place | None:
+        """The first that begins after a place.
+
+        Raises:
+            UnreachableError: Its bytes cannot be read.
+        """
+        return await self.at(Place(place.generation, place.offset + 1))
+
+    async def previous(self, place: Place) -> Place | None:
+        """The last that begins before a place.
+
+        Raises:
+            UnreachableError: Its bytes cannot be read.
+        """
+        found = await self.search.previous(place if self._until is None else min(place, self._until))
+        return found if found is not None and (self._since is None or found >= self._since) else None
+
+    async def count(self, shown: Place | None) -> tuple[int | None, int]:
+        """Which of those found so far one is, and how many they are.
+
+        Raises:
+            UnreachableError: The bytes cannot be read.
+        """
+        left_out = await self._before(self._since) if self._since is not None else 0
+        ordinal = await self.search.ordinal(shown) - left_out if shown is not None else None
+        hits = self.search.progress.hits if self._until is None else await self._before(self._until)
+        return ordinal, hits - left_out
+
+    async def _before(self, place: Place) -> int:
+        return await self.search.ordinal(Place(place.generation, place.offset - 1))
+
+
 class FindPart(PaneBase):
-    """Finds lines."""
+    """Finds lines, of those that the filter lets pass."""
 
     def __init__(self, **options: object) -> None:
         super().__init__(**options)  # type: ignore[arg-type]  # the base's own
         self._typed = Typed()
-        self._search: Search | None = None
-        self._levels: dict[Level, Search] = {}
+        self._search: Sought | None = None
+        self._levels: dict[Level, Sought] = {}
+        self._within: Filter | None = None
         self._deaf: list[Callable[[], None]] = []
         self._shown: Place | None = None
         self._ordinal: int | None = None
+        self._hits = 0
         self._origin: tuple[bool, Anchor | None] = (True, None)
         self._typing: Timer | None = None
         self._going: object | None = None
@@ -45,20 +104,33 @@ class FindPart(PaneBase):
         """Stop looking."""
         super().closing()
         self._forget()
-        for search in self._levels.values():
-            search.close()
-        self._levels.clear()
+        self._forget_levels()
+
+    def look_within(self, spec: Filter | None) -> None:
+        """Look from now on among the lines alone that a filter lets pass, and not among those around them."""
+        spec = replace(spec, context=0) if spec is not None else None
+        if spec == self._within:
+            return
+        self._within = spec
+        self._forget_levels()
+        if self._search is not None:
+            shown = self._shown
+            self._forget()
+            self._look(self._typed.query())
+            self._shown = shown
+            self._more()
 
     def aside(self) -> str:
         """Which of how many, and how far the search is."""
         if self._search is None:
             return ""
-        progress = self._search.progress
+        progress = self._search.search.progress
         if progress.problem:
             return progress.problem
+        hits = self._hits if self._search.bounded else progress.hits
         which = f"{words.count(self._ordinal)} of " if self._ordinal else ""
         scanned = "" if progress.done or not progress.total else f", {words.percent(progress.scanned / progress.total)}"
-        found = words.counted(progress.hits, "line") if not which else words.count(progress.hits)
+        found = words.counted(hits, "line") if not which else words.count(hits)
         return f"{which}{found}{scanned}"
 
     # Words and expressions.
@@ -95,13 +167,8 @@ class FindPart(PaneBase):
             self._typing = None
         self.asked()
         self.drop_find()
-        following, anchor = self._origin
-        if self.reader is not None:
-            self.view.set_current(None)
-            if following:
-                self.reader.end()
-            elif anchor is not None:
-                self.reader.show(anchor.place, above=0)
+        self.view.set_current(None)
+        self.back_to(*self._origin)
 
     def drop_find(self) -> bool:
         """Look for nothing; returns whether something was looked for."""
@@ -132,12 +199,26 @@ class FindPart(PaneBase):
                 bar.tell(wrong, bad=bool(wrong))
             return
         self.view.highlight(query)
-        self._search = search = self.model.search(query)
-        self._deaf.append(search.listen(lambda: self.soon(self._more)))
+        search = self._look(query)
         self._found()
         following, anchor = self._origin
         start = self.model.end_place() if following or anchor is None else anchor.place
         self._begin(lambda: self._go(search, start, forward=not following, here=True))
+
+    def _look(self, query: Query) -> Sought:
+        self._search = search = self._seek(query)
+        self._deaf.append(search.search.listen(lambda: self.soon(self._more)))
+        return search
+
+    def _seek(self, query: Query) -> Sought:
+        """Begin to look, among what the filter shows. What is looked for by its level names that itself."""
+        assert self.model is not None
+        spec = self._within
+        if spec is None:
+            return Sought(self.model.search(query), None)
+        kind = Filter if query.level is None else Named
+        wanted = kind(include=(*spec.include, query), exclude=spec.exclude, level=spec.level)
+        return Sought(self.model.search(wanted), spec)
 
     async def _step(self, *, forward: bool) -> None:
         if self._search is None:
@@ -173,7 +254,7 @@ class FindPart(PaneBase):
             return
         search = self._levels.get(level)
         if search is None:
-            search = self._levels[level] = self.model.search(Query(level=level))
+            search = self._levels[level] = self._seek(Query(level=level))
         self._next(lambda: self._go(search, self._here(), forward=forward and not self._at_end(), what=level.value))
 
     def _at_end(self) -> bool:
@@ -215,7 +296,7 @@ class FindPart(PaneBase):
         return reader.view.anchor.place
 
     async def _go(
-        self, search: Search, start: Place, *, forward: bool, here: bool = False, what: str = "line found"
+        self, search: Sought, start: Place, *, forward: bool, here: bool = False, what: str = "line found"
     ) -> None:
         """Show the nearest one; past the last one it goes on at the other end, and says so."""
         model = self.model
@@ -225,22 +306,21 @@ class FindPart(PaneBase):
         try:
             found = None
             if here and forward:
-                places, _ = await search.ahead(start, 1, wait=True)
-                found = places[0] if places else None
+                found = await search.at(start)
             elif forward:
                 found = await search.next(start)
             else:
                 found = await search.previous(start)
-            if found is None and not search.closed:
+            if found is None and not search.search.closed:
                 found = await self._around(search, forward=forward)
                 if found is not None:
                     self.say("past the end: on from the top" if forward else "past the top: on from the end")
         finally:
             self.doing("")
-        if search.closed:
+        if search.search.closed:
             return  # it was given up, which says nothing of what is there
-        if search.progress.problem:
-            self.say(search.progress.problem, bad=True)
+        if search.search.progress.problem:
+            self.say(search.search.progress.problem, bad=True)
         elif found is None:
             self.say(f"no {what}")
         elif self.reader is not None and self.model is model:
@@ -248,32 +328,31 @@ class FindPart(PaneBase):
             self.reader.show(found)
             if search is self._search:
                 self._shown = found
-                self._ordinal = await search.ordinal(found)
-                self._found()
+                await self._count(search, found)
 
-    async def _around(self, search: Search, *, forward: bool) -> Place | None:
+    async def _around(self, search: Sought, *, forward: bool) -> Place | None:
         assert self.model is not None
         if not forward:
             return await search.previous(self.model.end_place())
-        places, _ = await search.ahead(self.model.start_place(), 1, wait=True)
-        return places[0] if places else None
+        return await search.at(self.model.start_place())
 
     def _more(self) -> None:
         """More was found: the line that is shown may be a later one of them than it seemed."""
         search, shown = self._search, self._shown
-        if search is not None and shown is not None:
-
-            async def count() -> None:
-                self._ordinal = await search.ordinal(shown)
-                self._found()
-
-            self.later(count, "ordinal")
+        if search is not None and (shown is not None or search.bounded):
+            self.later(lambda: self._count(search, shown), "ordinal")
         self._found()
+
+    async def _count(self, search: Sought, shown: Place | None) -> None:
+        counts = await search.count(shown)
+        if search is self._search and shown == self._shown:  # else somebody else counts by now
+            self._ordinal, self._hits = counts
+            self._found()
 
     def _found(self) -> None:
         """More is known of what is looked for."""
         if self.asking is not None and self.asking.kind == "find":
-            progress = self._search.progress if self._search is not None else None
+            progress = self._search.search.progress if self._search is not None else None
             self.asking.tell(self.aside(), bad=bool(progress is not None and progress.problem))
         self._soon()
 
@@ -282,9 +361,15 @@ class FindPart(PaneBase):
             deaf()
         self._deaf.clear()
         if self._search is not None:
-            self._search.close()
+            self._search.search.close()
         self._search = self._shown = self._ordinal = self._going = None
+        self._hits = 0
         self._steps.clear()
+
+    def _forget_levels(self) -> None:
+        for search in self._levels.values():
+            search.search.close()
+        self._levels.clear()
 
     def on_ask_bar_edited(self, event: AskBar.Edited) -> None:
         """Somebody types."""

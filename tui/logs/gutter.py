@@ -66,15 +66,15 @@ def mark_style(mark: Mark) -> str:
     return "gap" if is_gap(mark) else "secondary"
 
 
-def mark_text(mark: Mark, now: float, zone: tzinfo | None = None) -> str:
-    """What its row says: why, how much is missing, and when it was seen."""
+def mark_text(mark: Mark, now: float, zone: tzinfo | None = None) -> tuple[str, str]:
+    """What its row says: why, and how much is missing and when it was seen, for which there is always room."""
     missing = ""
     if mark.missing is None:
         missing = ", how much is missing is unknown"
     elif mark.missing:
         missing = f", {words.size(mark.missing)} missing"
     why = clean_inline(redact(mark.text or mark.kind.value))
-    return f"{why}{missing}, {words.clock(mark.when, now, zone)}"
+    return why, f"{missing}, {words.clock(mark.when, now, zone)}"
 
 
 def character(text: str, cell: int) -> int:

@@ -88,11 +88,13 @@ class Painter:
         body = _cropped(text, row.shown, layers, text_style, scene.left, room)
         return Strip([*gutter, *body.extend_cell_length(room, ground)], scene.width)
 
-    def mark(self, text: str, style: str, scene: Scene, line: str) -> Strip:
-        """A row of ours, ruled across the width."""
+    def mark(self, why: str, rest: str, style: str, scene: Scene, line: str) -> Strip:
+        """A row of ours, ruled across the width; the reason is what gives way where it is narrow."""
         shape = self.base + self.part(style)
         more = "~" if line.isascii() else "…"
-        said = f"{line * 2} {shorten(text, max(1, scene.width - 6), more)} "
+        room = max(1, scene.width - 6)
+        text = shorten(why, max(1, room - width(rest)), more) + rest
+        said = f"{line * 2} {shorten(text, room, more)} "
         return Strip([Segment(said + line * max(0, scene.width - width(said)), shape)]).adjust_cell_length(
             scene.width, shape
         )

@@ -17,10 +17,13 @@ from tui.logs.askbar import AskBar, Typed
 from tui.logs.detailpane import DetailPane
 from tui.logs.goto import parse
 from tui.logs.gutter import Times
+from tui.logs.reader import Reader
 from tui.logs.scrollbar import ByteBar
+from tui.logs.selection import Point
 from tui.logs.statusline import StatusLine
 from tui.logs.takepart import TakePart
 from tui.logs.view import LogView
+from tui.logs.viewport import Anchor, is_tail
 
 _SIDEWAYS = 8
 
@@ -33,6 +36,8 @@ class LogPane(TakePart):
     def __init__(self, **options: object) -> None:
         super().__init__(**options)
         self.detail = DetailPane(self.action_copy, id="log-detail")
+        self._opened: Place | None = None  # the line that is shown whole
+        self._beside: tuple[bool, Anchor | None] = (True, None)  # one was when it was opened
 
     def compose(self) -> ComposeResult:
         """The detail pane lies between the log and what is said of it."""
@@ -57,8 +62,46 @@ class LogPane(TakePart):
         elif self.reader is not None:
             self.reader.scroll(step)
 
+    def move_line(self, step: int) -> None:
+        reader, current = self.reader, self.view.current
+        if reader is not None and current is not None and self._is_far(reader, current):
+            self._reach(current, step)
+        else:
+            super().move_line(step)
+
+    def _is_far(self, reader: Reader, place: Place) -> bool:
+        """Whether lines that are not held lie between a place and those that are."""
+        held = reader.view
+        if not held.lines:
+            return True
+        return (place < held.lines[0].at and not held.at_start) or (place > held.lines[-1].at and not held.at_end)
+
+    @property
+    def _selects_lines(self) -> bool:
+        return self.view.selection is not None and self.view.selection.lines
+
+    def _reach(self, start: Place | None, step: int) -> None:
+        """Be at the line that stands `step` lines from a place, None: from the line that one is at by then."""
+
+        async def reach() -> None:
+            model, reader, at = self.model, self.reader, start or self.view.current
+            if model is None or reader is None or at is None:
+                return
+            window = await model.window(at, max(0, -step), max(0, step) + 1)
+            found = [line.at for line in window.lines if not is_tail(line)]
+            if found and self.model is model and self.view.current is not None:
+                place = found[0] if step < 0 else found[-1]
+                self.view.set_current(place)
+                if self.view.selection is not None and self.view.selection.lines:
+                    self.view.select(self.view.selection.to(Point(place)))
+                reader.show(place)
+
+        self._next(reach)
+
     def _scroll(self, rows: int) -> None:
-        if self.reader is not None:
+        if self._selects_lines:
+            self._reach(None, rows)
+        elif self.reader is not None:
             self.reader.scroll(rows)
 
     def action_page_up(self) -> None:
@@ -79,11 +122,21 @@ class LogPane(TakePart):
 
     def action_home(self) -> None:
         """The top of the log."""
-        if self.reader is not None:
+        if self.reader is None:
+            return
+        if self._selects_lines and self.model is not None:
+            self._reach(self.model.start_place(), 0)
+        else:
             self.reader.home()
 
     def action_end(self) -> None:
-        """The end of the log, and follow it."""
+        """The end of the log, and follow it; what is selected ends there, and nothing is followed."""
+        if self._selects_lines and self.model is not None:
+            self._reach(self.model.end_place(), -1)
+        else:
+            self._to_end()
+
+    def _to_end(self) -> None:
         if self.reader is not None:
             self.view.set_current(None)
             self.reader.end()
@@ -103,7 +156,7 @@ class LogPane(TakePart):
         if self.reader.following:
             self.reader.release()
         else:
-            self.action_end()
+            self._to_end()
 
     def action_pause(self) -> None:
         """Stop painting, and go on."""
@@ -203,13 +256,20 @@ class LogPane(TakePart):
         line = next((row.line for row in self.view.rows if row.line.at == place and row.index >= 0), None)
         if model is None or line is None or self.reader is None:
             return
-        self.reader.release()
-        self.view.set_current(place)
         reader = self.reader
+        if not self._is_at_opened:
+            self._beside = (reader.following, reader.view.anchor)
+        self._opened = place
+        reader.release()
+        self.view.set_current(place)
+
+        def shown() -> None:
+            if self.detail.is_open:
+                reader.show(place)
 
         async def show() -> None:
             await self.detail.show(model, line)
-            self.call_after_refresh(reader.show, place)  # the log has fewer rows by then
+            self.call_after_refresh(shown)  # the log has fewer rows by then
 
         self.later(show, "detail")
 
@@ -217,9 +277,21 @@ class LogPane(TakePart):
         event.stop()
         self._close_detail()
 
+    @property
+    def _is_at_opened(self) -> bool:
+        """Whether a line is shown whole, and nobody has moved away from it."""
+        at = self.view.current
+        return self.detail.is_open and at == self._opened and any(row.line.at == at for row in self.view.rows)
+
     def _close_detail(self) -> None:
+        back = self._is_at_opened
         self.detail.close()
         self.view.focus()
+        following, anchor = self._beside
+        if back and following:
+            self._to_end()
+        elif back:
+            self.back_to(False, anchor)
 
     def closing(self) -> None:
         """The log goes, and the line with it."""
@@ -265,7 +337,7 @@ class LogPane(TakePart):
 
     def on_status_line_chip_pressed(self, event: StatusLine.ChipPressed) -> None:
         event.stop()
-        self.action_end()
+        self._to_end()
 
     def on_byte_bar_dragged(self, event: ByteBar.Dragged) -> None:
         """The scroll bar was dragged or clicked."""

@@ -30,6 +30,7 @@ from tui.logs.scrollbar import ByteBar, Span
 from tui.logs.status import Facts, sentence
 from tui.logs.statusline import StatusLine
 from tui.logs.view import LogView
+from tui.logs.viewport import Anchor
 
 if TYPE_CHECKING:
     from textual.worker import Worker
@@ -173,6 +174,16 @@ class PaneBase(Vertical):
         """What takes a while just now, or ""."""
         self._doing = text
         self.say_status()
+
+    def back_to(self, following: bool, anchor: Anchor | None) -> None:
+        """Where one was: at the end, or with this row at the top."""
+        reader = self.reader
+        if reader is None:
+            return
+        if following:
+            reader.end()
+        elif anchor is not None:
+            reader.show(anchor.place, above=-anchor.index)  # as many of the line's own rows lie above the screen
 
     def _news(self) -> None:
         reader = self.reader

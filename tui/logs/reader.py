@@ -102,6 +102,11 @@ class Reader:
         return self._shown
 
     @property
+    def _at_end(self) -> bool:
+        """Whether the end is to be painted: not while painting is stopped."""
+        return self.following and self.frozen is None
+
+    @property
     def at_top(self) -> bool:
         """Whether the log's first row is on screen."""
         return self.view.at_start and bool(self.rows) and self.rows[0].line.at == self.view.lines[0].at
@@ -113,7 +118,7 @@ class Reader:
         if height == self.view.height:
             return
         self.view.height = height
-        if self.following:
+        if self._at_end:
             self.view.to_end()
         else:
             self.view.fill()
@@ -123,7 +128,7 @@ class Reader:
     def lay_with(self, lay: Lay) -> None:
         """Lay lines out in another way; the first character on screen stays there."""
         self.view.lay_with(lay)
-        if self.following:
+        if self._at_end:
             self.view.to_end()
         self._show()
         self._wake(hurry=True)
@@ -245,7 +250,7 @@ class Reader:
     async def _load(self) -> None:
         height = self.view.height
         end = self.model.end_place()
-        fresh, target, following = self._fresh, self._target, self.following
+        fresh, target, following = self._fresh, self._target, self._at_end
         state = self.model.state
         self.loads += 1
         try:
@@ -258,31 +263,66 @@ class Reader:
             return
         self._end = end
         self._marks, self._counted = state.shape.marks, state.counted
-        if following != self.following or target is not self._target:
+        if following != self._at_end or target is not self._target:
             return  # something else is wanted by now, and is about to be read
         self._fresh = False if fresh else self._fresh
         self.view.hold(window, keep=not fresh and not following and target is None)
         self._settle(target, fresh=fresh)
-        self._say("")
+        try:
+            await self._further()
+        except GatewatchError as error:
+            self._say(str(error))
+        else:
+            self._say("")
+        finally:
+            self._show()
 
     def _settle(self, target: tuple[Place, int | None] | None, *, fresh: bool) -> None:
         """Move to what was asked for, now that it is held."""
-        if self.following:
+        if self._at_end:
             self.view.to_end()
         elif target is not None:
             self._target = None
             place, above = target
-            self.view.show(place, self.view.height // _THIRD if above is None else above)
+            missing = self.view.show(place, self.view.height // _THIRD if above is None else above)
+            self._owed -= missing if self.view.cut else 0
         elif self.view.anchor is None:
             self.view.to_end()
-        if self._owed:
-            owed, self._owed = self._owed, 0
-            if owed < 0:
-                self.view.up(-owed)
-            else:
-                self.view.down(owed)
+        self._pay()
         if fresh:
             self.view.fill()
+
+    def _pay(self) -> None:
+        """Scroll the rows that are owed; those that are not held stay owed where more can be had at once."""
+        if self._owed:
+            owed, self._owed = self._owed, 0
+            missing = -self.view.up(-owed) if owed < 0 else self.view.down(owed)
+            self._owed = missing if self.view.cut else 0
+
+    async def _further(self) -> None:
+        """Read on where an answer was cut before the screen was full, or before it scrolled as far as was wanted.
+
+        Every turn holds another line, or is the last.
+        """
+        view, following = self.view, self._at_end
+        while view.cut and view.lines and (self._owed or len(view.rows()) < view.height):
+            above = self._owed < 0 if self._owed else following or view.at_end
+            if view.at_start if above else view.at_end:
+                break
+            last = view.lines[-1]
+            at = view.lines[0].at if above else Place(last.at.generation, last.end)
+            self.loads += 1
+            window = await self.model.window(at, view.height if above else 0, 0 if above else view.height)
+            if following != self._at_end or self._target is not None or self._fresh:
+                return  # something else is wanted by now, and is about to be read
+            if not view.join(window, above=above):
+                break
+            if following:
+                view.to_end()
+            self._pay()
+            if not following:
+                view.fill()
+        self._owed = 0
 
     def _place(self, target: tuple[Place, int | None] | None) -> Place:
         if target is not None:

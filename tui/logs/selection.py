@@ -9,6 +9,7 @@ from hosts.errors import InputError
 from monitors.logs.model import LogModel
 from monitors.logs.types import LogLine, Place
 from tui import words
+from tui.logs.batches import batches
 from tui.logs.rows import DisplayRow
 from tui.logs.viewport import Row
 from tui.sanitise import clean, redact
@@ -102,11 +103,8 @@ async def collect(
     """
     parts: list[str] = []
     length = lines = 0
-    at = selection.first.place
-    done = False
-    while not done:
-        window = await model.window(at, 0, _BATCH)
-        chosen = [line for line in window.lines[window.anchor :] if line.at <= selection.last.place]
+    last = selection.last.place
+    async for chosen in batches(model, selection.first.place, Place(last.generation, last.offset + 1), _BATCH):
         for line in chosen:
             text = _cut(await _text(model, line, whole, encoding), selection, line)
             glued = line.piece > 0 and bool(parts)
@@ -115,10 +113,6 @@ async def collect(
             length += len(text) + 1
             if length > MOST:
                 raise InputError(f"more than {words.size(MOST)} are selected: save them to a file instead")
-        done = not chosen or len(chosen) < len(window.lines) - window.anchor or window.at_end
-        if chosen:
-            done = done or chosen[-1].at >= selection.last.place
-            at = Place(chosen[-1].at.generation, chosen[-1].end)
     text = "".join(parts)
     if lines == 1 and not selection.lines:
         return Taken(text, words.counted(len(text), "character"))

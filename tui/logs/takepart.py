@@ -11,17 +11,22 @@ from pathlib import Path
 
 from hosts.errors import GatewatchError, InputError
 from monitors.logs.model import LogModel
-from monitors.logs.types import LogLine, Place
+from monitors.logs.types import LogLine
 from tui import clipboard, shims, words
 from tui.logs.askbar import Typed
+from tui.logs.batches import batches
 from tui.logs.filterpart import FilterPart
 from tui.logs.selection import Point, Selection, collect
 
-_BATCH = 512
-"""Lines that are written at a time."""
+_BATCH = 128
+"""Lines that are asked for at a time: of long ones, each comes with up to `monitors.logs.types.KEEP` bytes."""
+
+_HELD = 4 << 20
+"""Bytes from which on what is saved is written, so that saving takes little memory, however long the lines are."""
 
 _BY_BYTE = ("vi", "vim", "nvim", "view", "gvim")
-_BY_LINE = ("nano", "emacs", "emacsclient", "micro", "joe", "kak", "mg", "ne", "pico")
+_PAGERS = ("more", "most", "vi", "view")
+_BY_LINE = ("vi", "view", "nano", "emacs", "emacsclient", "micro", "joe", "kak", "mg", "ne", "pico")
 
 
 class TakePart(FilterPart):
@@ -126,20 +131,16 @@ class TakePart(FilterPart):
         count = size = 0
         try:
             with os.fdopen(handle, "wb") as file:
-                at, end = model.start_place(), model.end_place()
-                while at < end:
-                    window = await model.window(at, 0, _BATCH)
-                    lines = [line for line in window.lines[window.anchor :] if line.at < end]
-                    data = [await self._bytes_of(model, line) for line in lines]
-                    size += await asyncio.to_thread(file.write, b"".join(data))
-                    count += sum(line.piece == 0 and line.end > line.at.offset for line in lines)
-                    self.doing(f"saving {words.percent(model.fraction(at))}")
-                    if window.busy and not lines:
-                        await asyncio.sleep(0.1)
-                    elif not lines or window.at_end:
-                        break
-                    else:
-                        at = Place(lines[-1].at.generation, lines[-1].end)
+                data = bytearray()
+                async for lines in batches(model, model.start_place(), model.end_place(), _BATCH):
+                    self.doing(f"saving {words.percent(model.fraction(lines[0].at))}")
+                    for line in lines:
+                        data += await self._bytes_of(model, line)
+                        count += line.piece == 0 and line.end > line.at.offset
+                        if len(data) >= _HELD:
+                            size += await asyncio.to_thread(file.write, data)
+                            data.clear()
+                size += await asyncio.to_thread(file.write, data)
             # A link fails where something stands already: nothing is overwritten, whoever was quicker.
             await asyncio.to_thread(os.link, name, path)
         except OSError as error:
@@ -155,11 +156,11 @@ class TakePart(FilterPart):
 
     def action_pager(self) -> None:
         """$PAGER at the line."""
-        self._hand_over(os.environ.get("PAGER") or "less", pager=True)
+        self._hand_over(_named("PAGER") or "less", pager=True)
 
     def action_editor(self) -> None:
         """$VISUAL or $EDITOR at the line."""
-        self._hand_over(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi", pager=False)
+        self._hand_over(_named("VISUAL") or _named("EDITOR") or "vi", pager=False)
 
     def _hand_over(self, command: str, *, pager: bool) -> None:
         line, model = self.view.line, self.model
@@ -175,7 +176,7 @@ class TakePart(FilterPart):
         except ValueError as error:
             self.say(f"{command}: {error}", bad=True)
             return
-        argv += at_line(argv[0] if argv else "", path, line, pager=pager)
+        argv += at_line(argv[0], path, line, pager=pager)
         try:
             code = shims.run_in_terminal(self.app, argv, os.environ)
         except (OSError, GatewatchError) as error:
@@ -185,6 +186,11 @@ class TakePart(FilterPart):
             self.say(f"{os.path.basename(argv[0])} ended with {code}", bad=True)  # a whole path may be broken over rows
 
 
+def _named(variable: str) -> str:
+    """The command that a variable names; "" where it is blank: else what it is to open would be run."""
+    return os.environ.get(variable, "").strip()
+
+
 def at_line(program: str, path: str, line: LogLine, *, pager: bool) -> Sequence[str]:
     """The arguments that open a file at a line, for the programs that are known; else the file alone.
 
@@ -192,12 +198,12 @@ def at_line(program: str, path: str, line: LogLine, *, pager: bool) -> Sequence[
     """
     name = os.path.basename(program)
     safe = f"./{path}" if path.startswith("-") else path
-    if pager and name in ("less", "more") and name == "less":
+    if pager and name == "less":
         return (f"+{line.at.offset}P", safe)
+    if line.number is not None and name in (_PAGERS if pager else _BY_LINE):
+        return (f"+{line.number}", safe)
     if name in _BY_BYTE:
         return (f"+goto {line.at.offset + 1}", safe)
-    if line.number is not None and name in _BY_LINE:
-        return (f"+{line.number}", safe)
     if line.number is not None and name in ("code", "codium", "subl", "hx", "helix"):
         return (*(("-g",) if name.startswith("cod") else ()), f"{safe}:{line.number}")
     return (safe,)

@@ -283,8 +283,8 @@ class LogView(Widget, can_focus=True):
         if row.shown.mark is not None:
             sign = self._sign("gap" if gutter.is_gap(row.shown.mark) else "turn")
             style = gutter.mark_style(row.shown.mark)
-            text = gutter.mark_text(row.shown.mark, self._now(), getattr(self.app, "zone", None))
-            return painter.mark(text, style, self._scene, sign)
+            why, rest = gutter.mark_text(row.shown.mark, self._now(), getattr(self.app, "zone", None))
+            return painter.mark(why, rest, style, self._scene, sign)
         return painter.row(row, self._scene, dress)
 
     def _dress(self, row: Row) -> Dress:

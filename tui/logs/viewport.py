@@ -69,6 +69,7 @@ class Viewport:
         self.at_start = False
         self.at_end = False
         self.busy = False
+        self.cut = False
         self.anchor: Anchor | None = None
         self.height = 0
 
@@ -100,7 +101,20 @@ class Viewport:
             lines = [*kept, *lines]
         self._lines = lines
         self._starts = [line.at for line in lines]
-        self.at_start, self.at_end, self.busy = window.at_start, window.at_end, window.busy
+        self.at_start, self.at_end = window.at_start, window.at_end
+        self.busy, self.cut = window.busy, window.cut
+
+    def join(self, window: Window, *, above: bool) -> bool:
+        """Take over lines as well that border on those that are held; whether there are any."""
+        self.busy = self.busy or window.busy
+        if above:
+            lines = [line for line in window.lines if not self._starts or line.at < self._starts[0]]
+            self._lines, self.at_start = [*lines, *self._lines], window.at_start
+        else:
+            lines = [line for line in window.lines if not self._starts or line.at > self._starts[-1]]
+            self._lines, self.at_end = [*self._lines, *lines], window.at_end
+        self._starts = [line.at for line in self._lines]
+        return bool(lines)
 
     def rows(self) -> tuple[Row, ...]:
         """What is on screen now, from its first row on."""
@@ -167,17 +181,18 @@ class Viewport:
         if self._lines:
             self._put(0, 0)
 
-    def show(self, place: Place, above: int) -> None:
-        """Show the line at or behind `place`, with `above` rows above it where there are so many."""
+    def show(self, place: Place, above: int) -> int:
+        """Show the line at or behind `place`, with `above` rows above it; returns how many of them are not held."""
         if not self._lines:
-            return
+            return 0
         index = self._index(place)
         if index == len(self._lines):
             self.to_end()
-            return
+            return 0
         self.anchor = Anchor(self._lines[index].at)
-        self.up(above)
+        missing = self.up(above)
         self.fill()
+        return missing
 
     def fill(self) -> None:
         """Where rows stay empty at the end of the log, and lines are held above, show those."""

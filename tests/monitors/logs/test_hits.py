@@ -15,7 +15,7 @@ from hosts.errors import InputError, UnreachableError
 from hosts.local import lines, scan
 from hosts.local.levels import Level, level_of
 from hosts.local.lines import UTF8, UTF16_LE, Encoding
-from monitors.logs.hits import Search, matcher_of
+from monitors.logs.hits import Named, Search, matcher_of
 from monitors.logs.scanning import Scanner
 from monitors.logs.types import Filter, Place, Query
 from tests.monitors.logs.memory import MemorySource
@@ -42,6 +42,7 @@ WANTED = st.sampled_from(
         Filter(level=Level.ERROR),
         Filter(include=(Query("x"),), exclude=(Query("y"),)),
         Filter(include=(Query("x"), Query(level=Level.WARNING))),
+        Named(include=(Query("x"), Query(level=Level.WARNING)), level=Level.INFO),
         Filter(exclude=(Query(level=Level.ERROR),)),
         Filter(exclude=(Query("x"),), level=Level.INFO),
     ]
@@ -55,7 +56,7 @@ def expected(source: MemorySource, wanted: Query | Filter, encoding: Encoding = 
         last: Level | None = None
         for start, text in rows_of(first, data, encoding):
             own = level_of(text.encode())
-            last = own if own is not None or isinstance(wanted, Query) else last
+            last = own if own is not None or isinstance(wanted, Query | Named) else last
             if passes(wanted, text, last):
                 found.append(Place(number, start))
     return found

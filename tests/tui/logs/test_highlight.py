@@ -55,3 +55,12 @@ def test_what_is_no_expression_is_told_and_not_painted() -> None:
     assert "not a regular expression" in problem(query)
     assert Highlighter(query).places("(") == ()
     assert problem(Query("(")) == ""
+
+
+@pytest.mark.parametrize("text", [r"error\S+", r"\Werror", r"error\D*"])
+def test_an_escape_is_no_capital_letter(text: str) -> None:
+    query = Query(text, regex=True)
+    assert query.ignore_case
+    assert Highlighter(query).places(" ERROR: 5")
+    assert not Highlighter(Query(text.replace("e", "E"), regex=True)).places(" eRROR: 5")
+    assert not Query(text).ignore_case, "what is no expression is taken by its letters"

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from monitors.logs import model as model_module
 from monitors.logs.model import LogModel
-from monitors.logs.types import LogLine
+from monitors.logs.types import LogLine, Place
 from tests.monitors.logs.memory import MemorySource
+from tests.monitors.logs.test_model import reached
 from tests.tui.logs.panes import PATIENCE_S, desk, numbered
 from tui.logs.reader import Reader
 from tui.logs.rows import DisplayRow, display_rows
@@ -26,6 +28,7 @@ class Watch:
 
     reader: Reader
     time: list[float]
+    changed: asyncio.Event
 
     def at(self, seconds: float) -> None:
         self.time[0] = seconds
@@ -52,7 +55,7 @@ async def watch() -> AsyncIterator[Watch]:
     async with asyncio.timeout(PATIENCE_S):
         await shown.wait()
     assert len(reader.rows) == 20
-    yield Watch(reader, time)
+    yield Watch(reader, time, shown)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
@@ -92,3 +95,65 @@ async def test_a_key_over_the_log_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(at.pane.reader, "keyed", lambda: told.append(True))
         await at.press("Z")
         assert told == [True]
+
+
+LONG = b"".join(b"%d " % number + b"y" * 10_000 + b"\n" for number in range(200))
+
+
+@pytest.fixture
+async def long_lines(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Watch]:
+    """A log of lines of which one answer holds fewer than a screen, once what is to be counted is counted."""
+    monkeypatch.setattr(model_module, "LIMIT", 64 << 10)
+    model = LogModel(MemorySource(LONG))
+    await model.start()
+    await reached(model, lambda: model.state.lines is not None)
+    time = [0.0]
+    changed = asyncio.Event()
+    reader = Reader(model, lay, changed.set, clock=lambda: time[0], fps=1 / INTERVAL_S)
+    reader.resize(20)
+    running = asyncio.create_task(reader.run())
+    yield Watch(reader, time, changed)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await model.close()
+
+
+async def shows(watch: Watch, first: int) -> None:
+    """Until the screen is full and begins with a line."""
+    wanted = [str(number) for number in range(first, first + 20)]
+    async with asyncio.timeout(PATIENCE_S):
+        while [row.shown.text.split()[0] for row in watch.reader.rows] != wanted:
+            await watch.changed.wait()
+            watch.changed.clear()
+
+
+async def test_a_screen_of_long_lines_is_full_and_is_left_a_page_at_a_time_to_the_top_and_back(
+    long_lines: Watch,
+) -> None:
+    reader = long_lines.reader
+    await shows(long_lines, 180)
+    for first in range(160, -1, -20):
+        reader.scroll(-20)
+        await shows(long_lines, first)
+    assert reader.at_top
+    for first in range(20, 181, 20):
+        reader.scroll(20)
+        await shows(long_lines, first)
+    reader.home()
+    await shows(long_lines, 0)
+    reader.show(Place(0, LONG.index(b"\n90 ") + 1), above=10)
+    await shows(long_lines, 80)
+
+
+async def test_a_screen_of_long_lines_is_not_read_again_while_nothing_happens(long_lines: Watch) -> None:
+    reader = long_lines.reader
+    await shows(long_lines, 180)
+    reader.scroll(-40)
+    await shows(long_lines, 140)
+    assert reader.view.cut
+    assert not reader.view.busy
+    before = await long_lines.loads()
+    long_lines.at(2 * INTERVAL_S)
+    reader.news()
+    assert await long_lines.loads() == before

@@ -1,0 +1,149 @@
+"""Whatever is opened and closed again, looked for and given up, one is where one was."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.logs.panes import PaneDesk, desk, numbered
+
+
+async def go(at: PaneDesk, number: int) -> str:
+    """Somewhere in the middle, with no line that one is at; returns the top line."""
+    await at.until(lambda: at.pane.model is not None and at.pane.model.state.lines == 5000)
+    await at.press("at")
+    await at.type(str(number))
+    await at.press("enter")
+    await at.until(lambda: f"line {number}" in at.lines)
+    await at.settled()
+    await at.press("escape")
+    return at.lines[0]
+
+
+@pytest.mark.parametrize("text", ["line 12", "no such line", "line 4"])
+async def test_a_filter_that_is_cancelled_loses_no_place(text: str) -> None:
+    async with desk(numbered(5000)) as at:
+        top = await go(at, 3000)
+        await at.press("ampersand")
+        await at.type(text)
+        await at.settled()
+        assert at.lines[:1] != [top]
+        await at.press("escape")
+        await at.until(lambda: at.lines and at.lines[0] == top, top)
+        await at.settled()
+        assert at.lines[0] == top
+
+
+async def test_what_is_rubbed_out_of_a_filter_loses_no_place() -> None:
+    async with desk(numbered(5000)) as at:
+        top = await go(at, 3000)
+        await at.press("ampersand")
+        await at.type("12")
+        await at.settled()
+        await at.type("3")
+        await at.settled()
+        await at.press("backspace", "backspace", "backspace")
+        await at.until(lambda: at.lines and at.lines[0] == top, top)
+        await at.press("enter")
+        await at.settled()
+        assert at.lines[0] == top
+
+
+async def test_filters_that_are_taken_away_lead_back() -> None:
+    async with desk(numbered(5000)) as at:
+        top = await go(at, 3000)
+        for text in ("line 7", "0", "no such line"):
+            await at.press("ampersand")
+            await at.type(text)
+            await at.press("enter")
+            await at.settled()
+        assert at.lines == []
+        await at.press("backspace", "backspace")
+        await at.until(lambda: at.lines and all(line.startswith("line 7") for line in at.lines))
+        await at.press("backspace")
+        await at.until(lambda: at.lines and at.lines[0] == top, top)
+
+
+async def test_whoever_moves_in_a_filtered_log_chooses_another_place() -> None:
+    async with desk(numbered(5000)) as at:
+        await go(at, 3000)
+        await at.press("ampersand")
+        await at.type("00")
+        await at.press("enter")
+        await at.until(lambda: at.lines[:1] == ["line 3000"])
+        await at.press("pageup")
+        await at.until(lambda: at.lines[0] != "line 3000")
+        await at.settled()
+        top = at.lines[0]
+        await at.press("backspace")
+        await at.settled()
+        assert at.lines[0] == top
+
+
+async def test_a_filter_that_is_cancelled_lets_go_of_no_end() -> None:
+    async with desk(numbered(5000)) as at:
+        await at.press("ampersand")
+        await at.type("line 12")
+        await at.until(lambda: at.lines[-1] == "line 1299")
+        await at.press("escape")
+        await at.until(lambda: at.lines[-1] == "line 5000")
+        at.source.append(numbered(1, 5001))
+        await at.until(lambda: at.lines[-1] == "line 5001")
+
+
+async def test_a_find_that_is_cancelled_leads_back_into_the_line() -> None:
+    long = b"".join(b"L%d " % n + b"".join(b"%05d " % k for k in range(1000)) + b"\n" for n in range(5))
+    async with desk(long) as at:
+        await at.press("w", "home")
+        await at.until(lambda: at.lines[0].startswith("L0"))
+        await at.press(*["down"] * 7)
+        await at.settled()
+        top = at.lines[0]
+        assert not top.startswith("L0")
+        await at.press("slash")
+        await at.type("L4")
+        await at.until(lambda: any(line.startswith("L4") for line in at.lines))
+        await at.press("escape")
+        await at.until(lambda: not any(line.startswith("L4") for line in at.lines))
+        await at.settled()
+        assert at.lines[0] == top
+
+
+async def test_a_line_that_was_shown_whole_moves_nothing() -> None:
+    async with desk(numbered(5000)) as at:
+        top = await go(at, 3000)
+        await at.press("V", *["down"] * 19, "escape")
+        await at.settled()
+        assert at.lines[0] == top
+        await at.press("enter")
+        await at.until(lambda: at.pane.detail.is_open and at.lines[0] != top)
+        await at.settled()
+        await at.press("escape")
+        await at.until(lambda: at.lines[0] == top and len(at.lines) == 22)
+        await at.settled()
+        assert at.lines[0] == top
+
+
+async def test_an_end_that_was_followed_is_followed_again_after_a_line_was_shown_whole() -> None:
+    async with desk(numbered(100)) as at:
+        await at.press("enter")
+        await at.until(lambda: at.pane.detail.is_open)
+        at.source.append(numbered(50, 101))
+        await at.settled()
+        assert "line 101" not in at.lines
+        await at.press("escape")
+        await at.until(lambda: at.lines[-1] == "line 150")
+
+
+async def test_whoever_moves_beside_a_whole_line_stays_there() -> None:
+    async with desk(numbered(5000)) as at:
+        top = await go(at, 3000)
+        await at.press("enter")
+        await at.until(lambda: at.pane.detail.is_open)
+        await at.settled()
+        assert at.pane.reader is not None
+        at.pane.reader.scroll(-100)
+        await at.settled()
+        there = at.lines[0]
+        await at.press("escape")
+        await at.settled()
+        assert at.lines[0] == there != top
