@@ -30,6 +30,7 @@ from hosts.local.levels import Level
 from hosts.pipe import PipeReader
 from hosts.session import BytePipe
 from hosts.ssh import SshHost, SshSpec
+from hosts.ssh_pipe import SshPipe
 from hosts.stream_scan import Frame, Orders
 from jobs.bundle import build_image
 from monitors.logs.hits import Search
@@ -66,14 +67,14 @@ class Far(PipeReader):
 
     async def _counted(self, argv: tuple[str, ...]) -> BytePipe:
         pipe = await self._ssh.open(argv)
-        read = pipe.read
+        assert isinstance(pipe, SshPipe)
+        received = pipe.data_received
 
-        async def counted() -> bytes:
-            data = await read()
+        def counted(data: bytes, datatype: int | None) -> None:
             self.received += len(data)
-            return data
+            received(data, datatype)
 
-        pipe.read = counted  # type: ignore[method-assign]
+        pipe.data_received = counted  # type: ignore[method-assign]
         return pipe
 
 
