@@ -151,13 +151,13 @@ class Standing:
 
     def _wait(self, seconds: float, why: str) -> None:
         self._until = self._clock.steady() + seconds
-        if self._down_since is None:
-            self._down_since = self._clock.wall()
         self._set(Way.WAITING, why, seconds)
 
     def _set(self, way: Way, reason: str, wait: float | None = None, ours: bool = False) -> None:
         self._apart = self._clock.apart
         now = self._clock.wall()
+        if way is Way.WAITING and self._down_since is None:
+            self._down_since = now
         since = self._down_since if way is Way.WAITING and self._down_since is not None else now
         self._now = Connection(way, since, self._now.rtt, None if wait is None else now + wait, reason, ours)
         for callback in tuple(self._told):
