@@ -245,7 +245,13 @@ class FilterPart(FindPart):
         generations = model.state.shape.generations
         if goal.number is None or not generations:
             return None
-        return await model.at_number(generations[-1].number, goal.number)
+        # What is on screen is what people mean; its file may have been turned over since
+        shown = [row.line.at.generation for row in self.view.rows[:1]]
+        for number in dict.fromkeys((*shown, *(one.number for one in reversed(generations)))):
+            place = await model.at_number(number, goal.number)
+            if place is not None:
+                return place
+        return None
 
     # What is shown of it.
 

@@ -23,6 +23,7 @@ FPS = 16.0
 
 _YIELDS = 3  # intervals that news wait at most for what keys lead to
 _PATIENCE = 0.25  # seconds that a read may take before a newer wish takes its place
+_OWED = 50  # screens that keys may be ahead of the lines that they need
 _THIRD = 3  # a line that was asked for is shown a third down the screen
 
 
@@ -139,6 +140,8 @@ class Reader:
             self.release()
         if self.following or not rows:
             return
+        most = _OWED * self.view.height
+        rows = max(-most, min(rows + self._owed, most))  # keys may come faster than the lines that they need
         missing = self.view.up(-rows) if rows < 0 else self.view.down(rows)
         at_edge = self.view.at_start if rows < 0 else self.view.at_end
         self._owed = 0 if at_edge else (-missing if rows < 0 else missing)
@@ -257,7 +260,9 @@ class Reader:
             if following:
                 window = await self.model.window(end, height, 1)
             else:
-                window = await self.model.window(self._place(target), 3 * height + max(0, -self._owed), 4 * height)
+                window = await self.model.window(
+                    self._place(target), 3 * height + max(0, -self._owed), 4 * height + max(0, self._owed)
+                )
         except GatewatchError as error:
             self._say(str(error))
             return
@@ -276,6 +281,8 @@ class Reader:
             self._say("")
         finally:
             self._show()
+        if self._owed:  # of keys that came meanwhile
+            self._wake(hurry=True)
 
     def _settle(self, target: tuple[Place, int | None] | None, *, fresh: bool) -> None:
         """Move to what was asked for, now that it is held."""
@@ -297,7 +304,8 @@ class Reader:
         if self._owed:
             owed, self._owed = self._owed, 0
             missing = -self.view.up(-owed) if owed < 0 else self.view.down(owed)
-            self._owed = missing if self.view.cut else 0
+            at_edge = self.view.at_start if owed < 0 else self.view.at_end
+            self._owed = missing if self.view.cut or not (at_edge or self.view.busy) else 0
 
     async def _further(self) -> None:
         """Read on where an answer was cut before the screen was full, or before it scrolled as far as was wanted.
@@ -305,7 +313,9 @@ class Reader:
         Every turn holds another line, or is the last.
         """
         view, following = self.view, self._at_end
-        while view.cut and view.lines and (self._owed or len(view.rows()) < view.height):
+        if not view.cut:
+            return
+        while view.lines and (self._owed or len(view.rows()) < view.height):
             above = self._owed < 0 if self._owed else following or view.at_end
             if view.at_start if above else view.at_end:
                 break

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from textual.events import MouseScrollUp
 
 from monitors.logs.types import MarkKind, Status
-from tests.tui.logs.panes import desk, numbered
+from tests.tui.logs.panes import PaneDesk, desk, numbered
 from tui.logs.gutter import Times
 
 
@@ -200,3 +202,25 @@ async def test_help_and_leaving() -> None:
         await at.until(lambda: any("keys: log" in row for row in at.rows))
         await at.press("escape", "q")
         await at.until(lambda: at.app.return_value == 0)
+
+
+def is_at(at: PaneDesk, line: str) -> bool:
+    return at.pane.view.line is not None and at.pane.view.line.data == line.encode()
+
+
+async def test_a_number_means_the_file_that_is_on_screen_and_then_the_others() -> None:
+    async with desk(numbered(1000)) as at:
+        await at.press("g")
+        await at.settled()
+        at.source.rotate(b"".join(b"new %d\n" % number for number in range(5)))
+        for number, line in (("500", "line 500"), ("3", "line 3"), ("1", "line 1")):
+            await at.press("at")
+            await at.type(number)
+            await at.press("enter")
+            await at.until(partial(is_at, at, line), line)
+        await at.press("G")
+        await at.until(lambda: at.lines[-1] == "new 4")
+        await at.press("at")
+        await at.type("700")
+        await at.press("enter")
+        await at.until(lambda: "line 700" in at.lines)

@@ -157,3 +157,31 @@ async def test_a_screen_of_long_lines_is_not_read_again_while_nothing_happens(lo
     long_lines.at(2 * INTERVAL_S)
     reader.news()
     assert await long_lines.loads() == before
+
+
+@pytest.mark.parametrize("pages", [1, 6, 15])
+async def test_pages_that_are_turned_faster_than_lines_are_read_all_count(pages: int) -> None:
+    async with desk(numbered(2000)) as at:
+        reader = at.pane.reader
+        assert reader is not None
+        height = reader.view.height
+        for _ in range(pages):
+            reader.scroll(-height)
+        await at.until(lambda: at.lines[0] == f"line {2001 - (pages + 1) * height}")
+        for _ in range(pages):
+            reader.scroll(height)
+        await at.until(lambda: at.lines[0] == f"line {2001 - height}")
+        await at.settled()
+        assert at.lines[0] == f"line {2001 - height}"
+
+
+async def test_pages_up_and_down_at_once_lead_nowhere() -> None:
+    async with desk(numbered(2000)) as at:
+        reader = at.pane.reader
+        assert reader is not None
+        height = reader.view.height
+        for rows in (*[-height] * 9, *[height] * 8):
+            reader.scroll(rows)
+        await at.until(lambda: at.lines[0] == f"line {2001 - 2 * height}")
+        await at.settled()
+        assert at.lines[0] == f"line {2001 - 2 * height}"
