@@ -74,7 +74,7 @@ class Far(PipeReader):
             self.received += len(data)
             received(data, datatype)
 
-        pipe.data_received = counted  # type: ignore[method-assign]
+        pipe.data_received = counted  # type: ignore[method-assign]  # which counts what comes
         return pipe
 
 

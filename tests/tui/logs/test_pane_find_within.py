@@ -32,7 +32,7 @@ async def test_what_is_found_passes_the_filter_and_is_counted_so() -> None:
         await at.until(lambda: f"{len(fives)} of {len(fives)}" in at.rows[-2])
         for expected in reversed(fives[-8:-1]):
             await at.press("N")
-            await at.until(lambda line=expected: at_line(at) == line)  # type: ignore[misc]
+            await at.until(lambda line=expected: at_line(at) == line)  # type: ignore[misc]  # a lambda's default
         await at.press("G", "n")
         await at.until(lambda: at_line(at) == fives[0])
 
