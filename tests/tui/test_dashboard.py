@@ -31,8 +31,6 @@ from tui.screens.home import HomeScreen
 from tui.screens.run import RunScreen
 from tui.screens.subject import RunLook
 
-PATIENCE_S = 40.0
-
 
 class Watcher(Desk[DashboardApp]):
     """A dashboard, and whoever watches it."""

@@ -17,8 +17,6 @@ from tests.tui.desks import Desk
 from tui.logs.pane import LogPane
 from tui.logs.screen import TailApp, Wish
 
-PATIENCE_S = 30.0
-
 
 class FrozenApp(TailApp):
     """One whose clocks stand still."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.tui.logs.panes import PaneDesk, desk, numbered
@@ -15,6 +17,10 @@ LEVELS = b"".join(
 def at_line(at: PaneDesk) -> str | None:
     """The line that one is at, None where it is not on screen."""
     return next((row.shown.text for row in at.pane.view.rows if row.line.at == at.pane.view.current), None)
+
+
+def is_at(at: PaneDesk, line: str) -> bool:
+    return at_line(at) == line
 
 
 async def filtered(at: PaneDesk, key: str, text: str) -> None:
@@ -32,7 +38,7 @@ async def test_what_is_found_passes_the_filter_and_is_counted_so() -> None:
         await at.until(lambda: f"{len(fives)} of {len(fives)}" in at.rows[-2])
         for expected in reversed(fives[-8:-1]):
             await at.press("N")
-            await at.until(lambda line=expected: at_line(at) == line)  # type: ignore[misc]  # a lambda's default
+            await at.until(partial(is_at, at, expected), expected)
         await at.press("G", "n")
         await at.until(lambda: at_line(at) == fives[0])
 

@@ -14,7 +14,8 @@ from monitors.logs.model import LogModel
 from monitors.logs.types import LogLine, Place
 from tests.monitors.logs.memory import MemorySource
 from tests.monitors.logs.test_model import reached
-from tests.tui.logs.panes import PATIENCE_S, desk, numbered
+from tests.tui.desks import PATIENCE_S
+from tests.tui.logs.panes import desk, numbered
 from tui.logs.reader import Reader
 from tui.logs.rows import DisplayRow, display_rows
 

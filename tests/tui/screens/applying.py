@@ -37,7 +37,6 @@ from tui.screens.prompt_flow import Step
 from tui.screens.subject import RunLook, RunPlace
 
 TEST = "tests/test_tiny_digits_ci.py"
-PATIENCE_S = 30.0
 Values = Mapping[str, Mapping[str, Sequence[float]]]
 VALUES: Values = {
     "digits_accuracy": {"accuracy": [0.912, 0.921, 0.917]},

@@ -23,7 +23,6 @@ from tui.screens.host_look import HostLook, HostRun
 from tui.screens.hosts import HostsScreen
 from tui.screens.hosts_view import HostsView
 
-PATIENCE_S = 30.0
 TOTAL = 97_871
 UP = Connection(Way.UP, AT - 900, 0.034)
 TTS = HostRun("h20-a:/data/runs/tts", "tts r3", State.RUNNING, "tts_wer 2/5", "/data/runs/tts/_pytest/tts/run2.log")

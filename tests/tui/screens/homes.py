@@ -24,7 +24,6 @@ from tui.screens.home import HomeScreen
 from tui.screens.home_rows import HomeRow, rows_of
 from tui.screens.subject import RunLook
 
-PATIENCE_S = 30.0
 UNITS = {"mmmu": ("mmmu_accuracy", "mmmu_speed"), "tts": ("tts_wer",)}
 
 

@@ -18,7 +18,6 @@ from tui.screens.run import RunScreen
 from tui.screens.store import GlanceStore
 from tui.screens.subject import RunLook
 
-PATIENCE_S = 30.0
 _SHORT = ("open", "run.log", "keep")  # groups of workers that come to an end
 
 

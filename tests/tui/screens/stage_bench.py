@@ -23,7 +23,6 @@ from tests.tui.screens.runs import RunBench
 from tui.app import GatewatchApp
 from tui.screens.subject import RunLook, RunPlace
 
-PATIENCE_S = 30.0
 KEY = "asr_speed"
 SOURCE = """\
 from tests.slack import apply_slack

@@ -21,7 +21,6 @@ from tui.app import GatewatchApp
 from tui.screens.resume_ask import AskScreen
 from tui.screens.secret import URGENT, Question, ScreenAsker, SecretScreen, show_question
 
-PATIENCE_S = 30.0
 SECRET = "correct horse"
 
 

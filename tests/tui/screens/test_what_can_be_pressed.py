@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
 
+from tests.tui.desks import PATIENCE_S
 from tests.tui.screens.applying import Lab, desk
-from tests.tui.screens.run_desk import PATIENCE_S, RunApp, RunDesk, run_desk
+from tests.tui.screens.run_desk import RunApp, RunDesk, run_desk
 from tests.tui.screens.runs import RunBench
 from tui import keys
 from tui.app import pressable
