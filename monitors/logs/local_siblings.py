@@ -99,6 +99,8 @@ def between(
             # Written within one tick of the file system's clock, or the file before was written to after it was moved
             later = one.number < number and (one.mtime == written or number <= _NUMBERED)
         before = known.get(one.key)
+        if not later and before is None and at is not None:
+            later = _dated_after(one, at)  # likewise, where names tell the order and no number does
         if not later or one.key in ours or (before is not None and before.mtime == one.mtime):
             continue
         if one.packed or (before is not None and before.path == one.path):
@@ -229,6 +231,12 @@ def _rest(name: str, base: str) -> str | None:
         if rest[0] in ".-_" and any(sign.isdigit() for sign in rest):
             return rest
     return None
+
+
+def _dated_after(one: Sibling, other: Sibling) -> bool:
+    """Whether both have names with a time in one form, and that of `one` is later."""
+    alike = len(one.path) == len(other.path) and one.rotated and other.rotated
+    return alike and one.number is None and other.number is None and one.path > other.path
 
 
 def _number(rest: str) -> int | None:

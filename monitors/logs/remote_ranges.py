@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import os
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 from hosts.errors import InputError
-from hosts.host import Chunk, HostReader, Position
+from hosts.host import Chunk, HostReader, Position, TreeWant, Wants
 from hosts.local.counting import Counts, CountWish
 from hosts.local.lines import Encoding
 from hosts.local.observe import FINGERPRINT, MAX_READ
@@ -16,9 +18,12 @@ from hosts.stream_scan import Scanning
 from monitors.logs.local_ring import Ring
 from monitors.logs.record import ShapeRecorder
 from monitors.logs.scan_far import Opening
-from monitors.logs.types import Generation, GoneError
+from monitors.logs.types import Generation, GoneError, Status
 
 _SAMPLE = 1024
+_NO_CONTENT = -1
+_LOOK_S = 10.0
+_MANY = 16  # files that one may be looked for in
 _ROTATED = (".1", ".0", ".old", *(f".{number}" for number in range(2, 10)))
 
 
@@ -62,7 +67,7 @@ class Ranges:
             GoneError: The file that held them is not there any more.
             UnreachableError: The host does not answer.
         """
-        for name in self._names(file):
+        async for name in self._names(file):
             try:
                 chunk = await self._host.read(name, offset, min(size, MAX_READ))
                 if chunk.data and await self._is(known, file, name, chunk):
@@ -70,7 +75,7 @@ class Ranges:
             except InputError:
                 continue
         now = self._record.generation(known.number)
-        if now is None or not now.live:
+        if now is None or not now.live or self._record.shape.status is Status.WAITING:
             self.unreadable(known.number, file)
         raise GoneError(f"{self._name}: the file that held this is not there any more")
 
@@ -81,7 +86,7 @@ class Ranges:
             GoneError: It is not there any more.
             UnreachableError: The host does not answer.
         """
-        for name in self._names(file):
+        async for name in self._names(file):
             with contextlib.suppress(InputError):
                 chunk = await self._host.read(name, known.first, 1)
                 if await self._is(known, file, name, chunk):
@@ -91,15 +96,41 @@ class Ranges:
     def unreadable(self, number: int, file: RemoteFile) -> None:
         """No file holds a generation any more: what is not held here is gone."""
         known = self._record.generation(number)
-        if known is not None and file.ring.start > known.first:
-            missing = file.ring.start - known.first
-            self._record.cut(number, file.ring.start, f"{missing:,} bytes went with the file that held them", missing)
+        if known is None:
+            return
+        first = file.ring.start if file.ring.end == known.size else known.size  # its end may never have come over
+        if first > known.first:
+            missing = first - known.first
+            self._record.cut(number, first, f"{missing:,} bytes went with the file that held them", missing)
 
-    def _names(self, file: RemoteFile) -> list[str]:
+    async def _names(self, file: RemoteFile) -> AsyncGenerator[str]:
+        """Where the file may be, the likeliest first."""
         if file.lost:
-            return []
-        names = [self._path, *(self._path + suffix for suffix in _ROTATED)]
-        return [file.found[0], *names] if file.found[0] else names
+            return
+        tried = [self._path, *(self._path + suffix for suffix in _ROTATED)]
+        if file.found[0]:
+            tried.insert(0, file.found[0])
+        for name in tried:
+            yield name
+        for name in await self._moved(file):
+            if name not in tried:
+                yield name
+
+    async def _moved(self, file: RemoteFile) -> list[str]:
+        """Files beside it that may be it, whatever rotation called it."""
+        folder, base = os.path.split(self._path)
+        stem = glob.escape(os.path.splitext(base)[0])
+        want = TreeWant(folder or ".", (f"{stem}*",), _NO_CONTENT)
+        with contextlib.suppress(InputError):
+            seen = await self._host.observe(Wants(trees=(want,)), None, _LOOK_S)
+            found = [
+                os.path.join(folder, name)
+                for tree in seen.trees
+                for name, one in tree.files.items()
+                if one.error is None and one.inode == file.position.inode
+            ]
+            return found[:_MANY]
+        return []
 
     async def _is(self, known: Generation, file: RemoteFile, name: str, chunk: Chunk) -> bool:
         """Whether a chunk is of the file that was this generation."""

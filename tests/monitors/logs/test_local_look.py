@@ -248,6 +248,21 @@ def test_files_with_dates_that_came_and_went_are_found(log: Log) -> None:
     assert log.contents() == written
 
 
+@pytest.mark.parametrize("form", ["-2024010{}", ".2024-01-0{}_10-00-00"])
+def test_a_late_write_to_a_file_with_a_date_hides_none_that_came_and_went_behind_it(log: Log, form: str) -> None:
+    log.append("older\n", log.beside(form.format(1)))
+    first = log.append()
+    log.look()
+    log.path.rename(log.beside(form.format(2)))
+    second = log.append()
+    os.utime(log.path, ns=(5, 5))
+    log.path.rename(log.beside(form.format(3)))
+    third = log.append()
+    late = log.append(path=log.beside(form.format(2)))
+    log.settle()
+    assert log.contents() == [first + late, second, third]
+
+
 def test_files_beside_it_that_are_no_rotated_logs_are_left_alone(log: Log) -> None:
     first = log.append()
     log.append("rank 1\n", log.beside(".1"))

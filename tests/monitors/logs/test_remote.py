@@ -44,6 +44,7 @@ class Way(LocalReader):
     def __init__(self) -> None:
         super().__init__("box")
         self.down = False
+        self.most: int | None = None  # reads that are answered, before the way is down
         self.silent = asyncio.Event()
         self.silent.set()
         self.bytes_read = 0
@@ -55,6 +56,9 @@ class Way(LocalReader):
         if self.down:
             raise UnreachableError("box: the connection\nwas lost")
         chunk = await super().read(path, offset, size)
+        if self.most is not None:
+            self.most -= 1
+            self.down = self.most < 0
         if self.down:
             raise UnreachableError("box: the connection was lost")  # with the answer on its way
         self.bytes_read += len(chunk.data)
@@ -283,6 +287,51 @@ async def test_deletion(follow: Open, log: Path) -> None:
     append(log, "new\n")
     assert await until(lambda: sizes(source) == [4, 4])
     assert await readable(source) == b"old\nnew\n"
+
+
+async def test_what_was_not_held_of_a_deleted_file_is_marked_as_lost(follow: Open, log: Path) -> None:
+    written = lines(20_000)
+    append(log, written)
+    source = await follow()
+    assert await until(lambda: source.shape.status is Status.LIVE and sizes(source) == [len(written)])
+    assert written.endswith(await source.read(0, len(written) - 100, 100))
+    os.unlink(log)
+    assert await until(lambda: source.shape.status is Status.WAITING)
+    with pytest.raises(GoneError):
+        await source.read(0, 0, 100)
+    (held,) = source.shape.generations
+    assert 0 < held.first < held.size == len(written), "what arrived stays"
+    assert await readable(source) == written[held.first :]
+    assert [(mark.kind, mark.missing, mark.at.offset) for mark in source.shape.marks] == [
+        (MarkKind.LOST, held.first, held.first)
+    ]
+
+
+async def test_a_deleted_file_of_which_nothing_arrived_is_marked_as_lost(follow: Open, log: Path, way: Way) -> None:
+    written = lines(20_000)
+    append(log, written)
+    way.most = 1
+    source = await follow()
+    assert await until(lambda: sizes(source) == [len(written)] and way.down)
+    os.unlink(log)
+    way.most, way.down = None, False
+    assert await until(lambda: source.shape.status is Status.WAITING)
+    with pytest.raises(GoneError):
+        await source.read(0, len(written) - 100, 100)
+    assert [(one.first, one.size) for one in source.shape.generations] == [(len(written), len(written))]
+    assert [mark.missing for mark in source.shape.marks if mark.kind is MarkKind.LOST] == [len(written)]
+
+
+@pytest.mark.parametrize("name", ["run.log-20240102", "run.2024-01-02_10-00-00.log"])
+async def test_a_file_that_was_moved_to_a_name_with_a_date_is_read_there(follow: Open, log: Path, name: str) -> None:
+    written = lines(20_000)
+    append(log, written)
+    source = await follow()
+    assert await until(lambda: source.shape.status is Status.LIVE and sizes(source) == [len(written)])
+    os.rename(log, log.with_name(name))
+    assert await until(lambda: source.shape.status is Status.WAITING)
+    assert await source.read(0, 0, 100) == written[:100]
+    assert source.shape.marks == ()
 
 
 async def test_what_is_held_of_many_files_has_a_bound(follow: Open, log: Path, tmp_path: Path) -> None:
