@@ -15,7 +15,8 @@ PINS: tuple[str, ...] = ("torch", "sglang", "flashinfer-python")
 IMAGE_VARIABLE = "GATEWATCH_IMAGE"
 CACHE_VARIABLES: tuple[str, ...] = ("HOME", "HF_HOME", "OMNI_CI_HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR")
 _TIMEOUT_S = 60.0
-# Python 3.8 reads this; the versions come from metadata, since importing torch takes seconds and may fail.
+# Python 3.8 reads this; the versions come from metadata, since importing torch takes seconds and may fail. Importing
+# all of pytest takes a third of a second of a core at every start; its version lies in a module of its own.
 _PROBE = """
 import json, os, platform, sys
 try:
@@ -27,19 +28,21 @@ def version(name):
         return metadata.version(name)
     except Exception:
         return None
+def there(name):
+    try:
+        import importlib.util
+        return importlib.util.find_spec(name) is not None
+    except Exception:
+        return False
 try:
-    import pytest
-    has = pytest.__version__
+    from _pytest import __version__ as has
 except Exception:
     has = None
-try:
-    import importlib.util
-    pip = importlib.util.find_spec("pip") is not None
-except Exception:
-    pip = False
+if not (there("pytest") and there("pluggy")):
+    has = None
 v = sys.implementation.version
 full = "%d.%d.%d" % v[:3] + ("" if v[3] == "final" else v[3][0] + str(v[4]))
-print("\\n" + json.dumps({"python": platform.python_version(), "pytest": has, "pip": pip,
+print("\\n" + json.dumps({"python": platform.python_version(), "pytest": has, "pip": there("pip"),
     "pins": {name: version(name) for name in sys.argv[1:]},
     "markers": {"os_name": os.name, "sys_platform": sys.platform, "platform_machine": platform.machine(),
         "platform_python_implementation": platform.python_implementation(), "platform_release": platform.release(),

@@ -77,6 +77,24 @@ def test_what_is_installed_is_not_imported(tmp_path: Path) -> None:
     assert not (tmp_path / "marker").exists()
 
 
+def test_pytest_is_found_and_not_imported(tmp_path: Path) -> None:
+    """It takes a third of a second of a core, and every start asks twice."""
+    (tmp_path / "pytest.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')\n")
+    assert probe(sys.executable, {**os.environ, "PYTHONPATH": str(tmp_path)}, ())["pytest"] == pytest.__version__
+    assert not (tmp_path / "marker").exists()
+
+
+def test_half_a_pytest_is_none(tmp_path: Path) -> None:
+    (tmp_path / "_pytest.py").write_text("__version__ = '8.4.0'\n")
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sys\nsys.path[:] = [p for p in sys.path if 'site-packages' not in p] + [{str(tmp_path)!r}]\n"
+    )
+    for name in ("pluggy", "pytest"):
+        assert probe(sys.executable, {**os.environ, "PYTHONPATH": str(tmp_path)}, ())["pytest"] is None
+        (tmp_path / f"{name}.py").write_text("")
+    assert probe(sys.executable, {**os.environ, "PYTHONPATH": str(tmp_path)}, ())["pytest"] == "8.4.0"
+
+
 def test_an_interpreter_that_talks_when_it_starts(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nprint('welcome {', end='')\nprint('hm', file=sys.stderr)\n")
     found = probe(sys.executable, {**os.environ, "PYTHONPATH": str(tmp_path)}, ())

@@ -138,7 +138,9 @@ def wheel(folder: Path, version: str = "8.0.0") -> str:
     folder.mkdir(exist_ok=True)
     info = f"pytest-{version}.dist-info"
     with zipfile.ZipFile(folder / f"pytest-{version}-py3-none-any.whl", "w") as file:
-        file.writestr("pytest.py", f"__version__ = {version!r}\n")
+        file.writestr("_pytest.py", f"__version__ = {version!r}\n")
+        for name in ("pytest", "pluggy"):
+            file.writestr(f"{name}.py", "")
         file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: pytest\nVersion: {version}\n")
         file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         file.writestr(f"{info}/RECORD", "")
