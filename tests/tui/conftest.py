@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,3 +33,24 @@ def _plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _styles_read_once() -> Iterator[None]:
+    """The same styles and the same variables give the same rules: they are parsed once, not by each of a thousand apps.
+
+    Made for Textual 8, whose `Stylesheet` does this for itself alone; rules are only read once they are parsed.
+    """
+    from textual.css.stylesheet import Stylesheet
+
+    parse, known = Stylesheet._parse_rules, dict[tuple[Any, ...], Any]()
+
+    def parse_once(sheet: Stylesheet, css: str, *args: Any, **named: Any) -> Any:
+        key = (css, args, tuple(named.items()), tuple(sheet._variables.items()))
+        if key not in known:
+            known[key] = parse(sheet, css, *args, **named)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "_parse_rules", parse_once)
+        yield

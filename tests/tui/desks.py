@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from textual.app import App
 from textual.pilot import Pilot
 
-from tests.tui.snapshots import text
+from tests.tui.snapshots import SIZES, text
 
 A = TypeVar("A", bound=App[Any])
 
@@ -65,6 +65,13 @@ class Desk(Generic[A]):
             now = self.rows
             same, last = (same + 1, now) if now == last and not self.busy else (0, now)
             assert time.monotonic() < end, f"the screen does not come to rest\n{self.shown}"
+
+    async def sizes(self, sizes: Sequence[tuple[int, int]] = SIZES) -> AsyncIterator[tuple[int, int]]:
+        """Give the window one size after the other, and be at rest in each: what is shown hangs on no other size."""
+        for size in sizes:
+            await self.pilot.resize_terminal(*size)
+            await self.settled()
+            yield size
 
     @property
     def busy(self) -> bool:
