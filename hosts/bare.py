@@ -14,10 +14,13 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from hosts.bare_facts import counts_like_the_driver, read_clock, read_load, read_mounts
-from hosts.bare_sftp import Sftp
+from hosts.bare_hung import NoAnswerError
+from hosts.bare_sessions import Sessions
+from hosts.bare_sftp import PATIENCE, Sftp
 from hosts.bare_trees import list_tree
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import follow
@@ -30,6 +33,7 @@ from hosts.host import (
     Gap,
     GpuDevice,
     Json,
+    Load,
     Observation,
     Position,
     ProcsWant,
@@ -49,7 +53,6 @@ from hosts.session import BytePipe
 INODE = 1 << 62
 INTERVAL = 0.25
 READ_DEADLINE = 20.0
-_OPENING = 20.0
 _RETRIES = 5
 _SAID = 1 << 20
 _SHARE = 0.8
@@ -67,6 +70,7 @@ class BareReader:
         subsystem: Starts a subsystem of its SSH server and gives its ends.
         opener: Starts a command there and gives its ends.
         interval: Seconds between two looks at a followed file that does not grow.
+        patience: Seconds without an answer about a path, after which it is left alone for a while.
 
     Attributes:
         reason: Why there is nothing else, in one line.
@@ -78,14 +82,13 @@ class BareReader:
         subsystem: Callable[[str], Awaitable[BytePipe]],
         opener: Callable[[tuple[str, ...]], Awaitable[BytePipe]],
         interval: float = INTERVAL,
+        patience: float = PATIENCE,
     ) -> None:
         self.reason = "no python there"
         self._name = name
-        self._subsystem = subsystem
         self._opener = opener
         self._interval = interval
-        self._sftp: Sftp | None = None
-        self._opening = asyncio.Lock()
+        self._sessions = Sessions(name, subsystem, lambda: self.reason, patience)
         self._smi = NvidiaSmi()
         self._looking: asyncio.Task[Accelerators] | None = None
         self._since = 0.0
@@ -97,7 +100,7 @@ class BareReader:
     @property
     def alive(self) -> bool:
         """Whether the session with the host is up."""
-        return self._sftp is not None and not self._sftp.lost
+        return self._sessions.alive
 
     async def observe(self, want: Wants, since: Cursor | None, deadline: float) -> Observation:
         """Look once; `deadline` is how many seconds the answer may take."""
@@ -107,19 +110,18 @@ class BareReader:
         if want.procs != ProcsWant():
             errors["procs"] = "no python there"
         async with self._within(deadline, "observe"):
-            sftp = await self._get()
             until = began + deadline * _SHARE
             (load, fault), accelerators, tails, disks, trees = await asyncio.gather(
-                read_load(sftp) if want.load else _nothing((None, "")),
-                self._accelerators(sftp, until) if want.accelerators else _nothing(None),
-                asyncio.gather(*(self._tail(sftp, tail) for tail in want.tails)),
-                self._disks(sftp, want.disks),
-                asyncio.gather(*(self._tree(sftp, tree) for tree in want.trees)),
+                self._part(until, read_load, _no_load) if want.load else _nothing((None, "")),
+                self._accelerators(until) if want.accelerators else _nothing(None),
+                asyncio.gather(*(self._tail(until, tail) for tail in want.tails)),
+                self._disks(until, want.disks),
+                asyncio.gather(*(self._tree(until, tree) for tree in want.trees)),
             )
             if fault:
                 errors["load"] = fault
             asked = time.monotonic()
-            at = await read_clock(sftp)  # last, so that it is between these two
+            at = await self._sessions.do(read_clock)  # last, so that it is between these two
         return Observation(
             host=self._name,
             at=time.time() if at is None else at,
@@ -138,7 +140,7 @@ class BareReader:
         if offset < 0 or size < 0:
             raise InputError(f"cannot read {path!r}: bad offset or size")
         async with self._within(READ_DEADLINE, "read"):
-            return await self._range(await self._get(), path, offset, min(size, MAX_READ))
+            return await self._sessions.do(lambda sftp: self._range(sftp, path, offset, min(size, MAX_READ)))
 
     async def follow(self, path: str, at: Position) -> AsyncGenerator[Data | Gap | Rotated]:
         """Hand out what is appended to a file, within a fraction of a second of its writing.
@@ -150,11 +152,11 @@ class BareReader:
         if at.inode:
             at = replace(at, inode=INODE)
         async with self._within(READ_DEADLINE, "follow"):
-            sftp = await self._get()
+            await self._sessions.get()
 
         async def read(path: str, offset: int, size: int) -> Chunk:
-            if sftp.lost:  # the next session may be one with a Python
-                raise UnreachableError(f"{self._name}: {sftp.lost}")
+            if not self.alive:  # the next session may be one with a Python
+                raise UnreachableError(f"{self._name}: its SFTP session was lost")
             return await self.read(path, offset, size)
 
         async with contextlib.aclosing(follow(read, path, at, self._interval)) as items:
@@ -168,13 +170,21 @@ class BareReader:
             InputError: It needs one, or the payload is wrong.
         """
         async with self._within(deadline, verb):
-            sftp = await self._get()
+            await self._sessions.get()
             path = payload.get("path") if isinstance(payload, dict) else None
             if verb == "locate" and isinstance(path, str):
-                return list(await self._locate(sftp, path))
+                return list(await self._sessions.do(lambda sftp: self._locate(sftp, path)))
             if verb == "gpu":
-                return to_wire(await self._accelerators(sftp, time.monotonic() + deadline * _SHARE))
+                return to_wire(await self._accelerators(time.monotonic() + deadline * _SHARE))
         raise InputError(f"{self._name}: {verb} needs a Python there, and {self.reason}")
+
+    def begin(self) -> None:
+        """Look in this way, also after `close`: there is nothing else."""
+        self._sessions.reopen()
+
+    def forget(self) -> None:
+        """Let paths be asked for that were left alone: a person wants it."""
+        self._sessions.forget()
 
     async def close(self) -> None:
         """End the session."""
@@ -182,9 +192,7 @@ class BareReader:
         if looking is not None:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
-        sftp, self._sftp = self._sftp, None
-        if sftp is not None:
-            await sftp.close()
+        await self._sessions.close()
 
     @contextlib.asynccontextmanager
     async def _within(self, deadline: float, what: str) -> AsyncGenerator[None]:
@@ -192,29 +200,19 @@ class BareReader:
             async with asyncio.timeout(deadline):
                 yield
         except TimeoutError:
-            if self._sftp is not None:
-                self._sftp.lose("no answer")  # one that hangs in a read answers nobody else either
             raise UnreachableError(f"{self._name}: no answer to {what} within {deadline:g} s") from None
+        except NoAnswerError as error:
+            raise UnreachableError(f"{self._name}: {error}") from None
 
-    async def _get(self) -> Sftp:
-        async with self._opening:
-            if self._sftp is not None and not self._sftp.lost:
-                return self._sftp
-            before, self._sftp = self._sftp, None
-            if before is not None:
-                await before.close()
-            async with asyncio.timeout(_OPENING):
-                try:
-                    sftp = Sftp(self._name, await self._subsystem("sftp"))
-                    try:
-                        await sftp.start()
-                    except BaseException:
-                        await sftp.close()
-                        raise
-                except UnreachableError as error:
-                    raise UnreachableError(f"{self.reason}; and no SFTP: {error}") from None
-            self._sftp = sftp
-            return sftp
+    async def _part(
+        self, until: float, work: Callable[[Sftp], Awaitable[T]], otherwise: Callable[[str], T], path: str = ""
+    ) -> T:
+        """One part of what is looked at; where it takes too long, what is told of it otherwise."""
+        try:
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                return await self._sessions.do(work)
+        except TimeoutError:
+            return otherwise(f"{path}: no answer in time" if path else "no answer in time")
 
     async def _range(self, sftp: Sftp, path: str, offset: int, size: int) -> Chunk:
         # Looked at first: to open a pipe would hold up the server
@@ -239,37 +237,48 @@ class BareReader:
                     break
             return Chunk(data, offset, whole, INODE, (seen.mtime or 0) * 10**9, hashlib.sha256(head).hexdigest())
         finally:
-            sftp.done(handle)
+            sftp.done(handle, path)
 
-    async def _tree(self, sftp: Sftp, want: TreeWant) -> TreeSeen:
+    async def _tree(self, until: float, want: TreeWant) -> TreeSeen:
         """The names alone, where nobody wants what is in the files: to read each would be a round trip for each."""
         if want.limit < 0:
-            return await list_tree(sftp, want, INODE)
+            late = partial(TreeSeen, want, {})
+            return await self._part(until, lambda sftp: list_tree(sftp, want, INODE), late, want.root)
         return TreeSeen(want, {}, error=f"{want.root}: {self.reason}")
 
-    async def _tail(self, sftp: Sftp, want: TailWant) -> TailSeen:
-        try:
+    async def _tail(self, until: float, want: TailWant) -> TailSeen:
+        async def look(sftp: Sftp) -> TailSeen:
             seen = await sftp.stat(want.path)
             chunk = await self._range(sftp, want.path, max(0, (seen.size or 0) - want.size), want.size)
-        except InputError as error:
-            return TailSeen(want.path, 0, 0, b"", 0, 0, str(error))
-        return TailSeen(want.path, chunk.size, chunk.offset, chunk.data, chunk.mtime_ns, chunk.inode)
+            return TailSeen(want.path, chunk.size, chunk.offset, chunk.data, chunk.mtime_ns, chunk.inode)
 
-    async def _disks(self, sftp: Sftp, paths: tuple[str, ...]) -> tuple[DiskSeen, ...]:
+        nothing = partial(TailSeen, want.path, 0, 0, b"", 0, 0)
+        try:
+            return await self._part(until, look, nothing, want.path)
+        except InputError as error:
+            return nothing(str(error))
+
+    async def _disks(self, until: float, paths: tuple[str, ...]) -> tuple[DiskSeen, ...]:
         if not paths:
             return ()
-        mounts = await read_mounts(sftp)
-        return tuple(await asyncio.gather(*(self._disk(sftp, path, mounts) for path in paths)))
+        mounts = await self._part(until, read_mounts, lambda _: "")
+        return tuple(await asyncio.gather(*(self._disk(until, path, mounts) for path in paths)))
 
-    async def _disk(self, sftp: Sftp, path: str, mounts: str) -> DiskSeen:
-        try:
+    async def _disk(self, until: float, path: str, mounts: str) -> DiskSeen:
+        async def look(sftp: Sftp) -> DiskSeen:
             real = await sftp.real_path(path)
             kind = type_of(real, mounts)
             return DiskSeen(path, *(await sftp.space(real)), kind, is_network(kind))
+
+        def nothing(why: str) -> DiskSeen:
+            return DiskSeen(path, None, None, error=why)
+
+        try:
+            return await self._part(until, look, nothing, path)
         except NotThereError:
-            return DiskSeen(path, None, None, error="not there")
+            return nothing("not there")
         except InputError as error:
-            return DiskSeen(path, None, None, error=str(error))
+            return nothing(str(error))
 
     async def _locate(self, sftp: Sftp, path: str) -> list[str]:
         """Absolute paths of what a path means there: itself if it is there, else what it matches as a glob."""
@@ -287,16 +296,20 @@ class BareReader:
                 found = [f"{base}/{part}" for base in found]
         there = []
         for one in found:
-            with contextlib.suppress(InputError):
+            try:
                 await sftp.stat(one)
-                there.append(one)
+            except NoAnswerError:
+                raise
+            except InputError:
+                continue
+            there.append(one)
         return sorted(there)
 
-    async def _accelerators(self, sftp: Sftp, until: float) -> Accelerators:
+    async def _accelerators(self, until: float) -> Accelerators:
         """Ask nvidia-smi; one that hangs is left to itself, and not started a second time while it does."""
         if self._looking is None or self._looking.done():
             self._since = time.monotonic()
-            self._looking = asyncio.create_task(self._ask_smi(sftp))
+            self._looking = asyncio.create_task(self._ask_smi())
         looking = self._looking
         limit = min(_SMI_DEADLINE, until - time.monotonic())
         await asyncio.wait({looking}, timeout=max(0.0, limit))
@@ -304,15 +317,17 @@ class BareReader:
             waited = time.monotonic() - self._since
             return Accelerators((), "unknown", detail=f"nvidia-smi has not answered for {waited:.0f} s")
         self._looking = None
+        if looking.cancelled():  # by `close`, which is no reason to end for who asked
+            raise UnreachableError(f"{self._name}: the session was closed")
         return looking.result()
 
-    async def _ask_smi(self, sftp: Sftp) -> Accelerators:
-        counts = await counts_like_the_driver(sftp)
+    async def _ask_smi(self) -> Accelerators:
+        counts = await self._sessions.do(counts_like_the_driver)
         asking = self._smi.questions(further=counts)
         answer = await self._smi_says(next(asking))
         if answer.code in (126, 127) or any(words in answer.said.lower() for words in _NOT_FOUND):
             try:
-                await sftp.stat(_DRIVER)
+                await self._sessions.do(lambda sftp: sftp.stat(_DRIVER))
             except InputError:
                 return Accelerators((), "none")
             return Accelerators((), "unknown", detail="an NVIDIA driver is loaded, and there is no nvidia-smi")
@@ -339,6 +354,10 @@ class BareReader:
 def _from_inside(device: GpuDevice) -> GpuDevice:
     """A device as a container may tell of it: that nobody is listed is no answer there, so nor is what nobody owns."""
     return replace(device, processes=device.processes or None, ghost=None)
+
+
+def _no_load(why: str) -> tuple[Load | None, str]:
+    return None, why
 
 
 async def _nothing(value: T) -> T:

@@ -74,7 +74,7 @@ async def _small(sftp: Sftp, path: str, limit: int = _LIMIT) -> str:
         try:
             return (await sftp.read(handle, path, 0, limit)).decode("utf-8", "replace")
         finally:
-            sftp.done(handle)
+            sftp.done(handle, path)
     return ""
 
 

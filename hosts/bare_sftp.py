@@ -10,9 +10,11 @@ import contextlib
 import os
 import stat
 import struct
+import time
 from dataclasses import dataclass
 from typing import Any
 
+from hosts.bare_hung import Hung
 from hosts.errors import InputError, UnreachableError
 from hosts.local.observe import NotThereError
 from hosts.session import BytePipe
@@ -28,6 +30,7 @@ _AT_ONCE = 8
 _LONGEST = 1 << 19
 _NAMES = 10_000
 _CLOSING = 2.0
+PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,32 @@ class Attributes:
 class Sftp:
     """One session.
 
+    A server answers one request after the other, so one that hangs in a request (a dead mount) answers no other: then
+    the session is stuck, for as long as that takes.
+
     Args:
         host: What messages call the host.
         pipe: The subsystem's ends; from now on it is this session's to close.
+        hung: The paths that are left alone; told of those that are answered about.
+        patience: Seconds without an answer after which it is stuck.
 
     Attributes:
         lost: Why it is of no use any more; "" while it is.
+        stuck: The path that it is not answered about; None while it answers.
+        gone: Set once it is lost.
     """
 
-    def __init__(self, host: str, pipe: BytePipe) -> None:
+    def __init__(self, host: str, pipe: BytePipe, hung: Hung | None = None, patience: float = PATIENCE) -> None:
         self.lost = ""
+        self.stuck: str | None = None
+        self.gone = asyncio.Event()
         self._host = host
         self._pipe = pipe
+        self._hung = hung or Hung()
+        self._patience = patience
+        self._owed: dict[int, str] = {}  # by its number, the path of each request that was not answered, in their order
+        self._moved = 0.0
+        self._minding: asyncio.TimerHandle | None = None
         self._buffer = bytearray()
         self._waiting: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         self._count = 0
@@ -112,16 +129,16 @@ class Sftp:
         """What an open file is now."""
         return _Reader(await self._ask(_FSTAT, _bytes(handle), _ATTRS, path)).attributes()
 
-    def done(self, handle: bytes) -> None:
+    def done(self, handle: bytes, path: str) -> None:
         """Close a handle, without a wait."""
-        if not self.lost:
-            task = asyncio.create_task(self._done(handle))
+        if not self.lost and self.stuck is None:
+            task = asyncio.create_task(self._done(handle, path))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    async def _done(self, handle: bytes) -> None:
+    async def _done(self, handle: bytes, path: str) -> None:
         with contextlib.suppress(InputError, UnreachableError):
-            await self._ask(_CLOSE, _bytes(handle), _STATUS, "")
+            await self._ask(_CLOSE, _bytes(handle), _STATUS, path)
 
     async def read(self, handle: bytes, path: str, offset: int, size: int) -> bytes:
         """Bytes of an open file; fewer at its end."""
@@ -154,7 +171,7 @@ class Sftp:
         except EOFError:
             return found
         finally:
-            self.done(handle)
+            self.done(handle, path)
         raise InputError(f"{path} holds more than {_NAMES} names")
 
     async def space(self, path: str) -> tuple[int, int]:
@@ -179,12 +196,14 @@ class Sftp:
         return data
 
     async def _ask(self, kind: int, body: bytes, wanted: int, path: str) -> bytes:
-        if self.lost:
-            raise UnreachableError(f"{self._host}: {self.lost}")
+        if self.lost or self.stuck is not None:
+            raise UnreachableError(f"{self._host}: {self.lost or self._silence()}")
+        self._hung.check(path)
         self._count += 1
         number = self._count & 0xFFFFFFFF
         future: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
+        self._owe(number, path)
         try:
             await self._send(struct.pack(">BI", kind, number) + body)
             came, answer = await future
@@ -219,6 +238,8 @@ class Sftp:
             while data := await self._pipe.read():
                 self._buffer += data
                 self._take()
+                if self._buffer:  # a large answer on a slow way
+                    self._moved = time.monotonic()
         except UnreachableError as error:
             why = str(error)
         self.lose(why)
@@ -237,16 +258,59 @@ class Sftp:
                 if not self._version.done():
                     self._version.set_result(None)
                 continue
-            future = self._waiting.get(struct.unpack_from(">I", packet, 1)[0])
+            number: int = struct.unpack_from(">I", packet, 1)[0]
+            self._paid(number)
+            future = self._waiting.get(number)
             if future is not None and not future.done():
                 future.set_result((packet[0], packet[5:]))
         del self._buffer[:at]
+
+    def _owe(self, number: int, path: str) -> None:
+        if not self._owed:
+            self._moved = time.monotonic()
+        self._owed[number] = path
+        if self._minding is None:
+            self._mind(self._patience)
+
+    def _paid(self, number: int) -> None:
+        first = next(iter(self._owed), None) == number
+        path = self._owed.pop(number, None)
+        if path is not None:
+            self._hung.answered(path)
+        if first:
+            self._moved = time.monotonic()
+            if self.stuck is not None:
+                self.lose("it had hung")  # others have gone on without it
+
+    def _mind(self, seconds: float) -> None:
+        self._minding = asyncio.get_running_loop().call_later(seconds, self._see)
+
+    def _see(self) -> None:
+        """Look whether the request that has waited longest still gets nowhere."""
+        self._minding = None
+        if self.lost or not self._owed:
+            return
+        left = self._moved + self._patience - time.monotonic()
+        if left > 0:
+            return self._mind(left)
+        self.stuck = next(iter(self._owed.values()))
+        error = UnreachableError(f"{self._host}: {self._silence()}")
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # seen, also where nobody waits
+
+    def _silence(self) -> str:
+        return f"no answer about {self.stuck} within {self._patience:g} s"
 
     def lose(self, why: str) -> None:
         """Give the session up; whatever is under way ends with UnreachableError."""
         if self.lost:
             return
         self.lost = why
+        self.gone.set()
+        if self._minding is not None:
+            self._minding.cancel()
         error = UnreachableError(f"{self._host}: {why}")
         futures: list[asyncio.Future[Any]] = [self._version, *self._waiting.values()]
         for future in futures:

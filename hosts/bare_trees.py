@@ -8,6 +8,7 @@ import glob
 import posixpath
 import stat
 
+from hosts.bare_hung import NoAnswerError
 from hosts.bare_sftp import Attributes, Sftp
 from hosts.errors import InputError
 from hosts.host import FileSeen, TreeSeen, TreeWant
@@ -106,6 +107,9 @@ class _Walk:
             return name, seen
         try:
             found = await self._sftp.stat(self._path(prefix + name))
+        except NoAnswerError as error:
+            self._say(str(error))
+            return name, Attributes(None, None, None)
         except InputError:
             return name, Attributes(None, None, None)
         return name, Attributes(None, None, None) if link and found.is_folder else found

@@ -53,6 +53,11 @@ class ChildPipe:
         except (OSError, RuntimeError):
             raise UnreachableError("the helper takes no more requests") from None
 
+    @property
+    def unsent(self) -> int:
+        assert self._process.stdin is not None
+        return self._process.stdin.transport.get_write_buffer_size()
+
     async def close(self, patience: float) -> None:
         self.abort()
         for wait in (patience, _GRACE):  # longer than that it may be stuck in the kernel

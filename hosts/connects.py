@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from hosts.opened import Opened
-from hosts.patience import asking
+from hosts.patience import Questions
 
 # OpenSSH drops connections at random from the tenth that has not logged in (sshd_config, MaxStartups 10:30:100).
 _PER_ADDRESS = 8
@@ -68,6 +68,7 @@ class Connects:
 
     Attributes:
         opened: The keys that a person has opened.
+        questions: What a person is asked now; deadlines wait for that.
     """
 
     def __init__(
@@ -89,7 +90,9 @@ class Connects:
         self._hold = hold
         self._asker = asker
         self._asking = asyncio.Lock()
+        self._declined: set[tuple[str, str]] = set()
         self.opened: Opened[Any] = Opened()
+        self.questions = Questions()
 
     def once(self, name: object, mark: object, make: Callable[[], T]) -> T:
         """What `make` gave for `name` the last time, for as long as `mark` is the same; from any thread."""
@@ -159,9 +162,18 @@ class Connects:
         return self._asker is not None
 
     async def ask(self, host: str, what: str) -> str | None:
-        """Ask a person, one question at a time; None where nobody can be asked."""
+        """Ask a person, one question at a time; None where nobody can be asked, or where this was declined before."""
         if self._asker is None:
             return None
         async with self._asking:
-            with asking():
-                return await self._asker.ask(host, what)
+            if (host, what) in self._declined:  # by several hosts that one goes through it, perhaps
+                return None
+            with self.questions.asking():
+                answer = await self._asker.ask(host, what)
+            if not answer:
+                self._declined.add((host, what))
+            return answer
+
+    def ask_again(self, host: str) -> None:
+        """Let a person be asked also what was declined for this host: they want it tried again."""
+        self._declined = {(about, what) for about, what in self._declined if about != host}

@@ -24,6 +24,9 @@ from hosts.ssh_spec import KNOWN_HOSTS, SshSpec, remote_command
 from hosts.standing import Clock, Standing
 
 _LOST = 255
+BEAT = 3.0
+"""Seconds between two signs of life of a helper; a way on which two are missed is as good as lost."""
+
 _MOST_HOPS = 9
 _ASK_CONFIG = 10.0
 _ALWAYS = (
@@ -212,7 +215,8 @@ async def _new_key(way: tuple[SshSpec, ...], errors: bytes) -> NewKey | None:
 class OpenSshHost:
     """The way to one host, a process of `ssh` for each command; `open` is the opener.
 
-    Its standing is told by those processes: up from the first byte of one, lost with the last.
+    Its standing is told by those processes: up from the first byte of one, stale when nothing is heard of any although
+    the helper at its other end was asked for a sign of life, lost with the last.
 
     Args:
         spec: How it is reached.
@@ -223,7 +227,10 @@ class OpenSshHost:
     def __init__(self, spec: SshSpec, *, connects: Connects | None = None, clock: Clock | None = None) -> None:
         self._spec = spec
         self._connects = connects or Connects()
-        self._standing = Standing(spec.host, self._connects.chance, clock or Clock())
+        self._clock = clock or Clock()
+        self._standing = Standing(spec.host, self._connects.chance, self._clock)
+        self._last = self._clock.steady()
+        self._way: tuple[SshSpec, ...] = ()
         self._pipes: list[_SshProcess] = []
 
     @property
@@ -250,7 +257,9 @@ class OpenSshHost:
 
     async def _open(self, command: str, subsystem: bool) -> BytePipe:
         self._standing.check()
-        way = await find_way(self._spec)
+        if not self._pipes or not self._way:  # one that is up tells the way: to ask runs programs (`Match exec`)
+            self._way = await find_way(self._spec)
+        way = self._way
         words = ssh_argv(way, command, subsystem)
         turn = await self._connects.begin(f"{way[0].host}:{way[0].port}")
         if not self._pipes:
@@ -261,7 +270,7 @@ class OpenSshHost:
             turn.give_back()
             self._standing.idle()
             raise
-        pipe = _SshProcess(way, child, turn, self._heard, self._ended)
+        pipe = _SshProcess(way, child, turn, self)
         self._pipes.append(pipe)
         return pipe
 
@@ -279,11 +288,21 @@ class OpenSshHost:
         for pipe in tuple(self._pipes):
             pipe.abort()
 
-    def _heard(self) -> None:
-        if self._standing.now.way is not Way.UP:
+    def heard(self) -> None:
+        """Something came from there."""
+        self._last = self._clock.steady()
+        if self._standing.now.way is Way.STALE:
+            self._standing.alive()
+        elif self._standing.now.way is not Way.UP:
             self._standing.up()
 
-    def _ended(self, pipe: _SshProcess, failure: GatewatchError | None) -> None:
+    def silent(self) -> None:
+        """One of the processes heard nothing for too long."""
+        silent = self._clock.steady() - self._last
+        if silent >= BEAT:
+            self._standing.stale(silent)
+
+    def ended(self, pipe: _SshProcess, failure: GatewatchError | None) -> None:
         if pipe not in self._pipes:
             return
         self._pipes.remove(pipe)
@@ -305,16 +324,15 @@ class _SshProcess:
         way: tuple[SshSpec, ...],
         child: ChildPipe,
         turn: Turn,
-        on_heard: Callable[[], None],
-        on_end: Callable[[_SshProcess, GatewatchError | None], None],
+        host: OpenSshHost,
     ) -> None:
         self.heard = False
+        self.beat = BEAT
         self._way = way
         self._host = way[-1].host
         self._child = child
         self._turn = turn
-        self._on_heard = on_heard
-        self._on_end = on_end
+        self._whole = host
         self._failure: GatewatchError | None = None
 
     async def read(self) -> bytes:
@@ -323,10 +341,10 @@ class _SshProcess:
             if not self.heard:
                 self.heard = True
                 self._turn.give_back()
-            self._on_heard()
+            self._whole.heard()
             return data
         status, errors = await self._child.ended()
-        if status == _LOST:
+        if self._failure is None and status == _LOST:
             new = await _new_key(self._way, errors) if is_new_key(errors) else None
             self._failure = await asyncio.to_thread(explained, self._way, errors, new)
         self._finish(self._failure)
@@ -336,6 +354,17 @@ class _SshProcess:
 
     async def write(self, data: bytes) -> None:
         await self._child.write(data)
+
+    @property
+    def unsent(self) -> int:
+        return self._child.unsent
+
+    def silent(self, seconds: float) -> None:
+        del seconds  # others may have heard something since
+        self._whole.silent()
+
+    def give_up(self, why: str) -> None:
+        self._failure = UnreachableError(f"{self._host}: {why}")
 
     async def close(self, patience: float) -> None:
         await self._child.close(patience)
@@ -352,4 +381,4 @@ class _SshProcess:
 
     def _finish(self, failure: GatewatchError | None) -> None:
         self._turn.give_back()
-        self._on_end(self, failure)
+        self._whole.ended(self, failure)

@@ -5,7 +5,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterator
-from weakref import WeakKeyDictionary
+
+
+class Questions:
+    """The questions that a person is asked, and the deadlines that stand still until they are answered."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._patient: set[Patience] = set()
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """For as long as this lasts, a person is being asked for something."""
+        self._open += 1
+        if self._open == 1:
+            for one in self._patient:
+                one.stand_still()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                for one in self._patient:
+                    one.go_on()
+
+    @contextlib.contextmanager
+    def waiting(self, patience: Patience) -> Iterator[None]:
+        """For as long as this lasts, a deadline comes nearer while nobody is asked."""
+        self._patient.add(patience)
+        if not self._open:
+            patience.go_on()
+        try:
+            yield
+        finally:
+            self._patient.discard(patience)
+            patience.stand_still()
 
 
 class Patience:
@@ -13,13 +47,15 @@ class Patience:
 
     Args:
         seconds: How long it is.
+        questions: Those that it waits for.
 
     Attributes:
         left: Seconds that are left, as of the end of the last `limit`.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, questions: Questions) -> None:
         self.left = seconds
+        self._questions = questions
         self._timeout: asyncio.Timeout | None = None
         self._end: float | None = None
 
@@ -30,16 +66,9 @@ class Patience:
         Raises:
             TimeoutError: It took longer.
         """
-        waits = _here()
         async with asyncio.timeout(None) as self._timeout:
-            waits.patient.add(self)
-            if not waits.questions:
-                self.go_on()
-            try:
+            with self._questions.waiting(self):
                 yield
-            finally:
-                waits.patient.discard(self)
-                self.stand_still()
 
     def stand_still(self) -> None:
         """Let the deadline wait."""
@@ -54,35 +83,3 @@ class Patience:
         if self._timeout is not None and not self._timeout.expired():
             self._end = asyncio.get_running_loop().time() + self.left
             self._timeout.reschedule(self._end)
-
-
-class _Waits:
-    """Of one loop: how many questions are open, and what stands still until they are answered."""
-
-    def __init__(self) -> None:
-        self.questions = 0
-        self.patient: set[Patience] = set()
-
-
-_waits: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waits] = WeakKeyDictionary()
-
-
-@contextlib.contextmanager
-def asking() -> Iterator[None]:
-    """For as long as this lasts, a person is being asked for something."""
-    waits = _here()
-    waits.questions += 1
-    if waits.questions == 1:
-        for one in waits.patient:
-            one.stand_still()
-    try:
-        yield
-    finally:
-        waits.questions -= 1
-        if not waits.questions:
-            for one in waits.patient:
-                one.go_on()
-
-
-def _here() -> _Waits:
-    return _waits.setdefault(asyncio.get_running_loop(), _Waits())

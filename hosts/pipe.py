@@ -23,7 +23,7 @@ from hosts.local.calls import unwrap
 from hosts.local.counting import Counts, CountWish
 from hosts.local.observe import MAX_READ
 from hosts.local.wire import from_wire, to_wire
-from hosts.patience import Patience
+from hosts.patience import Patience, Questions
 from hosts.session import BytePipe, Session
 from hosts.stream import Item, Sign, StreamLink, tail_of
 from hosts.stream_scan import Frame, Orders
@@ -62,6 +62,7 @@ class PipeReader:
         on_close: Awaited at the end of `close`, for a connection that was made for this host alone.
         connection: Tells how the way there stands; None where the opener has nothing that can stand or fall.
         retry: Connects at once, however long the host was to be left alone; None likewise.
+        questions: What a person is asked on the way there, for which deadlines wait; None where nobody is.
     """
 
     _actor = False
@@ -80,6 +81,7 @@ class PipeReader:
         on_close: Callable[[], Awaitable[None]] | None = None,
         connection: Callable[[], Connection] | None = None,
         retry: Callable[[], Awaitable[None]] | None = None,
+        questions: Questions | None = None,
     ) -> None:
         self._name = name
         self._opener = opener
@@ -92,6 +94,7 @@ class PipeReader:
         self._on_close = on_close
         self._connection = connection
         self._retry = retry
+        self._questions = questions or Questions()
         self._links = Held(name, lambda: self._open(Link, "actor" if self._actor else "reader"))
         self._streams = Held(name, lambda: self._open(StreamLink, "stream"))
         self._no_stream_until = 0.0
@@ -141,7 +144,7 @@ class PipeReader:
     async def read(self, path: str, offset: int, size: int) -> Chunk:
         # What is shown first comes sooner over the pipe that is there
         if size > _HUGE or (size >= _LARGE and self._streams.now is not None):
-            patience = Patience(READ_DEADLINE)
+            patience = Patience(READ_DEADLINE, self._questions)
             try:
                 async with patience.limit():
                     stream = await self._stream()
@@ -276,7 +279,7 @@ class PipeReader:
     async def _ask(
         self, verb: str, payload: Json, key: str | None, deadline: float, understand: Callable[[Json], T]
     ) -> T:
-        patience = Patience(deadline)
+        patience = Patience(deadline, self._questions)
         try:
             async with patience.limit():
                 link = await self._links.get()
@@ -287,7 +290,7 @@ class PipeReader:
 
     async def _open(self, kind: Callable[[str, str, BytePipe, str, float], S], mode: Mode) -> S:
         nonce = secrets.token_hex(16)
-        patience = Patience(self._opening_limit)
+        patience = Patience(self._opening_limit, self._questions)
         try:
             async with patience.limit():
                 pipe = await self._opener(self._argv)
@@ -313,7 +316,7 @@ class PipeReader:
         if time.monotonic() < self._no_stream_until:
             return None
         try:
-            async with Patience(_STREAM_OPENING).limit():
+            async with Patience(_STREAM_OPENING, self._questions).limit():
                 return await self._streams.get()
         except (InputError, UnreachableError, TimeoutError) as error:
             if self._links.now is None and isinstance(error, UnreachableError):
@@ -370,7 +373,7 @@ class PipeActor(PipeReader):
             InputError: It cannot be run.
             UnreachableError: The host cannot be reached, or the way was lost.
         """
-        patience = Patience(deadline)
+        patience = Patience(deadline, self._questions)
         try:
             async with patience.limit():
                 link = await self._open(CommandLink, "command")

@@ -52,6 +52,34 @@ class Pushing(Protocol):
     take: Callable[[bytes], None] | None
 
 
+@runtime_checkable
+class Measured(Protocol):
+    """A pipe that tells how much of what it was given is not on its way yet."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes."""
+        ...
+
+
+@runtime_checkable
+class Minded(Protocol):
+    """A pipe with a way that nobody else looks after: it is judged by the helper's signs of life."""
+
+    @property
+    def beat(self) -> float:
+        """Seconds between two of them."""
+        ...
+
+    def silent(self, seconds: float) -> None:
+        """Something was asked, and nothing was heard for so long."""
+        ...
+
+    def give_up(self, why: str) -> None:
+        """Nothing was heard for too long; it is about to be cut."""
+        ...
+
+
 class Session(ABC):
     """A helper that was started, that gives signs of life, and that is lost in the end.
 
@@ -72,10 +100,13 @@ class Session(ABC):
         self._python = python
         self._pipe = pipe
         self._nonce = nonce
-        self._heartbeat = heartbeat
+        self._heartbeat = min(heartbeat, pipe.beat) if isinstance(pipe, Minded) else heartbeat
         self._frames = FrameReader(nonce)
         self._hello: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._heard = time.monotonic()
+        self._sending: dict[asyncio.Timeout, float] = {}  # what is being sent, and since when
+        self._given = 0
+        self._moved = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, first: Iterable[bytes]) -> None:
@@ -103,6 +134,8 @@ class Session(ABC):
             self._hello.set_exception(error)
             self._hello.exception()
         self._give_up(error)
+        for limit in self._sending:  # nobody takes that any more
+            limit.reschedule(asyncio.get_running_loop().time())
         self._pipe.abort()
 
     async def close(self) -> None:
@@ -164,8 +197,16 @@ class Session(ABC):
             self.lose(f"{type(error).__name__}: {error}")
 
     async def _send(self, data: bytes) -> None:
+        self._given += len(data)
         try:
-            await self._pipe.write(data)
+            async with asyncio.timeout(None) as limit:
+                self._sending[limit] = time.monotonic()
+                try:
+                    await self._pipe.write(data)
+                finally:
+                    del self._sending[limit]
+        except TimeoutError:
+            raise UnreachableError(f"{self._host}: {self.lost}") from None
         except UnreachableError as error:
             # Before the first answer the reading side knows better why
             if self._hello.done():
@@ -196,21 +237,46 @@ class Session(ABC):
         self.lose(why)
 
     async def _beat(self) -> None:
+        asked, went = time.monotonic(), self._gone_out
         while not self.lost:
             await asyncio.sleep(self._heartbeat)
-            if time.monotonic() - self._heard > self._heartbeat * _SILENT_BEATS:
-                return self.lose("the helper stopped answering")
-            await self._ping()
+            now, before, went = time.monotonic(), went, self._gone_out
+            if self._sending and went > before:
+                self._moved = now  # something large on a slow way: that it moves is a sign of life too
+            if now - self._last_sign > self._heartbeat * _SILENT_BEATS:
+                return self._silenced("the helper stopped answering")
+            if self._heard < asked and isinstance(self._pipe, Minded):
+                self._pipe.silent(now - self._heard)
+            asked = now
+            self._ping()
+
+    @property
+    def _gone_out(self) -> int:
+        """Bytes that were given to the pipe and are on their way."""
+        return self._given - (self._pipe.unsent if isinstance(self._pipe, Measured) else 0)
+
+    @property
+    def _last_sign(self) -> float:
+        """When there was a last sign of life; one that takes nothing of what we send gives none, whatever it says."""
+        sign = max(self._heard, self._moved)
+        return min([sign, *(max(self._moved, since) for since in self._sending.values())])
+
+    def _silenced(self, why: str) -> None:
+        if isinstance(self._pipe, Minded):
+            self._pipe.give_up(why)
+        self.lose(why)
 
     async def _probe(self) -> None:
         heard = self._heard
-        await self._ping()
+        self._ping()
         await asyncio.sleep(min(_PROBE, self._heartbeat))
         if self._heard == heard:
             self.lose("the helper stopped answering")
 
-    async def _ping(self) -> None:
-        await self._send(encode_frame(self._nonce, {"id": 0, "verb": "ping"}))
+    def _ping(self) -> None:
+        """Ask for a sign of life, unless something is being sent: it would only wait behind that."""
+        if not self._sending:
+            self._spawn(self._send(encode_frame(self._nonce, {"id": 0, "verb": "ping"})))
 
     def _failed(self, hello: Json) -> GatewatchError:
         kind = hello.get("failed") if isinstance(hello, dict) else None

@@ -65,6 +65,7 @@ class SshHost:
         self._connecting: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._no_more_until = 0.0
+        self._again = False
 
     @property
     def connection(self) -> Connection:
@@ -125,6 +126,7 @@ class SshHost:
         """
         await asyncio.to_thread(importlib.import_module, "hosts.ssh_lane")
         self._standing.pardon()
+        self._again = True
         if not any(lane.alive for lane in self._lanes):
             await self._connect()
 
@@ -170,7 +172,8 @@ class SshHost:
         if first:
             self._standing.connecting()
         try:
-            await lane.connect(self._spec, self._connects, self._deadline)
+            again, self._again = self._again, False
+            await lane.connect(self._spec, self._connects, self._deadline, again)
         except GatewatchError as error:
             if first:
                 self._standing.failed(error)

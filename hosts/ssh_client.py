@@ -178,8 +178,8 @@ class Client(asyncssh.SSHClient):
 
     async def _ask(self, kind: str, what: str) -> str | None:
         with self._waiting():
-            answer = await self._connects.ask(self._spec.name or self._spec.host, what)
-        if answer is None:
+            answer = await self._connects.ask(self._spec.called, what)
+        if not answer:
             self._miss(kind)
         return answer
 
@@ -196,6 +196,8 @@ class Client(asyncssh.SSHClient):
 
     def _miss(self, what: str) -> None:
         said = f"nobody can be asked here for a {what}"
+        if self._connects.can_ask:
+            said = f"the {what} was not given, and is asked for again when you try again"
         if said not in self.unasked:
             self.unasked.append(said)
 

@@ -46,6 +46,8 @@ class Files:
         useless: What is wrong with the others, which ssh passes over too.
         where: Where it is connected to, as messages say it.
         configs: The ssh configuration, if there is one.
+        settings: It as it was read for the host, for one login or several: to read it runs programs (`Match exec`).
+            None where there is none, and where it is to be read by the host's full name.
         jumps: The hosts to go through, `[user@]host[:port]` with commas, or None.
         direct: Connects where none is gone through.
         program: The name of the program that the configuration has for that, or "".
@@ -63,6 +65,7 @@ class Files:
     useless: tuple[str, ...] = ()
     where: str = ""
     configs: list[str] = field(default_factory=list)
+    settings: asyncssh.SSHClientConnectionOptions | None = None
     jumps: str | None = None
     direct: Direct | Proxy = field(default_factory=Direct)
     program: str = ""
@@ -89,6 +92,8 @@ async def find_files(spec: SshSpec, connects: Connects) -> Files:
     except TimeoutError:
         said = f"reading {config} takes longer than {_READ_CONFIG:g} s; does a `Match exec` in it hang?"
         raise UnreachableError(f"{spec.host}: {said}") from None
+    except RecursionError:
+        raise InputError(f"{config}: its Include goes in circles") from None
     except (asyncssh.Error, OSError, ValueError) as error:
         raise InputError(f"{config}: {plain(error)}") from None
     files = await asyncio.to_thread(_read, spec, connects, trusted)
@@ -101,12 +106,23 @@ async def find_files(spec: SshSpec, connects: Connects) -> Files:
         alias=options.host_key_alias or "",
         where=f"{options.host} port {options.port}",
         configs=[config],
+        settings=None if options.canonicalize_hostname else options,
         jumps=configured if spec.proxy_jump is None else spec.proxy_jump,
         direct=Proxy(_command(settings)) if options.proxy_command else Direct(options.family, options.local_addr),
         program=_command(settings).partition(" ")[0] if options.proxy_command else "",
     )
     only = bool(settings.get("IdentitiesOnly"))
     return await asyncio.to_thread(_with_named, files, connects, named, only)
+
+
+async def with_keys(spec: SshSpec, files: Files, connects: Connects) -> Files:
+    """The same with the keys of hosts as they are by now.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    names = list(dict.fromkeys((files.own, *files.names)))
+    return await asyncio.to_thread(lambda: replace(files, names=names, known=_known(spec, connects, names)))
 
 
 async def find_way(spec: SshSpec, connects: Connects) -> list[tuple[SshSpec, Files]]:
@@ -158,12 +174,7 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
     # A file that is none (a folder, a device) is as bad as none at all, however new hosts are held
     if missing == own and (spec.host_keys == "strict" or any(map(os.path.exists, missing))):
         raise InputError(f"{spec.host}: there is no known_hosts file {shown}, so its host key cannot be checked")
-    try:
-        # With hundreds of hosts in it, reading it for each of them would be most of what connecting costs
-        mark = tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, names))
-        known = connects.once(tuple(names), mark, lambda: read_keys(names))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{spec.host}: cannot read {shown}: {plain(error)}") from None
+    known = _known(spec, connects, names)
     identity = (os.path.expanduser(spec.identity_file),) if spec.identity_file is not None else ()
     for name in identity:
         wrong = _wrong(name, connects, _load_key)
@@ -176,6 +187,15 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
     usual = [name for name in _expanded(_USUAL) if os.path.exists(name)]
     keys, useless = _sorted_out(usual, connects, _load_key, "key")
     return replace(files, keys=tuple(keys), useless=tuple(useless)) if useless else files
+
+
+def _known(spec: SshSpec, connects: Connects, names: list[str]) -> Keys:
+    try:
+        # With hundreds of hosts in it, reading it for each of them would be most of what connecting costs
+        mark = tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, names))
+        return connects.once(tuple(names), mark, lambda: read_keys(names))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{spec.host}: cannot read {', '.join(names)}: {plain(error)}") from None
 
 
 def _with_named(files: Files, connects: Connects, named: dict[str, tuple[str, ...]], only: bool) -> Files:

@@ -65,15 +65,22 @@ class Lane:
         """Whether sessions can be opened on it."""
         return self._connection is not None and not self._connection.is_closed() and not self._ours
 
-    async def connect(self, spec: SshSpec, connects: Connects, deadline: float) -> None:
+    async def connect(self, spec: SshSpec, connects: Connects, deadline: float, again: bool = False) -> None:
         """Connect; each host on the way gets `deadline` seconds.
+
+        Args:
+            spec, connects, deadline: As SshHost has them.
+            again: Whether a person wants it, who may be asked also what they declined before.
 
         Raises:
             UnreachableError: A host cannot be reached, its key is unknown or another, or it refuses us.
             InputError: A file that a login needs is not there or wrong.
         """
         try:
-            *hops, (_, files) = await find_way(spec, connects)
+            way = await find_way(spec, connects)
+            for stop, _ in way if again else ():
+                connects.ask_again(stop.called)
+            *hops, (_, files) = way
             through: asyncssh.SSHClientConnection | None = None
             # We connect to each hop ourselves, so that its key is held to the same file
             for count, (hop, found) in enumerate(hops, 1):

@@ -13,7 +13,7 @@ import asyncssh
 from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.ssh_client import Client
-from hosts.ssh_files import Files, find_files
+from hosts.ssh_files import Files, with_keys
 from hosts.ssh_keys import NamedKeys, known_keys, remember
 from hosts.ssh_proxy import ProxyError
 from hosts.ssh_shim import NoKeys
@@ -47,7 +47,7 @@ async def log_in(
 
     Args:
         spec: How the host is reached.
-        files: What `find_files` found for it.
+        files: What hosts/ssh_files.py found for it.
         through: The connection that this one is to go through.
         connects: What all connections share.
         deadline: Seconds that all of it may take, without the time that a person takes to answer.
@@ -69,7 +69,7 @@ async def log_in(
         if failure is not None:
             raise failure from None
         # The key is in the file now; had it been trusted before, a secret might have gone to a host nobody can name
-        files = await find_files(spec, connects)
+        files = await with_keys(spec, files, connects)
     raise UnreachableError(f"{spec.host}: its host key is another at each look")
 
 
@@ -98,6 +98,8 @@ async def _attempt(
     # An encrypted key is left to the client, which asks for its passphrase once nothing else has let us in
     options["ignore_encrypted"] = True
     chosen = {"port": spec.port, "username": spec.user, "client_keys": keys}
+    if files.settings is not None:  # with which there are to be no keys at all, and a further pass over the file
+        options |= {"options": files.settings, "config": None, "client_keys": (), "reload": False, "final": False}
     options.update({name: value for name, value in chosen.items() if value is not None})
     async with client.deadline():
         return await asyncssh.connect(spec.host, **options)

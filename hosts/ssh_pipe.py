@@ -78,6 +78,10 @@ class SshPipe(asyncssh.SSHClientSession[bytes]):
         if self._lost is not None:
             raise UnreachableError(plain(self._lost))
 
+    @property
+    def unsent(self) -> int:
+        return self._channel.get_write_buffer_size()
+
     async def close(self, patience: float) -> None:
         try:
             if not self._channel.is_closing():

@@ -55,6 +55,11 @@ class SshSpec:
         if self.port is not None and not 0 < self.port < 1 << 16:
             raise InputError(f"bad port {self.port} for host {self.host}")
 
+    @property
+    def called(self) -> str:
+        """What a person is told that it is."""
+        return self.name or self.host
+
     def hops(self, jumps: str | None) -> tuple[SshSpec, ...]:
         """The hosts that `[user@]host[:port],…` names, held to the same files as this one.
 

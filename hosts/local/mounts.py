@@ -31,6 +31,15 @@ def file_system(path: str, mountinfo: str | None = None) -> str | None:
 
 def type_of(path: str, mountinfo: str) -> str | None:
     """As `file_system`, of a path without links, from the content of /proc/self/mountinfo, here or elsewhere."""
+    return _nearest(path, mountinfo)[1]
+
+
+def point_of(path: str, mountinfo: str) -> str:
+    """Where the file system is mounted that such a path lies on; "" where the kernel does not tell."""
+    return _nearest(path, mountinfo)[0]
+
+
+def _nearest(path: str, mountinfo: str) -> tuple[str, str | None]:
     best, kind = "", None
     for line in mountinfo.splitlines():
         left, separator, right = line.partition(" - ")
@@ -43,7 +52,7 @@ def type_of(path: str, mountinfo: str) -> str | None:
         # A later mount on the same place covers an earlier one.
         if len(point) >= len(best) and (path == point or path.startswith(point.rstrip("/") + "/")):
             best, kind = point, kinds[0]
-    return kind
+    return best, kind
 
 
 def has_events(kind: str | None) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hosts.local.mounts import file_system, has_events, is_network
+from hosts.local.mounts import file_system, has_events, is_network, point_of
 
 pytestmark = pytest.mark.travels
 
@@ -30,6 +30,14 @@ broken line
 )
 def test_the_nearest_mount_decides(path: str, kind: str) -> None:
     assert file_system(path, MOUNTS) == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "point"), [("/data/runs/r5", "/data"), ("/data/my runs/x", "/data/my runs"), ("/x", "/")]
+)
+def test_where_it_is_mounted(path: str, point: str) -> None:
+    assert point_of(path, MOUNTS) == point
+    assert point_of(path, "") == ""
 
 
 def test_this_machine_knows_its_own() -> None:

@@ -12,7 +12,7 @@ from hosts.child import open_subprocess
 from hosts.command import Output
 from hosts.connects import Connects
 from hosts.host import Wants
-from hosts.patience import Patience, asking
+from hosts.patience import Patience, Questions
 from hosts.pipe import PipeActor
 from hosts.session import BytePipe
 
@@ -29,19 +29,27 @@ class Slow:
 
 
 async def test_what_a_person_takes_does_not_count() -> None:
-    with asking(), asking():
-        async with Patience(0.001).limit():
+    questions = Questions()
+    with questions.asking(), questions.asking():
+        async with Patience(0.001, questions).limit():
             await asyncio.sleep(0.05)
+
+
+async def test_what_somebody_else_s_person_takes_counts() -> None:
+    with Connects().questions.asking(), pytest.raises(TimeoutError):
+        async with Patience(0.001, Connects().questions).limit():
+            await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("asked_before", [False, True])
 async def test_what_anything_else_takes_does(asked_before: bool) -> None:
-    patience = Patience(0.05)
+    questions = Questions()
+    patience = Patience(0.05, questions)
 
     async def wait() -> None:
         async with patience.limit():
             if asked_before:
-                with asking():
+                with questions.asking():
                     await asyncio.sleep(0.1)
             await asyncio.Event().wait()
 
@@ -53,7 +61,7 @@ async def test_what_anything_else_takes_does(asked_before: bool) -> None:
 
 async def test_the_end_of_who_waits_is_not_taken_for_the_deadline() -> None:
     async def wait() -> None:
-        async with Patience(30.0).limit():
+        async with Patience(30.0, Questions()).limit():
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
@@ -77,7 +85,7 @@ async def test_a_call_waits_for_a_slow_person(call: str, image: Any, monkeypatch
         await connects.ask("box", "password")
         return await open_subprocess(argv)
 
-    host = PipeActor("box", opener, image, python=sys.executable, opening=deadline)
+    host = PipeActor("box", opener, image, python=sys.executable, opening=deadline, questions=connects.questions)
     if call == "observe":
         assert (await host.observe(Wants(load=True), None, deadline)).load is not None
     elif call == "command":

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from hosts.connects import Connects
+from hosts.errors import UnreachableError
 from hosts.profiles import HostProfile, Ssh
 from hosts.ssh import SshHost
+from hosts.standing import Clock
 from jobs.connect import ssh_spec
 from tests.hosts.test_ssh_login import Person, needs_sshd, passwords, refused, up
 from tests.peers import sshd
@@ -41,3 +43,34 @@ async def test_one_on_the_way_by_its_own(tmp_path: Path, ssh_peer: sshd.SshPeer)
         await refused(host)
         await host.close()
         assert person.asked == [("127.0.0.1", "password of op")]
+
+
+@needs_sshd
+async def test_what_is_declined_for_one_on_the_way_is_asked_again_when_a_person_tries_again(
+    tmp_path: Path, ssh_peer: sshd.SshPeer
+) -> None:
+    """Once for all hosts that go through it."""
+    async with passwords(tmp_path, "password") as (port, known, got):
+        person = Person(None, "", "sesame")
+        connects = Connects(asker=person)
+        ssh = Ssh(host="127.0.0.1", port=ssh_peer.port, known_hosts=str(known), proxy_jump=f"op@127.0.0.1:{port}")
+        now = 0.0
+        hosts = [
+            SshHost(ssh_spec(HostProfile(name=name, ssh=ssh)), connects=connects, clock=Clock(steady=lambda: now))
+            for name in ("a", "b")
+        ]
+        for host in hosts:
+            said = await refused(host)
+            assert said.startswith("127.0.0.1: on the way there, 127.0.0.1: login refused for op: ")
+            assert "the password was not given, and is asked for again when you try again" in said
+        assert person.asked == [("127.0.0.1", "password of op")]
+        now = 3600.0
+        await refused(hosts[0])
+        assert len(person.asked) == 1, "nobody is asked because time went by"
+        for count in (2, 3):
+            with pytest.raises(UnreachableError):
+                await hosts[1].retry_now()
+            assert person.asked == [("127.0.0.1", "password of op")] * count
+        assert got == ["sesame"]
+        for host in hosts:
+            await host.close()

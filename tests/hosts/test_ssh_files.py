@@ -162,6 +162,10 @@ async def test_a_program_to_connect_with_that_is_not_there(
     assert "permission denied" in said.lower()
 
 
+async def test_a_configuration_that_includes_itself(reach: Any) -> None:
+    assert "/.ssh/config: its Include goes in circles" in await failure(reach("Include config\n"), InputError)
+
+
 async def test_a_configuration_that_cannot_be_read_in_time(
     reach: Any, ssh_peer: sshd.SshPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,3 +179,32 @@ async def test_a_configuration_that_cannot_be_read_in_time(
     (tmp_path / ".ssh" / "config").write_text('Match exec "exit 1"\n  Port 1\n')
     await host.retry_now()
     await begun(host)
+
+
+@pytest.mark.parametrize("final", ["", "Match final host *\n  ServerAliveInterval 7\n"])
+async def test_a_configuration_is_read_once_for_a_connection(
+    reach: Any, ssh_peer: sshd.SshPeer, tmp_path: Path, final: str
+) -> None:
+    """What it runs (`Match exec`) may cost a person a touch, or a name server its patience."""
+    key, known = str(ssh_peer.keys["plain"]), tmp_path / "known"
+    config = f'Match exec "echo x >>{tmp_path}/runs"\n  IdentityFile {key}\n  UserKnownHostsFile {known}\n{final}'
+    await begun(reach(config, host_keys="accept-new", profiled=False))
+    assert known.read_text() == ssh_peer.known_hosts.read_text()
+    # With `Match final` ssh itself reads it twice
+    assert (tmp_path / "runs").read_text() == ("x\nx\n" if final else "x\n")
+
+
+@needs_ssh
+async def test_the_way_of_ssh_itself_is_asked_for_once_while_it_is_up(
+    reach: Any, ssh_peer: sshd.SshPeer, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    config = f'Match exec "echo x >>{runs}"\n  IdentityFile {ssh_peer.keys["plain"]}\n'
+    host = reach(config, OpenSshHost)
+    first = await host.open(("cat",))
+    await first.write(b"x")
+    assert await first.read() == b"x"
+    assert runs.read_text() == "x\n" * 2  # to know the way, and by the process itself
+    await begun(host)
+    assert runs.read_text() == "x\n" * 3
+    await first.close(5)

@@ -1,0 +1,146 @@
+"""A helper, or a host, that says nothing any more: real processes that are stopped, and real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts.child import open_subprocess
+from hosts.connection import Connection, Way
+from hosts.connects import Connects
+from hosts.errors import UnreachableError
+from hosts.link import Link
+from hosts.local.frames import encode_frame
+from hosts.openssh import BEAT, OpenSshHost
+from hosts.pipe import PipeActor, PipeReader
+from hosts.ssh import SshSpec
+from tests.peers import sshd
+from tests.peers.callers import until
+
+NONCE = "0123456789abcdef"
+HEARTBEAT = 0.4
+LARGE = "x" * (4 << 20)
+# Hands on what it reads, slowly
+SLOW = """
+import os, subprocess, sys, time
+helper = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
+while data := os.read(0, 1 << 16):
+    helper.stdin.write(data)
+    helper.stdin.flush()
+    time.sleep(0.05)
+helper.stdin.close()
+helper.wait()
+"""
+TALKS = """
+import sys, time
+for said in sys.argv[1:2] + sys.argv[2:] * 1000:
+    sys.stdout.buffer.write(bytes.fromhex(said))
+    sys.stdout.flush()
+    time.sleep(0.05)
+"""
+needs_both = pytest.mark.skipif(sshd.SSHD is None or shutil.which("ssh") is None, reason="needs OpenSSH")
+
+
+async def test_a_helper_that_stopped_is_given_up_though_a_write_is_stuck(image: Any) -> None:
+    host = PipeReader("box", open_subprocess, image, python=sys.executable, heartbeat=HEARTBEAT)
+    answer: Any = await host.query("ping", None, 20)
+    os.kill(answer["pid"], signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match="box: the helper stopped answering"):
+        await host.query("ping", {"more": LARGE}, 30)
+    assert time.monotonic() - began < 10 * HEARTBEAT
+    assert (await host.query("ping", None, 20))["pid"] != answer["pid"]  # type: ignore[index, call-overload]
+    await host.close()
+
+
+async def test_one_that_only_talks_is_given_up_too() -> None:
+    """It says that it is alive again and again, and takes nothing."""
+    hello, pong = encode_frame(NONCE, {"hello": {}}).hex(), encode_frame(NONCE, {"id": 0, "ok": None}).hex()
+    link = Link("box", "python3", await open_subprocess((sys.executable, "-c", TALKS, hello, pong)), NONCE, HEARTBEAT)
+    await link.start([])
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match="box: the helper stopped answering"):
+        await link.request("ping", {"more": LARGE}, None, 30, lambda answer: answer)
+    assert time.monotonic() - began < 10 * HEARTBEAT
+    await link.close()
+
+
+async def test_a_slow_way_is_not_taken_for_a_dead_one(image: Any) -> None:
+    """Longer than the helper may be silent goes by while something large is on its way."""
+    host = PipeActor(
+        "box",
+        lambda argv: open_subprocess((sys.executable, "-c", SLOW, *argv)),
+        image,
+        python=sys.executable,
+        heartbeat=HEARTBEAT,
+    )
+    first: Any = await host.query("ping", None, 40)
+    began = time.monotonic()
+    assert (await host.query("ping", {"more": LARGE}, 40))["pid"] == first["pid"]  # type: ignore[index, call-overload]
+    assert time.monotonic() - began > 4 * HEARTBEAT
+    await host.close()
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[sshd.SshPeer]:
+    with sshd.running(tmp_path) as running:
+        yield running
+        signalled(running, signal.SIGCONT)
+
+
+@pytest.fixture
+async def ssh(peer: sshd.SshPeer) -> AsyncIterator[OpenSshHost]:
+    spec = SshSpec(
+        "127.0.0.1", peer.port, None, str(peer.keys["plain"]), known_hosts=str(peer.known_hosts), config_file=None
+    )
+    made = OpenSshHost(spec, connects=Connects(chance=sshd.Soonest()))
+    yield made
+    await made.close()
+
+
+def signalled(peer: sshd.SshPeer, what: int) -> None:
+    for pid in peer.sessions():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, what)
+
+
+@needs_both
+async def test_over_ssh_itself_a_host_is_stale_before_it_is_dead(
+    ssh: OpenSshHost, peer: sshd.SshPeer, image: Any
+) -> None:
+    host = PipeReader("box", ssh.open, image, python=sys.executable, connection=lambda: ssh.connection)
+    told: list[tuple[Connection, float]] = []
+    first: Any = await host.query("ping", None, 20)
+    ssh.on_change(lambda now: told.append((now, time.monotonic())))
+    signalled(peer, signal.SIGSTOP)
+    stopped = time.monotonic()
+    assert await until(lambda: bool(told))
+    assert told[0][0].way is Way.STALE
+    assert told[0][0].reason.startswith("nothing heard for ")
+    signalled(peer, signal.SIGCONT)  # a hiccup
+    assert await until(lambda: len(told) > 1)
+    assert told[1][0].way is Way.UP
+    assert (await host.query("ping", None, 20))["pid"] == first["pid"]  # type: ignore[index, call-overload]
+    assert told[0][1] - stopped < 2 * BEAT + 1
+    told.clear()
+    signalled(peer, signal.SIGSTOP)
+    stopped = time.monotonic()
+    assert await until(lambda: ssh.connection.way not in (Way.UP, Way.STALE))
+    assert [now.way for now, _ in told] == [Way.STALE, Way.WAITING]
+    assert told[1][1] - stopped < 10
+    assert told[1][0].reason
+    signalled(peer, signal.SIGCONT)
+    assert (await host.query("ping", None, 20))["pid"]  # type: ignore[index, call-overload]
+    await asyncio.sleep(0)
+    assert ssh.connection.way is Way.UP
+    await host.close()
