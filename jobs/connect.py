@@ -5,6 +5,7 @@ A reader cannot act, and an actor is made only here and never in read-only mode.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,16 +17,18 @@ from hosts.bare_pipe import EitherActor, EitherReader
 from hosts.child import open_subprocess
 from hosts.connection import Connection
 from hosts.connects import Connects
-from hosts.errors import InputError
+from hosts.errors import InputError, UnreachableError
 from hosts.here import LocalActor, LocalReader
 from hosts.host import HostActor, HostReader
 from hosts.local.verbs import Verb
 from hosts.openssh import OpenSshHost
+from hosts.patience import Questions
 from hosts.pipe import Opener, PipeActor, PipeReader
 from hosts.profiles import HostProfile, Ssh
 from hosts.session import BytePipe
 from hosts.ssh import SshHost, SshSpec
 from jobs.bundle import build_image
+from jobs.named_host import TypedHost, is_unknown, likely
 from jobs.runner.verbs import verbs_with
 
 
@@ -106,6 +109,7 @@ class _Options(TypedDict, total=False):
     on_close: Callable[[], Awaitable[None]]
     connection: Callable[[], Connection]
     retry: Callable[[], Awaitable[None]]
+    questions: Questions
 
 
 @dataclass(frozen=True)
@@ -140,14 +144,30 @@ def _way(profile: HostProfile, connects: Connects | None) -> _Way:
             await host.close()
 
     options: _Options = {
-        "opener": host.open,
+        "opener": _guessing(host.open, profile) if isinstance(profile, TypedHost) else host.open,
         "python": profile.python,
         "enter": profile.enter,
         "on_close": close,
         "connection": lambda: host.connection,
         "retry": host.retry_now,
+        "questions": connects.questions,
     }
     return _Way(options, host.open_subsystem)
+
+
+def _guessing(opener: Opener, typed: TypedHost) -> Opener:
+    """The same, and where nobody knows the host that was typed it asks for one that is called much the same."""
+
+    async def open_it(argv: tuple[str, ...]) -> BytePipe:
+        try:
+            return await opener(argv)
+        except (InputError, UnreachableError) as error:
+            near = await asyncio.to_thread(likely, typed) if is_unknown(str(error)) else ""
+            if not near or type(error) not in (InputError, UnreachableError):
+                raise
+            raise type(error)(f"{error}; did you mean {near}?") from None
+
+    return open_it
 
 
 def ssh_spec(profile: HostProfile) -> SshSpec:

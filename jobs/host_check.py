@@ -11,18 +11,19 @@ from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.host import Accelerators, DiskSeen, HostReader, Load, Observation, Wants
 from hosts.profiles import HostProfile
 from jobs.host_mends import mend_of_way
+from monitors.host import skew_of
 
 GIB = 1 << 30
 LITTLE = 5 * GIB
 """Bytes free below which a log or a cache soon has no room."""
 APART_S = 2.0
 """Seconds between two clocks from which on ages and merged logs mislead (SAFETY C1)."""
-_UNSURE_S = 1.0  # a clock that is read without a helper is known to about this
 _PLACES = ("~", "/tmp")  # noqa: S108 - looked at, and never written
 _PYTHON = HostProfile().python
 _TOO_OLD = "or newer there"  # what is there was found, and is another version
 _NEWER = "install Python 3.10 or newer there, or name one as python: of the profile"
 _SMI = "nvidia-smi there has to list every GPU; see to the driver, or to the GPU, until it does"
+_LOST = "nvidia-smi there has to list every GPU; why it does not, this tells there: sudo dmesg | grep NVRM"
 _AGAIN = "check again; where it stays so, see how busy the host is"
 _RELEASE = ("/etc/os-release", 4096)
 _INSTALLERS = {
@@ -81,7 +82,7 @@ async def check_host(reader: HostReader, profile: HostProfile | None, deadline: 
     items = [
         passed("reachable", f"a look takes {again.rtt * 1000:.0f} ms"),
         python,
-        _accelerators(seen.accelerators, seen.errors.get("accelerators", "")),
+        _accelerators(seen.accelerators, seen.errors.get("accelerators", ""), profile),
         _machine(seen.load, seen.errors.get("load", "")),
         _clock(again),
         *room,
@@ -134,7 +135,7 @@ async def _installer(reader: HostReader) -> str | None:
     return None
 
 
-def _accelerators(told: Accelerators | None, error: str) -> Item:
+def _accelerators(told: Accelerators | None, error: str, profile: HostProfile | None) -> Item:
     if told is None:
         return failed("GPUs", f"{error or 'not told'}; {_AGAIN}")
     if told.devices:
@@ -145,7 +146,19 @@ def _accelerators(told: Accelerators | None, error: str) -> Item:
         driver = f", driver {told.driver}" if told.driver else ""
         detail = f"{names}, by {told.source}{driver}"
         return failed("GPUs", f"{detail}; {told.detail}; {_SMI}") if told.detail else passed("GPUs", detail)
-    return passed("GPUs", "none") if told.source == "none" else failed("GPUs", f"{told.detail or 'unknown'}; {_SMI}")
+    if told.source != "none":
+        return failed("GPUs", f"{told.detail or 'unknown'}; {_SMI}")
+    if told.detail:  # a driver answers, and has no card left
+        return failed("GPUs", f"none: {told.detail}; {_LOST}")
+    if profile is not None and _names_gpus(profile):
+        return failed("GPUs", f"none, and no NVIDIA driver, but the profile names GPUs; {_SMI}")
+    return passed("GPUs", "none")
+
+
+def _names_gpus(profile: HostProfile) -> bool:
+    """Whether a profile says of its host that there are some."""
+    named = profile.gpu_include or profile.gpu_exclude or profile.gpu_group_cpusets
+    return bool(named) or profile.reference.gpu_model is not None
 
 
 def _machine(load: Load | None, error: str) -> Item:
@@ -165,8 +178,8 @@ def _machine(load: Load | None, error: str) -> Item:
 
 
 def _clock(seen: Observation) -> Item:
-    unsure = seen.rtt / 2 + (_UNSURE_S if "python" in seen.errors else 0.0)
-    apart = seen.at - (seen.received - seen.rtt / 2)
+    skew = skew_of(seen)
+    apart, unsure = skew.seconds, skew.uncertainty
     detail = f"{abs(apart):.1f} s {'ahead of' if apart > 0 else 'behind'} ours, to {max(0.1, unsure):.1f} s"
     if abs(apart) - unsure > APART_S:
         return failed("clock", detail, "sudo timedatectl set-ntp true")

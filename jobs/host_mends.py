@@ -16,11 +16,11 @@ from hosts.errors import GatewatchError, InputError
 from hosts.profiles import HostProfile
 from hosts.ssh_spec import SshSpec
 from jobs.connect import is_local, ssh_spec
+from jobs.named_host import is_nameless
 
 _ASK_AGENT_S = 3.0
 _OTHER_KEY = "name another one as ssh.identity_file of the profile"
 _ADDRESS = "give its address as ssh.host of a profile, or as HostName in ~/.ssh/config"
-_NAMELESS = ("name or service not known", "could not resolve", "name resolution", "no address associated")
 _CLOSED = re.compile(r"connection refused(?: \(.*\))?\Z", re.IGNORECASE)
 _START = "sudo systemctl start ssh || sudo systemctl start sshd"  # as Debian calls it, and as others do
 _ON_THE_WAY = re.compile(r": on the way there, (\S+): ")
@@ -81,7 +81,7 @@ async def mend_of_way(profile: HostProfile, way: Way | None, error: GatewatchErr
 def _in_words(spec: SshSpec, way: Way | None, error: GatewatchError, before: bool) -> Mend:
     """The rest, which happens elsewhere, and mostly takes more than a command; `before`: at a host on the way."""
     said = str(error)
-    if any(words in said.lower() for words in _NAMELESS):
+    if is_nameless(said):
         return Mend(needed=_ADDRESS)
     if _CLOSED.search(said):
         if before or spec.proxy_jump:

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import fnmatch
+import glob
+import os
 from pathlib import Path
 
 from hosts.errors import InputError
+from hosts.local.files import read_bytes_limited
 from hosts.profiles import HostProfile, Ssh, profile_paths, read_profile, select_profile
 from hosts.target import parse_target
 from jobs.calibration.checkout import find_hosts
+
+_SSH = "~/.ssh/config"
+_LIMIT = 1 << 20
+_MOST_FILES = 64
+_NAMELESS = ("name or service not known", "could not resolve", "name resolution", "no address associated")
+
+
+class TypedHost(HostProfile):
+    """A host that no profile tells of, as somebody typed it."""
+
+    folder: str | None = None
+    """The profiles that there are, one of which may be meant."""
 
 
 def named_profile(name: str, root: str | None = None) -> HostProfile:
@@ -29,17 +46,70 @@ def named_profile(name: str, root: str | None = None) -> HostProfile:
         selected = select_profile(folder, host, {})
         if selected is not None:
             return selected.file.profile
-    return HostProfile(name=name, launcher="ssh", ssh=Ssh(host=host, user=user))
+    there = str(folder) if folder is not None else None
+    return TypedHost(name=name, launcher="ssh", ssh=Ssh(host=host, user=user), folder=there)
+
+
+def is_nameless(said: str) -> bool:
+    """Whether an error says that nobody knows the host's name."""
+    return any(words in said.lower() for words in _NAMELESS)
+
+
+def is_unknown(said: str) -> bool:
+    """Whether an error says that nobody knows the host, by its name or by its key."""
+    return is_nameless(said) or any(words in said for words in ("host key is unknown", "no known_hosts file"))
+
+
+def likely(typed: TypedHost, config: str = _SSH) -> str:
+    """The host that somebody may have meant who typed another name; "" where none is like it. Reads files.
+
+    Args:
+        typed: What was typed.
+        config: The ssh configuration; what it knows by name is not guessed at.
+    """
+    host = typed.ssh_host or typed.name
+    known: set[str] = set()
+    with contextlib.suppress(InputError):
+        known |= _names(Path(typed.folder)) if typed.folder is not None else set()
+    patterns = set(_patterns(config))
+    if any(pattern != "*" and fnmatch.fnmatchcase(host, pattern) for pattern in patterns):
+        return ""
+    known |= {pattern for pattern in patterns if not glob.has_magic(pattern) and not pattern.startswith("!")}
+    return next(iter(difflib.get_close_matches(host, sorted(known), n=1)), "")
+
+
+def _patterns(config: str) -> list[str]:
+    """What the `Host` lines of an ssh configuration name, and those of the files that it includes."""
+    found: list[str] = []
+    left, read = [os.path.expanduser(config)], 0
+    while left and read < _MOST_FILES:
+        path, read = left.pop(0), read + 1
+        try:
+            text = read_bytes_limited(Path(path), _LIMIT).decode("utf-8", "replace")
+        except InputError:
+            continue
+        for line in text.splitlines():
+            word, *rest = line.replace("=", " ", 1).split() or [""]
+            if word.lower() == "host":
+                found += [one.strip('"') for one in rest]
+            elif word.lower() == "include":
+                for one in rest:
+                    left += sorted(glob.glob(os.path.join(os.path.expanduser("~/.ssh"), os.path.expanduser(one))))
+    return found
 
 
 def knows(folder: Path, host: str) -> bool:
     """Whether a profile in `folder`, which need not exist, has that name."""
+    return host in _names(folder)
+
+
+def _names(folder: Path) -> set[str]:
     names = set()
     for path in profile_paths(folder):
         names.add(path.stem)
         with contextlib.suppress(InputError):  # another host's profile is no obstacle
             names.add(read_profile(path).profile.name)
-    return host in names
+    return names
 
 
 def _named(name: str) -> tuple[str | None, str]:

@@ -111,6 +111,12 @@ class HostWatch:
         self._asked.set()
         self._changed.set()
 
+    def shorten(self, most: float) -> None:
+        """Leave the host unobserved for no longer than so many seconds from now on, nor than was said before."""
+        if most < self._most:
+            self._most = most
+            self.request()
+
     async def run(self) -> None:
         """Look until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -118,7 +118,7 @@ class HostMonitor:
             busy=(*before.busy, _busy(seen.load))[-HISTORY:],
             utilisation=_longer(before.utilisation, devices, _busy_share),
             disks=_of_wanted(self._disks, seen.disks) or before.disks,
-            skew=_narrowed(before.skew, _skew(seen)),
+            skew=_narrowed(before.skew, skew_of(seen)),
             boot_id=boot_id,
             rebooted=_started(seen) if anew else before.rebooted,
             owners=owners(known, self._runs()),
@@ -196,7 +196,8 @@ def _started(seen: Observation) -> float:
     return seen.received - (uptime or 0.0)
 
 
-def _skew(seen: Observation) -> Skew:
+def skew_of(seen: Observation) -> Skew:
+    """What one look says of a host's clock: as if it was read halfway, and as sure as the way there is short."""
     unsure = seen.rtt / 2 + (_UNSURE_S if "python" in seen.errors else 0.0)
     return Skew(seen.at - (seen.received - seen.rtt / 2), unsure, seen.received)
 

@@ -17,15 +17,14 @@ from hosts.connects import Connects
 from hosts.errors import GatewatchError
 from monitors.snapshot import Snapshot, State
 from tui.app import GatewatchApp
-from tui.dashboard_fleet import Ways, host_looks, station_of, uncover, unseen
-from tui.dashboard_hosts import HOST, Station, open_host, told_by
+from tui.dashboard_fleet import Ways, host_looks, log_of, show_log, uncover, unseen
+from tui.dashboard_hosts import HOST, Station
 from tui.dashboard_messages import Asks, Broken, Faltered, Looked
 from tui.dashboard_runs import (
     HERE,
     Entry,
     Locator,
     Wanted,
-    host_of,
     host_seen,
     judge,
     names_of,
@@ -34,6 +33,7 @@ from tui.dashboard_runs import (
     watch_of,
 )
 from tui.dashboard_since import Since
+from tui.dashboard_stations import Stations
 from tui.screens.home import HomeScreen
 from tui.screens.secret import ScreenAsker, show_question
 from tui.screens.subject import RunLook, RunPlace
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hosts.profiles import HostProfile
     from jobs.calibration.locate import Watched
     from monitors.host import HostBody
+    from monitors.logs.types import Source
     from tui.screens.hosts import HostsScreen
 
 INTERVAL_S = 5.0
@@ -92,9 +93,9 @@ class DashboardApp(GatewatchApp):
         self._begin = begin
         self._since = since or Since()
         self._locator = Locator()
-        self._stations: dict[str, Station] = {}
         self._asker = ScreenAsker(lambda question: self.post_message(Asks(question)))
         self.connects = Connects(asker=self._asker)
+        self._stations = Stations(self.connects, interval, self._took, self._faltered, self._opened)
         self._ways = Ways()
         self._hosts_shown: HostsScreen | None = None
         self._seconds: Timer | None = None
@@ -110,47 +111,52 @@ class DashboardApp(GatewatchApp):
         """Paint first, then look."""
         self.call_after_refresh(self._start, self._begin(self))
 
-    def open_run(self, run_dir: str, host: str | None = None) -> None:
+    def open_run(self, run_dir: str, host: str | None = None, root: str | None = None) -> None:
         """Watch a run and go into it.
 
         Args:
             run_dir: Absolute on its host, or HOST:PATH.
             host: The name of its host's profile; None for a run of this machine.
+            root: The checkout whose profile that is; None to find it.
         """
-        self._start(self._open(Wanted(run_dir, host=None if host == HERE else host)))
+        self._start(self._open(Wanted(run_dir, root=root, host=None if host == HERE else host)))
 
     async def add(self, wanted: Sequence[Wanted]) -> list[str]:
         """Watch runs; returns what each is watched as. One that cannot be found is a row that says so."""
-        return await self.add_found(await asyncio.to_thread(self._locate, wanted))
+        return await self.add_found(await asyncio.to_thread(self._locator.locate_all, wanted))
 
     async def add_found(self, found: Iterable[tuple[Wanted, Watched | GatewatchError]]) -> list[str]:
         """Watch runs that were found; returns what each is watched as."""
-        watches, fresh = [], []
+        watches: list[str] = []
+        fresh: list[tuple[RunPlace, Station]] = []
         for wanted, watched in found:
             if isinstance(watched, GatewatchError):
                 watches.append(name := wanted.run_dir or "the newest run")
                 self.entries[name] = Entry(name, wanted.title or name, wanted.host or HERE, problem=str(watched))
                 continue
-            watches.append(watch := watch_of(watched))
+            origin = str(watched.checkout.root) if watched.checkout is not None else ""
+            station = await self._station(watched.profile, watched.local, origin)
+            watches.append(watch := watch_of(watched, station.name))
             if watch not in self.entries or self.entries[watch].place is None:
-                station = await self._station(watched)
-                place = place_of(watched, station.reader, self.read_only, station.request, wanted.title)
-                place = replace(place, connects=self.connects)
+                reader, request = station.reader, station.request
+                host = station.name if not watched.local or watched.profile is None else watched.profile.name
+                place = place_of(watched, reader, host, self.read_only, request, wanted.title, self.connects)
                 self.entries[watch] = Entry(watch, place.title, place.host, place)
-                fresh.append(place)
+                fresh.append((place, station))
         if fresh:
             self._show_home()
-            await asyncio.to_thread(self._since.read, fresh)
-            far = [place for place in fresh if not place.watched.local]
-            for host in {place.host for place in far}:  # one that hangs delays no other
-                self._start(self._begin_looking([place for place in far if place.host == host]))
-            await self._begin_looking([place for place in fresh if place.watched.local])
+            await asyncio.to_thread(self._since.read, [place for place, _ in fresh])
+            for station in dict.fromkeys(station for _, station in fresh if not station.local):
+                # One that hangs delays no other
+                self._start(self._begin_looking(station, [place for place, at in fresh if at is station]))
+            for station in dict.fromkeys(station for _, station in fresh if station.local):
+                await self._begin_looking(station, [place for place, at in fresh if at is station])
         self._show_home()
         return watches
 
-    async def _begin_looking(self, places: Sequence[RunPlace]) -> None:
+    async def _begin_looking(self, station: Station, places: Sequence[RunPlace]) -> None:
         """Watch these, all at once: each set of runs costs the host one whole look."""
-        if len(places) > 1 and not places[0].watched.local:  # there each question takes a round trip
+        if len(places) > 1 and not station.local:  # there each question takes a round trip
             judged = list(zip(places, await asyncio.gather(*map(judge, places)), strict=True))
         else:
             judged = [(place, await judge(place)) for place in places]
@@ -158,22 +164,21 @@ class DashboardApp(GatewatchApp):
             if problem:
                 self._unjudged.add(place.watch)
             self.entries[place.watch] = replace(self.entries[place.watch], problem=problem)
-            self._stations["" if place.watched.local else place.host].add(place.watch, monitor, place.run_dir)
+            station.add(place.watch, monitor, place.run_dir)
         self._home_soon()
 
-    async def add_host(self, profile: HostProfile) -> None:
-        """Watch a host's accelerators, whether or not there is a run."""
+    async def add_host(self, profile: HostProfile, origin: str = "") -> None:
+        """Watch a host's accelerators, whether or not there is a run; `origin` is the checkout of its profile."""
         from jobs.connect import is_local
 
-        local = is_local(profile) and not profile.enter
-        await self._station_named("" if local else profile.name, profile.name, None if local else profile)
+        await self._station(profile, is_local(profile) and not profile.enter, origin)
 
-    async def add_hosts(self, profiles: Iterable[HostProfile]) -> list[str]:
+    async def add_hosts(self, profiles: Iterable[HostProfile], origin: str = "") -> list[str]:
         """Watch several; returns what is wrong with those that cannot be."""
         wrong = []
         for profile in profiles:
             try:
-                await self.add_host(profile)
+                await self.add_host(profile, origin)
             except GatewatchError as error:
                 wrong.append(f"host {profile.name}: {error}" if profile.name not in str(error) else str(error))
         self._home_soon()
@@ -233,9 +238,10 @@ class DashboardApp(GatewatchApp):
             if getattr(screen, "watched", None) == message.watch and hasattr(screen, "show"):
                 screen.show(look)
         run = look.snapshot.body.run
-        if message.watch in self._unjudged and run is not None and run.plan is not None:
+        station = self._stations.named(message.host)
+        if message.watch in self._unjudged and run is not None and run.plan is not None and station is not None:
             self._unjudged.discard(message.watch)
-            self._start(self._begin_looking([entry.place]))
+            self._start(self._begin_looking(station, [entry.place]))
 
     def on_asks(self, message: Asks) -> None:
         """Put the question on the screen."""
@@ -254,26 +260,17 @@ class DashboardApp(GatewatchApp):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(station.close() for station in self._stations.values()), return_exceptions=True)
+        await asyncio.gather(*(station.close() for station in self._stations), return_exceptions=True)
         await asyncio.to_thread(self._since.write)
 
     async def _open(self, wanted: Wanted) -> None:
         watch = (await self.add([wanted]))[0]
         self.enter(watch)
 
-    def _locate(self, wanted: Sequence[Wanted]) -> list[tuple[Wanted, Watched | GatewatchError]]:
-        found: list[tuple[Wanted, Watched | GatewatchError]] = []
-        for one in wanted:
-            try:
-                found.append((one, self._locator.locate(one)))
-            except GatewatchError as error:
-                found.append((one, error))
-        return found
-
     def _asked(self, what: str) -> None:
         """What Home was asked for."""
         if what == "poll":
-            self._look_now(self._stations.values())
+            self._look_now(self._stations)
         elif what == "hosts":
             self.show_hosts()
         elif self.read_only:
@@ -302,23 +299,15 @@ class DashboardApp(GatewatchApp):
         self._feed_hosts()
         self.home.say_since(self._since.lines(self.entries, self.now(), self.zone))
 
-    async def _station(self, watched: Watched) -> Station:
-        profile = None if watched.local else watched.profile
-        return await self._station_named("" if watched.local else host_of(watched), host_of(watched), profile)
+    async def _station(self, profile: HostProfile | None, local: bool, origin: str) -> Station:
+        self.keep_private(names_of(profile))
+        return await self._stations.at(profile, local, origin)
 
-    async def _station_named(self, key: str, name: str, profile: HostProfile | None) -> Station:
-        self.keep_private(names_of(name, profile))
-        if key not in self._stations:
-            reader = await asyncio.to_thread(open_host, profile, self.connects)
-            if key not in self._stations:
-                self._stations[key] = Station(
-                    name, reader, key == "", self.interval, self._took, self._faltered, *told_by(profile)
-                )
-                if key:
-                    self.hosts.setdefault(name, unseen(name))
-                    self._count_seconds()
-                self._start(self._stations[key].run())
-        return self._stations[key]
+    def _opened(self, station: Station) -> None:
+        if not station.local:
+            self.hosts.setdefault(station.name, unseen(station.name))
+            self._count_seconds()
+        self._start(station.run())
 
     # The hosts, and the ways there.
 
@@ -341,34 +330,27 @@ class DashboardApp(GatewatchApp):
             while self.screen is not self._hosts_shown:  # it lies below the run from which it is asked for
                 _ = self.pop_screen()
             return
-        self._hosts_shown = HostsScreen(self._hosts_asked)
+        self._hosts_shown = HostsScreen(self._hosts_asked, self._open_log)
         opened = self.push_screen(self._hosts_shown)
         self._feed_hosts()
         await opened
 
     def _feed_hosts(self) -> None:
         if self._hosts_shown is not None and self._hosts_shown in self.screen_stack:
-            self._hosts_shown.show_hosts(host_looks(self._stations.values(), self.hosts, self.entries))
+            self._hosts_shown.show_hosts(host_looks(self._stations, self.hosts, self.entries))
 
     def _hosts_asked(self, what: str, name: str) -> None:
         """What the screen of the hosts was asked for."""
         if what == "poll":
-            self._look_now(one for one in self._stations.values() if name in ("", one.name))
+            self._look_now(one for one in self._stations if name in ("", one.name))
         elif what == "enter" and not uncover(self, name):
             self.enter(name)
         elif what == "tail":
-            self._start(self._tail(name))
+            self._start(show_log(self, self._stations, name, self.read_only))
 
-    async def _tail(self, target: str) -> None:
-        """Show a log: HOST:PATH, of this machine the path alone."""
-        await asyncio.to_thread(importlib.import_module, "tui.screens.stage_log")
-        from tui.screens.stage_log import RepeatLogScreen
-
-        station, path = station_of(self._stations.values(), target)
-        if station is None:
-            self.say(f"{target}: a file of a host is named by its absolute path, or from ~ on", "warning")
-        elif self.is_running:
-            await self.push_screen(RepeatLogScreen(station.place(self.read_only), path, station.name))
+    async def _open_log(self, host: str, path: str) -> Source:
+        """A log of a host, for whoever shows its end."""
+        return await log_of(self._stations, host, path)
 
     def _look_now(self, stations: Iterable[Station]) -> None:
         self._asker.ask_again()
@@ -381,7 +363,7 @@ class DashboardApp(GatewatchApp):
             self._seconds = self.set_interval(1.0, self._take_ways)
 
     def _take_ways(self) -> None:
-        if not self.is_running or not self._ways.look(self._stations.values(), self.now()):
+        if not self.is_running or not self._ways.look(self._stations, self.now()):
             return
         self.home.show_ways(self._ways.now)
         self._feed_hosts()

@@ -81,7 +81,7 @@ async def _add_host(app: DashboardApp, name: str, root: str | None) -> None:
     except GatewatchError as error:
         app.say(f"host {name}: {error}", "warning")
         return
-    for note in await app.add_hosts([selected.file.profile] if selected is not None else []):
+    for note in await app.add_hosts([selected.file.profile] if selected is not None else [], str(folder.parent)):
         app.say(note, "warning")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import glob
+import importlib
 import posixpath
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,12 +13,15 @@ from textual.app import App
 from textual.screen import ModalScreen
 
 from hosts.connection import Connection
-from monitors.calibration import Calibration
+from hosts.errors import InputError
+from hosts.target import Target
 from monitors.host import HostBody
 from monitors.snapshot import Progress, Seen, Snapshot, State
 from tui.screens.host_look import HostLook, HostRun, changes_soon
 
 if TYPE_CHECKING:
+    from monitors.logs.types import Source
+    from tui.app import GatewatchApp
     from tui.dashboard_hosts import Station
     from tui.dashboard_runs import Entry
 
@@ -77,13 +83,12 @@ def _run(entry: Entry) -> HostRun:
         return HostRun(entry.watch, entry.title, State.UNKNOWN, "")
     snapshot = entry.look.snapshot
     stage = ", ".join(item.name for item in snapshot.active)
-    return HostRun(entry.watch, entry.title, snapshot.state, stage, _log(entry, snapshot.body))
-
-
-def _log(entry: Entry, body: Calibration) -> str:
-    """Where on the host its newest log lies, absolute."""
-    log = body.supervision.log
-    return "" if log is None or entry.place is None else posixpath.join(entry.place.run_dir, log)
+    log = snapshot.body.supervision.log
+    if log is None or entry.place is None:
+        return HostRun(entry.watch, entry.title, snapshot.state, stage)
+    seen = snapshot.body.logs.get(log)
+    path = posixpath.join(entry.place.run_dir, log)  # absolute
+    return HostRun(entry.watch, entry.title, snapshot.state, stage, path, seen.written if seen is not None else None)
 
 
 def uncover(app: App[Any], watch: str) -> bool:
@@ -96,6 +101,39 @@ def uncover(app: App[Any], watch: str) -> bool:
     for _ in above:
         _ = app.pop_screen()
     return True
+
+
+async def log_of(stations: Iterable[Station], host: str, path: str) -> Source:
+    """A log over the connection to its host, not started yet.
+
+    Args:
+        stations: Those that are watched.
+        host: Its name.
+        path: Absolute, and a name, whatever characters are in it.
+
+    Raises:
+        GatewatchError: It cannot be opened, or the host is not watched.
+    """
+    await asyncio.to_thread(importlib.import_module, "monitors.logs.opening")
+    from monitors.logs.opening import open_source
+
+    station = next((one for one in stations if one.name == host), None)
+    if station is None:
+        raise InputError("the host is not watched any more")
+    target = Target(None if station.local else host, glob.escape(path) if glob.has_magic(path) else path)
+    return await open_source(target, station.place(True).connect)
+
+
+async def show_log(app: GatewatchApp, stations: Iterable[Station], target: str, read_only: bool) -> None:
+    """Show a log on a screen of its own: HOST:PATH, of this machine the path alone."""
+    await asyncio.to_thread(importlib.import_module, "tui.screens.stage_log")
+    from tui.screens.stage_log import RepeatLogScreen
+
+    station, path = station_of(stations, target)
+    if station is None:
+        app.say(f"{target}: a file of a host is named by its absolute path, or from ~ on", "warning")
+    elif app.is_running:
+        await app.push_screen(RepeatLogScreen(station.place(read_only), path, station.name))
 
 
 def station_of(stations: Iterable[Station], target: str) -> tuple[Station | None, str]:

@@ -126,11 +126,16 @@ class Station:
         """Watch one more run, or a known one with another monitor."""
         self._folders[watch] = folder
         self._known.setdefault(watch, known_run(watch, folder, Calibration()))
-        disks = tuple(dict.fromkeys((*self._disks, posixpath.dirname(folder.rstrip("/")) or folder)))[:_MOST_DISKS]
+        self.mind((posixpath.dirname(folder.rstrip("/")) or folder,))
+        self._watch.add(watch, monitor)
+
+    def mind(self, places: Sequence[str], most: float = LONGEST_INTERVAL_S) -> None:
+        """Look at the file systems of these places too, and pause no longer than `most` seconds."""
+        disks = tuple(dict.fromkeys((*self._disks, *places)))[:_MOST_DISKS]
         if disks != self._disks:
             self._disks = disks
             self._watch.add(HOST, self._monitor())
-        self._watch.add(watch, monitor)
+        self._watch.shorten(most)
 
     def request(self) -> None:
         """Look now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gates.calibration.schema import Manifest
+    from hosts.connects import Connects
     from hosts.host import HostReader
     from hosts.profiles import HostProfile
     from jobs.calibration.locate import Watched
@@ -92,6 +93,16 @@ class Locator:
         found = find_run(wanted.run_dir, wanted.root, wanted.repo, wanted.host, wanted.model)
         return Known(**vars(found))
 
+    def locate_all(self, wanted: Iterable[Wanted]) -> list[tuple[Wanted, Watched | GatewatchError]]:
+        """Find them; one that cannot be found has its error instead."""
+        found: list[tuple[Wanted, Watched | GatewatchError]] = []
+        for one in wanted:
+            try:
+                found.append((one, self.locate(one)))
+            except GatewatchError as error:
+                found.append((one, error))
+        return found
+
     def manifest(self, watched: Watched, model: str, read: Callable[[str], Manifest | None]) -> Manifest | None:
         """What `read` gives, from memory where the file is the same."""
         if watched.checkout is None:
@@ -108,38 +119,41 @@ class Locator:
         return known[1]
 
 
-def host_of(watched: Watched) -> str:
-    """What the run's host is called."""
-    return watched.profile.name if watched.profile is not None else HERE
-
-
-def names_of(host: str, profile: HostProfile | None) -> set[str]:
+def names_of(profile: HostProfile | None) -> set[str]:
     """The names of a host, and of whom we are there."""
     if profile is None:
-        return {host}
+        return {HERE}
     ssh = profile.ssh
-    said = {host, profile.name, profile.hostname, *((ssh.host, ssh.user) if ssh is not None else ())}
+    said = {profile.name, profile.hostname, *((ssh.host, ssh.user) if ssh is not None else ())}
     return {name for name in said if name}
 
 
-def watch_of(watched: Watched) -> str:
-    """What the run is watched as."""
-    return watched.place
+def watch_of(watched: Watched, host: str) -> str:
+    """What the run is watched as; `host` is what its host is called among all."""
+    own = watched.profile.name if watched.profile is not None else HERE
+    return watched.place if watched.local or host == own else f"{host}:{watched.run_dir}"
 
 
 def place_of(
-    watched: Watched, reader: HostReader, read_only: bool, request: Callable[[], None], title: str = ""
+    watched: Watched,
+    reader: HostReader,
+    host: str,
+    read_only: bool,
+    request: Callable[[], None],
+    title: str = "",
+    connects: Connects | None = None,
 ) -> RunPlace:
     """All that a screen needs of the run."""
     return RunPlace(
-        watch=watch_of(watched),
+        watch=watch_of(watched, host),
         title=title or posixpath.basename(watched.run_dir.rstrip("/")) or watched.run_dir,
         watched=watched,
         reader=reader,
-        host=host_of(watched),
+        host=host,
         read_only=read_only,
         connect=None if watched.local else lending(reader),
         request=request,
+        connects=connects,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hosts.connection import Connection, Way
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.host import Accelerators, Chunk, DiskSeen, GpuDevice, Load, Observation
-from hosts.profiles import HostProfile, Ssh
+from hosts.profiles import HostProfile, Reference, Ssh
 from jobs.host_check import GIB, check_host
 
 _NEWER = "; install Python 3.10 or newer there, or name one as python: of the profile"
@@ -92,6 +92,14 @@ async def test_all_is_well() -> None:
             "✗ GPUs: the driver hangs; nvidia-smi there has to list every GPU; see to the driver, or",
         ),
         ({"accelerators": Accelerators((), "none")}, "✓ GPUs: none"),
+        (
+            {"accelerators": Accelerators((), "none", detail="nvidia-smi: no devices were found")},
+            "✗ GPUs: none: nvidia-smi: no devices were found; nvidia-smi there has to list every GPU; why it does not",
+        ),
+        (
+            {"accelerators": Accelerators((), "none", "580.1", detail="the driver is loaded and sees no GPU")},
+            "✗ GPUs: none: the driver is loaded and sees no GPU; nvidia-smi there has to list every GPU; why",
+        ),
         ({"load": None, "errors": {"load": "no /proc"}}, "✗ machine: no /proc; check again; where it stays so"),
         ({"disks": (DiskSeen("~", None, None),)}, "✗ room in ~: unknown, a file system of unknown type; look by hand"),
         (
@@ -104,6 +112,22 @@ async def test_what_is_wrong_is_one_line(change: dict[str, Any], line: str) -> N
     found, code = await lines(replace(WELL, **change))
     assert [one for one in found if one.startswith(line)]
     assert code == (1 if line.startswith("✗") else 0)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"gpu_include": (0, 1)},
+        {"gpu_exclude": (7,)},
+        {"gpu_group_cpusets": {"0,1": "0-15"}},
+        {"reference": Reference(gpu_model="NVIDIA H200")},
+    ],
+    ids=lambda names: next(iter(names)),
+)
+async def test_no_gpu_is_wrong_where_the_profile_names_some(names: dict[str, Any]) -> None:
+    found, code = await lines(replace(WELL, accelerators=Accelerators((), "none")), FAR.model_copy(update=names))
+    assert [one for one in found if one.startswith("✗ GPUs: none, and no NVIDIA driver, but the profile names GPUs; ")]
+    assert code == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers import sshd
+from tests.peers.quick import Quick
 from tui.cli.main import main
 from tui.exits import ExitCode
 
@@ -159,3 +160,17 @@ def test_what_is_wrong_is_said(run: Run, words: list[str], says: str) -> None:
     assert (code, out) == (ExitCode.USAGE, "")
     assert says in err
     assert run("a;b")[1].startswith("✗ profile: 'a;b' is not a host")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("calibrate", "status", "--run-dir", "hopp:/x"), ("tail", "--plain", "hopp:/x"), ("hosts", "check", "hopp")],
+)
+def test_a_name_like_a_known_one_is_asked_about_on_the_command_line(
+    words: tuple[str, ...], quick: Quick, tmp_path: Path
+) -> None:
+    quick.hop("hop-a")
+    quick.hop("hop")
+    done = quick.gatewatch(*words, env={"HOME": str(tmp_path), "SSH_AUTH_SOCK": ""})
+    assert done.code == 2
+    assert "did you mean hop?" in done.said + done.text

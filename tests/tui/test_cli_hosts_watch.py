@@ -107,7 +107,7 @@ def test_a_profile_counts_before_what_ssh_makes_of_a_name(quick: Quick) -> None:
 
 
 def test_of_two_hosts_of_one_name_the_second_is_told(tmp_path: Path) -> None:
-    """A dashboard has one place by a name: a copied profile must not hide behind the one it was copied from."""
+    """A copied profile must not hide behind the one it was copied from."""
     (tmp_path / "hosts").mkdir()
     for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"), ("c", "10.0.0.3")):
         called = "gpu" if name < "c" else "other"
@@ -116,10 +116,11 @@ def test_of_two_hosts_of_one_name_the_second_is_told(tmp_path: Path) -> None:
     fleet = find_fleet([], str(tmp_path))
     assert [(one.name, one.ssh and one.ssh.host) for one in fleet.profiles] == [
         ("gpu", "10.0.0.1"),
+        ("gpu", "10.0.0.2"),
         ("other", "10.0.0.3"),
     ]
     [note] = fleet.notes
-    assert note == f"{tmp_path}/hosts/b.yaml is not watched: its name gpu is that of a.yaml; give it another as name:"
+    assert note == f"{tmp_path}/hosts/b.yaml is called gpu, as a.yaml is; give it another as name:"
 
 
 def test_where_every_profile_is_wrong_the_first_is_told(quick: Quick) -> None:

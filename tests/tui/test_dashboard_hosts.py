@@ -101,7 +101,7 @@ def closed_port() -> int:
 
 
 def way(at: Watcher, name: str) -> Way | None:
-    station = at.app._stations.get(name)
+    station = at.app._stations.named(name)
     found = station.connection if station is not None else None
     return found.way if found is not None else None
 
@@ -316,8 +316,10 @@ async def test_a_host_is_looked_at_as_often_as_its_profile_says(peer: sshd.SshPe
     often = profile("often", peer.port, peer.known_hosts, peer.keys["plain"])
     often = often.model_copy(update={"agent_policy": AgentPolicy(poll_interval_max_s=1.0)})
     async with desk(Sight(), start=hosts_of(often), interval=120.0) as at:
-        await at.until(lambda: "often" in at.app._stations, "the host")
-        watch = at.app._stations["often"]._watch
+        await at.until(lambda: at.app._stations.named("often"), "the host")
+        station = at.app._stations.named("often")
+        assert station is not None
+        watch = station._watch
         await at.until(lambda: watch.looks >= 3, "look after look, though a look far away calls for long pauses")
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from monitors.host import Skew
 
 DEADLINE_S = 20.0
-_UNSURE_S = 1.0  # a clock that is read without a helper is known to about this
 
 
 class HostGpus:
@@ -145,11 +144,9 @@ class Told:
     @property
     def skew(self) -> Skew:
         """Its clock against ours."""
-        from monitors.host import Skew
+        from monitors.host import skew_of
 
-        timed = self.timed
-        unsure = timed.rtt / 2 + (_UNSURE_S if "python" in self.seen.errors else 0.0)
-        return Skew(timed.at - (timed.received - timed.rtt / 2), unsure, timed.received)
+        return skew_of(self.timed)
 
     @property
     def unknown(self) -> bool:

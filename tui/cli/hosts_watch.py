@@ -84,7 +84,7 @@ def find_fleet(names: Sequence[str], root: str | None) -> Fleet:
     except InputError as error:
         raise InputError(f"{error}; or name a host: gatewatch hosts watch HOST") from None
     profiles, notes = [], []
-    named: dict[str, str] = {}  # the file that has a name first: a screen has one place by each
+    named: dict[str, str] = {}  # the file that has a name first
     for path in profile_paths(folder):
         try:
             file = read_profile(path)
@@ -94,8 +94,7 @@ def find_fleet(names: Sequence[str], root: str | None) -> Fleet:
         notes += file.warnings
         name, before = file.profile.name, named.setdefault(file.profile.name, path.name)
         if before != path.name:
-            notes.append(f"{path} is not watched: its name {name} is that of {before}; give it another as name:")
-            continue
+            notes.append(f"{path} is called {name}, as {before} is; give it another as name:")
         profiles.append(file.profile)
     if not profiles:
         raise InputError(notes[0] if notes else f"no profile in {folder}; name a host: gatewatch hosts watch HOST")

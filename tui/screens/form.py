@@ -45,8 +45,8 @@ _AROUND = 17  # rows of the fields, with a line each for what is said of them, b
 class OpensRuns(Protocol):
     """An app that can go into a run that has just been started."""
 
-    def open_run(self, run_dir: str, host: str | None = None) -> None:
-        """Watch it and show it; `host` is a profile's name, None for this machine."""
+    def open_run(self, run_dir: str, host: str | None = None, root: str | None = None) -> None:
+        """Watch it and show it; `host` is a profile's name in the checkout `root`, None for this machine."""
         ...
 
 
@@ -395,4 +395,4 @@ def tell_started(app: object, ready: Ready, started: Started) -> None:
     if isinstance(app, GatewatchApp):
         app.say(f"started: {started.run_dir}" + (f" on {host}" if host is not None else ""))
     if isinstance(app, OpensRuns):
-        app.open_run(started.run_dir, host)
+        app.open_run(started.run_dir, host, str(site.checkout.root) if host is not None else None)

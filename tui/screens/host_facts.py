@@ -170,7 +170,9 @@ class HostFacts:
         look = way_look(self.look.connection)
         if self.trouble in (4, 5):
             return NOTED
-        return NEVER if self.look.connection is None and self.look.snapshot is None else look
+        # A way that is up tells nothing of a host whose helper has said nothing yet
+        unseen = self.look.snapshot is None and (self.look.connection is None or self.look.connection.way is Way.UP)
+        return NEVER if unseen else look
 
     @cached_property
     def natural(self) -> tuple[tuple[bool, int, str], ...]:

@@ -16,12 +16,14 @@ class Line:
         key: What the cursor stands on, such as `gpu 3` or `pid 4711 0`; "" where it does not.
         run: The run that Enter goes into, or "".
         log: The path that is followed from here, or "".
+        tail: The path of the log whose end this is a row of, or "".
     """
 
     make: Callable[[], Row]
     key: str = ""
     run: str = ""
     log: str = ""
+    tail: str = ""
 
 
 def fixed(*spans: Span) -> Line:

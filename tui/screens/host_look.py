@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hosts.connection import Connection, Way
 from monitors.host import HostBody
@@ -22,7 +22,8 @@ class HostRun:
         watch: Names it among all.
         title: What a person calls it; not clean.
         stage: What runs of it now, or ""; not clean.
-        log: The path there of the log that it writes now, or "".
+        log: The path there of the log that it writes now, or wrote last, or "".
+        written: When that was last written, by the host's clock, seconds since the epoch; None where it is not known.
     """
 
     watch: str
@@ -30,6 +31,7 @@ class HostRun:
     state: State
     stage: str
     log: str = ""
+    written: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

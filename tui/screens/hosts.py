@@ -16,7 +16,7 @@ from tui.screens.host_cells import FREE, GHOST, UNKNOWN, Measure, level
 from tui.screens.host_facts import NEVER, ORDERS, HostFacts, kept, ordered, passing, sums
 from tui.screens.host_look import HostLook, changes_soon
 from tui.screens.host_tell import LEAST, tell
-from tui.screens.hosts_asking import NO_PATH, Asking, is_path
+from tui.screens.hosts_asking import NO_PATH, Asking, follow, is_path
 from tui.screens.hosts_grid import Brush
 from tui.screens.hosts_view import HostsView
 from tui.screens.leaving import leave
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tui.app import GatewatchApp
     from tui.logs.askbar import AskBar
     from tui.screens.host_screen import HostScreen
+    from tui.screens.host_tails import OpenLog
 
 _EVERY_S = 0.1  # between two paints of what comes in
 _LEAST_TICK_S = 1.0
@@ -50,6 +51,7 @@ class HostsScreen(Screen[None]):
     Args:
         asked: Does what only the app can: `poll` (a host's name, or "" for all), `enter` (what a run is watched as)
             or `tail` (HOST:PATH; of this machine the path alone).
+        open_log: How a log of a host is opened; None where there is no way to.
 
     Attributes:
         opened: The screen of one host, while it is open.
@@ -62,9 +64,10 @@ class HostsScreen(Screen[None]):
     HostsScreen #hosts-tell { height: 1fr; }
     """
 
-    def __init__(self, asked: Callable[[str, str], None]) -> None:
+    def __init__(self, asked: Callable[[str, str], None], open_log: OpenLog | None = None) -> None:
         super().__init__()
         self._asked = asked
+        self._open_log = open_log
         self._looks: tuple[HostLook, ...] = ()
         self._facts: dict[str, HostFacts] = {}
         self._view = HostsView()
@@ -164,7 +167,7 @@ class HostsScreen(Screen[None]):
         """Show one host in full."""
         from tui.screens.host_screen import HostScreen
 
-        self.opened = HostScreen(name, self._asked, self._neighbour)
+        self.opened = HostScreen(name, self._asked, self._neighbour, self._open_log)
         self.opened.show_hosts(self._looks)
         _ = self.app.push_screen(self.opened)
 
@@ -323,11 +326,6 @@ class HostsScreen(Screen[None]):
             delays += [_LEAST_TICK_S] if changes_soon(host.look.connection) else []
         if delays and self.is_mounted:
             self._timer = self.set_timer(max(_LEAST_TICK_S, min(delays)), self._repaint)
-
-
-def follow(look: HostLook, path: str, asked: Callable[[str, str], None]) -> None:
-    """Ask for a file of a host to be followed."""
-    asked("tail", path if look.local else f"{look.name}:{path}")
 
 
 def _wants(words: Sequence[tuple[Look, int]], room: int, plain: bool) -> list[Span]:

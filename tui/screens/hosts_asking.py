@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
@@ -9,6 +10,7 @@ from textual.widget import Widget
 
 if TYPE_CHECKING:
     from tui.logs.askbar import AskBar
+    from tui.screens.host_look import HostLook
 
 
 class Asking:
@@ -54,3 +56,8 @@ def is_path(text: str) -> bool:
 
 
 NO_PATH = "a path begins with / or ~"
+
+
+def follow(look: HostLook, path: str, asked: Callable[[str, str], None]) -> None:
+    """Ask for a file of a host to be followed."""
+    asked("tail", path if look.local else f"{look.name}:{path}")

@@ -102,7 +102,6 @@ def _written(result: Written, place: RunPlace, ready: Ready, change: Change) -> 
 
 
 def _commands(place: RunPlace) -> tuple[str, ...]:
-    target = place.run_dir if place.watched.local else f"{place.host}:{place.run_dir}"
-    command = f"gatewatch calibrate apply --run-dir {shlex.quote(target)}"
+    command = f"gatewatch calibrate apply --run-dir {shlex.quote(place.watched.place)}"
     ways = (f"{command} {way}" for way in ("--finish", "--roll-back"))
     return ("If it was cut off, A on the run offers to bring it to an end, and so do:", *ways)

@@ -20,6 +20,7 @@ from tests.monitors.runs import AT
 from tests.tui.desks import Desk
 from tui.app import GatewatchApp
 from tui.screens.host_look import HostLook, HostRun
+from tui.screens.host_tails import OpenLog
 from tui.screens.hosts import HostsScreen
 from tui.screens.hosts_view import HostsView
 
@@ -157,16 +158,17 @@ def many(hosts: int, gpus: int = 8) -> tuple[HostLook, ...]:
 class FleetApp(GatewatchApp):
     """The hosts over a bare screen, with a clock that stands still."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, open_log: OpenLog | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.at = AT
+        self.open_log = open_log
         self.now = lambda: self.at
         self.zone = UTC
         self.asked: list[tuple[str, str]] = []
         self.hosts = self._made()
 
     def _made(self) -> HostsScreen:
-        return HostsScreen(lambda what, name: self.asked.append((what, name)))
+        return HostsScreen(lambda what, name: self.asked.append((what, name)), self.open_log)
 
     async def on_mount(self) -> None:
         """Go in at once."""

@@ -153,7 +153,7 @@ class OneApp(GatewatchApp):
     def get_default_screen(self) -> Screen[None]:
         return Floor()
 
-    def open_run(self, run_dir: str, host: str | None = None) -> None:
+    def open_run(self, run_dir: str, host: str | None = None, root: str | None = None) -> None:
         self.opened.append((run_dir, host))
 
     def notify(self, message: str, **options: Any) -> None:

@@ -18,7 +18,8 @@ from tui.app import pressable
 from tui.screens.host_cells import GHOST, UNKNOWN
 from tui.screens.host_facts import NOTED
 from tui.screens.host_look import WAYS
-from tui.screens.host_screen import HostScreen, HostView
+from tui.screens.host_screen import HostScreen
+from tui.screens.host_view import HostView
 
 
 async def into(at: FleetDesk, name: str) -> HostView:

@@ -1,0 +1,87 @@
+"""The last lines of a log as they are written: nothing of it is counted or searched, and next to nothing is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hosts.local.lines import SNIFF, UTF8, sniff
+from monitors.logs.folding import Folding
+from monitors.logs.index import Index
+from monitors.logs.marks import Marks
+from monitors.logs.pages import PageCache
+from monitors.logs.scene import Known, Scene
+from monitors.logs.strip import AllLines
+from monitors.logs.types import Generation, LogLine, Place, Shape, Source
+from monitors.logs.walk import Purse
+
+_MEMORY = 1 << 20
+_LIMIT = 256 << 10
+"""Bytes that are looked at for one answer: of very long lines there are fewer."""
+
+
+class LogEnd:
+    """The end of a log.
+
+    Args:
+        source: Where its bytes come from; it is started and closed here.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._pages = PageCache(source.read, _MEMORY)
+        self._known: dict[int, Known] = {}
+        self._marks = Marks()
+        self._folding = Folding()
+
+    @property
+    def shape(self) -> Shape:
+        """What is known of the log's bytes."""
+        return self._source.shape
+
+    async def start(self, changed: Callable[[], None]) -> None:
+        """Begin to look; as of `Source`."""
+        await self._source.start(changed)
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        await self._source.close()
+
+    async def lines(self, most: int) -> tuple[LogLine, ...]:
+        """At most so many of the last lines, bars collapsed, each with the marks before it; no numbers.
+
+        Raises:
+            GoneError: They were thrown away meanwhile: the source's new shape says what is left.
+            UnreachableError: Whoever has them does not answer.
+        """
+        shape = self._source.shape
+        self._marks.update(shape, shape.since)
+        kept = {generation.number for generation in shape.generations}
+        for number in self._known.keys() - kept:
+            del self._known[number]
+        self._pages.forget(shape.generations)
+        scene = Scene(shape.generations, self._pages, self._learn, Purse(_LIMIT))
+        strip = await AllLines(scene).behind(scene.end, most + 1)  # one more tells which marks stand before the first
+        scene.purse.refill()
+        found: list[LogLine] = []
+        previous: Place | None = None
+        for spot, text in zip(strip.spots, await scene.texts(strip.spots), strict=True):
+            known = await self._learn(spot.generation)
+            said = strip.said.get(spot.at)
+            shown = said if said is not None else (await self._folding.fold(scene, spot, text, known.encoding))[0]
+            row = spot.row
+            size = row.end - row.start - (known.encoding.unit if row.ended else 0)
+            marks = self._marks.between(previous, spot.at) if previous is not None else ()
+            name = known.encoding.name
+            found.append(LogLine(spot.at, row.end, shown, size, None, row.ended, marks=marks, encoding=name))
+            previous = spot.at
+        return tuple(found[-most:])
+
+    async def _learn(self, generation: Generation) -> Known:
+        """How a generation is written; that of one which has just begun may turn out later."""
+        known = self._known.setdefault(generation.number, Known(Index(generation.first)))
+        if not known.settled:
+            low = generation.first + generation.first % 2
+            head = await self._pages.read(generation, low, min(SNIFF, generation.size - low))
+            known.encoding = sniff(head)
+            known.settled = len(head) == SNIFF or known.encoding is not UTF8 or not generation.live
+        return known
