@@ -74,7 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--large", type=float, default=10.0, help="GB of one that is opened, and searched by ours; 0: none"
     )
-    parser.add_argument("--shapes", default="server,train,json", help="of logs; the first on which all is measured")
+    parser.add_argument("--shapes", default=",".join(SHAPES), help="of logs; the first on which all is measured")
     parser.add_argument("--rates", default="100000,1000000", help="lines a second")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each burst")
     parser.add_argument("--rounds", type=int, default=3, help="of fresh processes, of which the median is taken")

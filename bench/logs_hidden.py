@@ -2,7 +2,8 @@
 
     python bench/logs_hidden.py [--rate 100000] [--seconds 5] [--json]
 
-The panes are in an app without a terminal, of 120x40; the log grows in a process of its own meanwhile. Processor time
+The panes are in an app without a terminal, of 120x40; the log grows in a process of its own meanwhile. A filter is set
+in both of them, and every line passes it: `filtered` is how much of what was written it looked at. Processor time
 is that of this process and of the one that counts, per second of writing. Nothing is asserted by time.
 """
 
@@ -26,7 +27,9 @@ from bench.logs_pty import process_time
 from hosts.target import Target
 from monitors.logs.model import LogModel
 from monitors.logs.scanning import Scanner
+from monitors.logs.types import Query
 from tui.cli.tail_open import open_early
+from tui.logs.filterpart import Chosen, Words
 from tui.logs.screen import TailApp
 
 _WRITER = str(Path(__file__).resolve().parent / "logs_write.py")
@@ -47,6 +50,11 @@ class _Log:
     def cpu(self) -> float:
         pid = self._scanner.pid
         return time.process_time() + (process_time(pid) if pid is not None else 0.0)
+
+    def filtered(self) -> int:
+        """Bytes that the filter has looked at."""
+        passing = self._model.state.filter
+        return passing.scanned if passing is not None else 0
 
     def painted(self) -> tuple[int, int]:
         """Rows painted so far, and times that lines were read to be shown."""
@@ -75,7 +83,7 @@ async def _measure(make: Any, rate: int, seconds: float) -> dict[str, Any]:
         async with opened as log:
             await _until(log, 1000)
             argv = [sys.executable, "-I", "-S", _WRITER, str(path), str(rate), str(seconds), "hidden"]
-            cpu, (rows, loads) = log.cpu(), log.painted()
+            cpu, (rows, loads), filtered = log.cpu(), log.painted(), log.filtered()
             writer = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
             told = json.loads((await writer.communicate())[0])
             right = await _until(log, 1000 + told["lines"])
@@ -84,6 +92,7 @@ async def _measure(make: Any, rate: int, seconds: float) -> dict[str, Any]:
                 "cpu": (log.cpu() - cpu) / told["took"],
                 "rows": after[0] - rows,
                 "loads": after[1] - loads,
+                "filtered": log.filtered() - filtered,
                 "right": right,
                 "load": os.getloadavg()[0],
             }
@@ -122,6 +131,11 @@ async def _shown(path: Path) -> AsyncIterator[_Log]:
 
         app = TailApp(opened)
         async with app.run_test(size=(120, 40)):
+            while app.log_pane.model is None:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+            app.log_pane.choose(Chosen(words=(Words(Query("never written"), out=True),)))
+            while model.state.filter is None or not model.state.filter.done:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
             yield _Log(model, scanner, app)
 
 
@@ -137,10 +151,11 @@ async def _hidden(path: Path) -> AsyncIterator[_Log]:
 
 def show(figures: dict[str, Any]) -> None:
     """A table for a person."""
-    print(f"{'':<22}{'of one core':>12}{'rows painted':>14}{'reads':>8}{'lines right':>13}{'load':>7}")
+    print(f"{'':<22}{'of one core':>12}{'rows painted':>14}{'reads':>8}{'filtered':>12}{'lines right':>13}{'load':>7}")
     for name, one in figures.items():
         right = "yes" if one["right"] else "NO"
-        print(f"{name:<22}{one['cpu']:>12.1%}{one['rows']:>14,}{one['loads']:>8,}{right:>13}{one['load']:>7.1f}")
+        amounts = f"{one['cpu']:>12.1%}{one['rows']:>14,}{one['loads']:>8,}{one['filtered'] / 1e6:>9.1f} MB"
+        print(f"{name:<22}{amounts}{right:>13}{one['load']:>7.1f}")
 
 
 if __name__ == "__main__":

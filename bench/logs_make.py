@@ -1,6 +1,6 @@
 """Logs of any size that look like real ones: the same bytes for the same shape and size, written as a stream.
 
-One line of each holds NEEDLE, at 48 % of the bytes.
+One line of each holds NEEDLE, at 48 % of the bytes, and one in 10 MB holds RARE.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 NEEDLE = b"needle-in-7f3a91"
@@ -16,7 +17,11 @@ NEEDLE_PATTERN = "needle-in-[0-9a-f]{4}91"
 NEEDLE_AT = 0.48
 FILTER = "retry 1/3"  # in two of a hundred lines of a server
 HIT = f"lost {NEEDLE.decode()} on"  # how the line shows on a screen, and no prompt does
+RARE = "rare-5d20c4"
+RARE_SHOWN = f"gave {RARE} up"
+_RARE_EVERY, _RARE_AT = 10_000_000, 5_000_000
 _LINES = 1000  # of a block
+_LONG = 60_000
 _TIME = re.compile(rb"2026-\S+ [\d:,]+")
 
 
@@ -47,6 +52,8 @@ def make_log(path: Path, shape: str, size: int) -> Made:
         for made in SHAPES[shape]():
             here = written < size * NEEDLE_AT <= written + len(made)
             block = _needle(made) + made if here else made
+            if (written + _RARE_AT) // _RARE_EVERY != (written + len(made) + _RARE_AT) // _RARE_EVERY:
+                block = _rare(made) + block
             file.write(block)
             written += len(block)
             lines += block.count(b"\n")
@@ -58,6 +65,10 @@ def make_log(path: Path, shape: str, size: int) -> Made:
 
 def _needle(block: bytes) -> bytes:
     return b"%s ERROR relay: lost %s on node-17\n" % (_TIME.findall(block)[0], NEEDLE)
+
+
+def _rare(block: bytes) -> bytes:
+    return b"%s ERROR relay: %s\n" % (_TIME.findall(block)[0], RARE_SHOWN.encode())
 
 
 def _numbers(block: bytes) -> tuple[str, ...]:
@@ -116,7 +127,19 @@ def _records() -> Iterator[bytes]:
     return _filled([form] * _LINES)
 
 
-SHAPES: dict[str, Callable[[], Iterator[bytes]]] = {"server": _server, "train": _train, "json": _records}
+def _long() -> Iterator[bytes]:
+    """Lines of 60 kB, with their number at either end: one sees the beginning, or the end where they are wrapped."""
+    words = b"a request with all of its words, " * (_LONG // 33)
+    for number in count(0, 10):
+        second = number // 50
+        clock = b"2026-05-25 %02d:%02d:%02d,170" % (second // 3600 % 24, second // 60 % 60, second % 60)
+        yield b"".join(
+            b"%s INFO relay: request %09d is %sas asked by request %09d\n" % (clock, one, words, one)
+            for one in range(number, number + 10)
+        )
+
+
+SHAPES: dict[str, Callable[[], Iterator[bytes]]] = {"server": _server, "train": _train, "json": _records, "long": _long}
 
 
 def _filled(lines: list[str]) -> Iterator[bytes]:

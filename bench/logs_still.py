@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.logs_make import FILTER, HIT, NEEDLE, NEEDLE_PATTERN, Made
+from bench.logs_make import FILTER, HIT, NEEDLE, NEEDLE_PATTERN, RARE, RARE_SHOWN, Made
 from bench.logs_pty import Viewer, process_time
 from bench.logs_screen import Screen
 from bench.logs_viewers import Peer
@@ -68,13 +68,15 @@ FIGURES = (
     "cancel",
     "filtered",
     "uss_filtered",
+    "rare",
+    "rare_filtered",
     "load",
 )
 """Of one viewer and one log: seconds; bytes that it and its helpers share with nobody, and of those what is no file's
 page (`own`), once all is counted and again after searching and filtering; and the share of a core that it takes while
 nothing happens. `answers` is when a key that was pressed at the first content had its effect; `sought` when the whole
-log was searched, `cancel` until nobody searches and the screen says nothing of it after a search was given up; `load`
-the machine's load average."""
+log was searched, `cancel` until nobody searches and the screen says nothing of it after a search was given up; `rare`
+when the first line was shown of a filter that lets one in 10 MB pass; `load` the machine's load average."""
 
 
 def measure_still(peer: Peer, made: Made, folder: Path, effort: Effort) -> dict[str, Any]:
@@ -120,6 +122,7 @@ def _once(peer: Peer, made: Made, folder: Path, effort: Effort) -> dict[str, flo
         found["cancel"] = _cancelled(peer, made, folder)
     if effort.filters:
         found |= _filtered(peer, made, folder)
+        found |= _rarely(peer, made, folder)
     found["load"] = os.getloadavg()[0]
     return found
 
@@ -220,6 +223,27 @@ def _filtered(peer: Peer, made: Made, folder: Path) -> dict[str, float | None]:
         stamp = viewer.until(peer.filtered, PATIENCE_S)
         if stamp is not None:
             found["filtered"], found["uss_filtered"] = stamp - pressed, viewer.uss()
+    return found
+
+
+def _rarely(peer: Peer, made: Made, folder: Path) -> dict[str, float | None]:
+    """Seconds until a filter that lets few lines pass shows one of them, and until it has seen the whole log."""
+    found: dict[str, float | None] = {"rare": None, "rare_filtered": None}
+    if peer.keys.filter is None:
+        return found
+    with Viewer([*peer.argv, str(made.path)], folder, peer.env) as viewer:
+        if viewer.until(_any_line, PATIENCE_S) is None:
+            return found
+        _counted(peer, viewer, made)
+        viewer.settle()
+        viewer.press(peer.keys.filter)
+        viewer.settle(0.2, 2.0)
+        pressed = viewer.press(RARE.encode() + peer.keys.go)
+        stamp = viewer.until(lambda screen: screen.holds(RARE_SHOWN), PATIENCE_S)
+        found["rare"] = None if stamp is None else stamp - pressed
+        if peer.filtered is not None:
+            stamp = viewer.until(peer.filtered, PATIENCE_S)
+            found["rare_filtered"] = None if stamp is None else stamp - pressed
     return found
 
 

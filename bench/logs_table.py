@@ -50,6 +50,8 @@ _STILL: tuple[tuple[str, str, Format], ...] = (
     ("search cancelled", "cancel", _seconds),
     ("filter, whole log", "filtered", _seconds),
     ("memory then (USS)", "uss_filtered", _bytes),
+    ("sparse filter, a line", "rare", _seconds),
+    ("sparse, whole log", "rare_filtered", _seconds),
     ("load average", "load", _plain),
 )
 _FOLLOW: tuple[tuple[str, str, Format], ...] = (

@@ -206,7 +206,12 @@ def _installed(folder: Path) -> str:
 def _lnav(folder: Path, install: bool, toolong: str | None) -> Peer:
     argv = (_needs("lnav"),)
     keys = Keys(
-        next=b"n", ask=b":", leave=b"\x1d", asks=lambda screen: screen.line(-1).startswith(":"), let_go=b"\x1b[5~"
+        next=b"n",
+        ask=b":",
+        leave=b"\x1d",
+        asks=lambda screen: screen.line(-1).startswith(":"),
+        filter=b":filter-in ",
+        let_go=b"\x1b[5~",
     )
 
     def counted(screen: Screen, number: int) -> bool:
@@ -217,7 +222,7 @@ def _lnav(folder: Path, install: bool, toolong: str | None) -> Peer:
 
 def _less(folder: Path, install: bool, toolong: str | None) -> Peer:
     less = _needs("less")
-    return Peer("less +F", (less,), (less, "+F"), Keys(regex=(b"/",)))
+    return Peer("less +F", (less,), (less, "+F"), Keys(regex=(b"/",), filter=b"&"))
 
 
 def _tail(folder: Path, install: bool, toolong: str | None) -> Peer:

@@ -6,15 +6,14 @@ Nothing else in this tree touches a private name of textual. When the version ch
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from textual import constants
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
 _A_LITTLE_S = 0.001  # clocks do not agree to the microsecond
 _TOGETHER_S = 0.001  # in which all that one key leads to has mostly happened
+_KEYED = (signal.SIGINT, signal.SIGQUIT)  # signals that keys of a terminal send
 _HOPS = 8  # turns of the loop in which the rest of it happens, on a busy machine
 
 
@@ -366,36 +366,62 @@ def _more_keys(seconds: float) -> bool:
     return keyboard is not None and bool(select.select([keyboard], [], [], max(0.0, seconds) + _A_LITTLE_S)[0])
 
 
+def is_lent(app: App[Any]) -> bool:
+    """Whether the terminal belongs to another program."""
+    return "write" in vars(app._driver or object)
+
+
 @contextmanager
 def lent_terminal(app: App[Any]) -> Iterator[None]:
-    """The terminal belongs to another program within this block; ctrl-c is that program's alone.
+    """The terminal belongs to another program within this block, and the keys that are signals with it.
+
+    The app goes on beneath, and paints once it has the terminal again. One that ends meanwhile does not take it back.
 
     textual 8.2.8: `App.suspend` gives the terminal back to its cooked mode, in which ctrl-c is a signal for us too. A
-    handler of Python's is not inherited by the other program, where it ends or interrupts as always.
+    handler of Python's is not inherited by the other program, where it ends or interrupts as always. While the app goes
+    on, all that it does with its driver is to write; a paint waits for the end of a batch, the rest (a bell, the shape
+    of the pointer) is not worth it.
     """
 
-    def ignored(_signal: int, _frame: FrameType | None) -> None:
+    def ignored(*_: object) -> None:
         pass
 
     failed: BaseException | None = None
-    with app.suspend():  # it takes the terminal back only where its block comes to an end
-        before = signal.signal(signal.SIGINT, ignored)
+    out, err = sys.stdout, sys.stderr
+    with app.suspend(), contextlib.ExitStack() as ours:  # the former takes the terminal back only where its block ends
+        driver = app._driver
+        assert driver is not None
+        ours.enter_context(app.batch_update())
+        ours.enter_context(contextlib.redirect_stdout(out))
+        ours.enter_context(contextlib.redirect_stderr(err))
+        for number in _KEYED:
+            ours.callback(signal.signal, number, signal.signal(number, ignored))
+        vars(driver)["write"] = ignored
         try:
             yield
-        except BaseException as error:  # noqa: BLE001 - raised again below
+        except BaseException as error:
             failed = error
-        finally:
-            signal.signal(signal.SIGINT, before)
+            if app._exit or not app._running:
+                raise
+        del vars(driver)["write"]
     if failed is not None:
         raise failed
 
 
-def run_in_terminal(app: App[Any], argv: Sequence[str], env: Mapping[str, str]) -> int:
+async def run_in_terminal(app: App[Any], argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Hand the terminal to a program until it ends; returns its exit status, negative for a signal.
+
+    Where nobody waits for it any more, the program is asked to end.
 
     Raises:
         OSError: It cannot be started.
         textual.app.SuspendNotSupported: There is no terminal that could be handed over.
     """
     with lent_terminal(app):
-        return subprocess.run(list(argv), env=dict(env), check=False).returncode
+        program = await asyncio.create_subprocess_exec(*argv, env=dict(env))
+        try:
+            return await program.wait()
+        finally:
+            if program.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    program.terminate()

@@ -1,8 +1,7 @@
 """What a pytest and server log says about how an attempt went, read while it grows.
 
-One pass, bounded memory, the same facts wherever the log was cut into pieces. The signatures are data. Words
-near "server" prove nothing (spec/calibration.md, section 4): a crash counts before the server is ready, and what an
-assertion or a warning says about memory is not an event.
+One pass, bounded memory, the same facts wherever the log was cut into pieces. Words near "server" prove nothing
+(spec/calibration.md, section 4): a crash counts before the server is ready.
 """
 
 from __future__ import annotations
@@ -12,9 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from gates.calibration.signatures import (
+    COMPILE,
+    CRASH,
+    DEATH,
+    DISK,
+    LINE_CAP,
+    OOM,
+    READY,
+    SPEECH,
+    STARTUP,
+    Signature,
+    is_event,
+    text_of,
+)
 from gates.calibration.words import one_line
 
-_LINE_CAP = 8192
 _TEXT_CAP = 300
 _FIRST = 10
 _NEWLINE = 10
@@ -61,127 +73,9 @@ class LogFacts:
     startup: tuple[LogLine, ...] = ()
 
 
-@dataclass(frozen=True)
-class Signature:
-    """One kind of line.
-
-    Attributes:
-        sign: What it is called in a reason.
-        words: The lower-case line must hold one of them; cheap, so that most lines are never searched.
-        pattern: Decides.
-    """
-
-    sign: str
-    words: tuple[str, ...]
-    pattern: re.Pattern[str]
-
-
-def _row(sign: str, words: str, pattern: str) -> Signature:
-    return Signature(sign, tuple(words.split("|")), re.compile(pattern, re.IGNORECASE))
-
-
-_PROCESS = r"\b(?:server|worker|router|scheduler|engine(?: core)?|detokenizer|(?:sub|child ?)?process)\b.{0,80}?"
-_EXIT = r"(?:exited|terminated|exit)\b.{0,20}?(?:code|status|signal)[ :=]*"
-
-READY = (
-    _row("uvicorn", "application startup complete", r"application startup complete"),
-    _row("uvicorn", "uvicorn running on", r"uvicorn running on"),
-    _row("server", "fired up and ready", r"fired up and ready"),
-    _row(
-        "server",
-        "ready|healthy|up and running",
-        r"\b(?:server|router|service|all (?:\d+ )?workers)\b(?: (?:is|are|at \S+))?(?: now)?:?"
-        r" (?:ready|healthy|up and running)\b",
-    ),
-)
-
-OOM = (
-    _row(
-        "CUDA OOM",
-        "out of memory",
-        r"\b(?:cuda|hip|npu|gpu|device)\b.{0,40}out of memory|out of memory\. tried to allo",
-    ),
-    _row(
-        "CUDA OOM",
-        "outofmemoryerror",
-        r"\b(?:torch|cuda)[\w.]{0,60}\.outofmemoryerror|RayTaskError\(OutOfMemoryError\)",
-    ),
-    _row("CUDA OOM", "cublas_status_alloc_failed", r"CUBLAS_STATUS_ALLOC_FAILED"),
-    _row("CUDA OOM", "not enough memory", r"not enough memory\b.*(?:mem[-_]fraction|gpu)"),
-    _row("host OOM", "out of memory: kill", r"out of memory: kill"),
-    _row("host OOM", "oom-kill|oom_kill|oom killed", r"\boom[-_]kill(?:er)?\b|\boom killed\b"),
-    _row("host OOM", "ray.exceptions.outofmemoryerror", r"ray\.exceptions\.OutOfMemoryError"),
-    _row("host OOM", "low on memory", r"killed due to .{0,40}low on memory"),
-    _row("host OOM", "cannot allocate memory", r"cannot allocate memory"),
-)
-
-DEATH = (
-    _row("segmentation fault", "segmentation fault|sigsegv", r"\bsegmentation fault\b|\bSIGSEGV\b"),
-    _row("core dumped", "core dumped", r"\bcore dumped\b"),
-    _row("fatal Python error", "fatal python error", r"fatal python error:"),
-    _row("CUDA error", "cuda error|acceleratorerror", r"\bCUDA error:|\bAcceleratorError:"),
-    _row("child process died", "received sigquit from a child", r"received sigquit from a child process"),
-    _row(
-        "process died of a signal",
-        "exit|terminated",
-        _PROCESS + _EXIT + r"(?:-\d+|13[4-79]|SIG(?:KILL|SEGV|ABRT|BUS|ILL))\b",
-    ),
-)
-
-# Never a crash: a server that cannot write its cache says so, and serves.
-DISK = (
-    _row("disk full", "no space left|quota exceeded", r"\bno space left on device\b|\bdisk quota exceeded\b"),
-    _row("disk not writable", "read-only file system", r"\[Errno 30\] read-only file system"),
-)
-
-CRASH = (
-    _row("port in use", "address already in use", r"address already in use"),
-    _row("killed", "killed", r"^\s*killed\s*$|: line \d+: +\d+ killed\b"),
-    _row("engine failed", "engine core initialization failed", r"engine core initialization failed"),
-    _row(
-        "process died",
-        "died|crashed|is dead|exited|terminated",
-        _PROCESS
-        + r"(?:\bdied\b|\bcrashed\b|\bis dead\b|(?:exited|terminated) (?:unexpectedly|prematurely|before)|"
-        + _EXIT
-        + r"-?[1-9])",
-    ),
-)
-
-COMPILE = (
-    _row("gen_cutlass", "gen_cutlass", r"gen_cutlass"),
-    _row("nvcc", "nvcc", r"\bnvcc\b"),
-    _row("ninja", "ninja", r"\bninja\b"),
-    _row("flashinfer jit", "flashinfer.jit", r"flashinfer\.jit"),
-    _row("extension", "building extension module", r"building extension module"),
-)
-
-STARTUP = (
-    _row("weights", "load weight|loading safetensors", r"load weight (?:begin|end)|loading safetensors"),
-    _row("weights", "loading checkpoint", r"loading checkpoint"),
-    _row("CUDA graph", "cuda graph", r"\bcaptur\w+ cuda graph|cuda graph captur"),
-    _row("warm-up", "warmup|warm-up|warm up", r"\bwarm[- ]?up\b"),
-    _row("launch", "launch|starting", r"\b(?:launching|launch|starting)\b.{0,40}\b(?:server|router|workers?)\b"),
-    _row("tests", "test session starts", r"test session starts"),
-)
-
-# Lines that speak of a failure without being one: a test's assertion, and source that a traceback shows.
-_SPEECH = re.compile(
-    r"AssertionError|please ignore|^\s*(?:E\s+|>\s+)?assert\b"
-    r"|^\s*(?:>\s+)?(?:#|raise |if |elif |return |print\(|log\w*\.)"
-    r"|^\s*(?:>\s+)?(?:except\b|with pytest\.raises|import |from \S+ import )",
-    re.IGNORECASE,
-)
-# What stands before a sign and takes its meaning away.
-_HINT = re.compile(
-    r"\b(?:(?:to avoid|prevent\w*|may|might|could|can|in case of|in the event of|risk of|potential\w*|if)"
-    r"(?:\s+\w+){0,4}|no|not|without)\s*$",
-    re.IGNORECASE,
-)
 _NOT_READY = re.compile(
     r"\b(?:not|never|wait\w*|until|before|when|whether|if|time[ds]?[ -]?out|fail\w*|error)\b", re.IGNORECASE
 )
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SUMMARY = re.compile(
     r"(?<!=)={2,} (?P<said>no tests ran|\d+ [a-z]+(?:, \d+ [a-z]+)*)"
     r" in [\d.]+s(?: \((?:\d+ days?, )?[\d:]+\))? ={2,}\s*$"
@@ -273,7 +167,7 @@ class LogScan:
         if needles:
             at = 0
             for cut in _CUT.finditer(whole):
-                _take(self._state, whole[at : min(cut.start(), at + _LINE_CAP)], needles)
+                _take(self._state, whole[at : min(cut.start(), at + LINE_CAP)], needles)
                 self._state.lines += whole[cut.start()] == _NEWLINE
                 at = cut.end()
         else:
@@ -281,7 +175,7 @@ class LogScan:
         self._keep(data[end:])
 
     def _keep(self, piece: bytes) -> None:
-        self._rest += piece[: _LINE_CAP - len(self._rest)]
+        self._rest += piece[: LINE_CAP - len(self._rest)]
 
     @property
     def facts(self) -> LogFacts:
@@ -326,9 +220,7 @@ def _take(state: _State, segment: bytes, needles: Sequence[bytes]) -> None:
         rows = {candidate: None for candidate in rows if candidate[0] in _ANYWHERE}
     if not rows:
         return
-    text = segment.decode("utf-8", "replace")
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
+    text = text_of(segment)
     number = state.lines + 1
     found: dict[str, LogLine] = {}
     for table, row in rows:
@@ -341,15 +233,12 @@ def _take(state: _State, segment: bytes, needles: Sequence[bytes]) -> None:
 
 
 def _matches(row: Signature, table: str, text: str) -> bool:
-    match = row.pattern.search(text)
-    if match is None:
-        return False
     if table == "ready":
-        return _NOT_READY.search(text) is None and _SPEECH.search(text) is None
+        said = row.pattern.search(text) is not None
+        return said and _NOT_READY.search(text) is None and SPEECH.search(text) is None
     if table in ("compiling", "startup"):
-        return True
-    before = text[max(0, match.start() - 80) : match.start()]
-    return _HINT.search(before) is None and _SPEECH.search(text) is None
+        return row.pattern.search(text) is not None
+    return is_event(row, text)
 
 
 def _take_signs(state: _State, found: Mapping[str, LogLine]) -> None:

@@ -29,8 +29,37 @@ class Pattern(NamedTuple):
     fold: bool = False
 
 
+class Sign(NamedTuple):
+    """What a row's text may say.
+
+    Attributes:
+        words: The row holds one of them, whatever the case of its ASCII letters; these are in lower case.
+            An empty one says nothing.
+        text: An expression that matches in the row as well, whatever the case.
+    """
+
+    words: tuple[str, ...]
+    text: str
+
+
+class Alarm(NamedTuple):
+    """Rows that name a level themselves, or say one of some things (hosts/local/alarms.py).
+
+    Attributes:
+        level: The least level, by its rank.
+        signs: What they may say instead.
+        hint: An expression; a sign says nothing where that matches in the few characters before it.
+        speech: An expression; a row in which it matches says nothing.
+    """
+
+    level: int
+    signs: tuple[Sign, ...] = ()
+    hint: str = "(?!)"
+    speech: str = "(?!)"
+
+
 class Matcher(NamedTuple):
-    """Which rows a scan looks for: all of `include`, none of `exclude`, and a level in [level, below).
+    """Which rows a scan looks for: all of `include`, none of `exclude`, a level in [level, below), and an alarm.
 
     Attributes:
         include: Patterns that a row must hold.
@@ -46,6 +75,7 @@ class Matcher(NamedTuple):
     level: int | None = None
     below: int | None = None
     inherit: bool = True
+    alarm: Alarm | None = None
 
     @property
     def by_level(self) -> bool:
@@ -58,14 +88,18 @@ class Matcher(NamedTuple):
         return any(pattern.regex for pattern in (*self.include, *self.exclude))
 
     def to_json(self) -> list[Any]:
-        return [[list(one) for one in self.include], [list(one) for one in self.exclude], *self[2:]]
+        alarm = [list(self.alarm)] if self.alarm is not None else []  # a matcher without is as it is for who knows none
+        return [[list(one) for one in self.include], [list(one) for one in self.exclude], *self[2:5], *alarm]
 
     @classmethod
     def from_json(cls, value: list[Any]) -> Matcher:
-        include, exclude, level, below, inherit = value
-        return cls(
-            tuple(Pattern(*one) for one in include), tuple(Pattern(*one) for one in exclude), level, below, inherit
-        )
+        include, exclude, level, below, inherit, *more = value
+        patterns = tuple(Pattern(*one) for one in include), tuple(Pattern(*one) for one in exclude)
+        alarm = None
+        if more:
+            rank, signs, *texts = more[0]
+            alarm = Alarm(rank, tuple(Sign(tuple(words), text) for words, text in signs), *texts)
+        return cls(*patterns, level, below, inherit, alarm)
 
 
 class BlockHits(NamedTuple):

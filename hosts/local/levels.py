@@ -134,14 +134,20 @@ _MOST = 1 << 12  # of heads that are remembered
 
 def level_of(line: bytes) -> Level | None:
     """The level that a line itself names, or None; the highest of its parts where carriage returns divide it."""
-    ranks = [_settled(_plain(part if b"\x1b" in part else part[:HEAD])[:HEAD])[0] for part in line.split(b"\r")]
+    ranks = [_settled(plain(part if b"\x1b" in part else part[:HEAD])[:HEAD])[0] for part in line.split(b"\r")]
     rank = max((rank for rank in ranks if rank is not None), default=None)
     return None if rank is None else LEVELS[rank]
 
 
-def _plain(data: bytes) -> bytes:
-    """Without colours, and every digit a zero: neither changes a level, and many lines become one."""
+def plain(data: bytes) -> bytes:
+    """Text without colours, and every digit a zero: neither changes a level, and many lines become one."""
     return (_COLOUR.sub(b"", data) if b"\x1b" in data else data).translate(_DIGITS)
+
+
+def plain_rows(rows: bytes) -> bytes:
+    """Plain rows, no carriage return before their newlines."""
+    text = plain(rows)
+    return text.replace(b"\r\n", b"\n") if b"\r\n" in text else text
 
 
 def _settled(head: bytes) -> tuple[int | None, int]:
@@ -173,16 +179,17 @@ class Levels:
 
     def ranks(self, rows: bytes) -> bytes:
         """For each row the rank of its level, or NO_LEVEL; rows stand between newlines."""
-        plain = _plain(rows)
-        if b"\r\n" in plain:
-            plain = plain.replace(b"\r\n", b"\n")
-        lines = plain.split(b"\n")
+        text = plain_rows(rows)
+        return self.ranks_of(text, text.split(b"\n"))
+
+    def ranks_of(self, text: bytes, lines: list[bytes]) -> bytes:
+        """The same for rows that are plain, given whole and one by one."""
         found = bytearray(self._ranks(lines))
         number = at = 0
-        while (cr := plain.find(b"\r", at)) >= 0:
-            number += plain.count(b"\n", at, cr)
+        while (cr := text.find(b"\r", at)) >= 0:
+            number += text.count(b"\n", at, cr)
             found[number] = max(self._ranks(lines[number].split(b"\r")), key=_ORDER.index)
-            if (at := plain.find(b"\n", cr)) < 0:
+            if (at := text.find(b"\n", cr)) < 0:
                 break
         return bytes(found)
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
+from hosts.local.alarms import Alarms
 from hosts.local.blocks import FAILS, PASSES, THROUGH, Matcher, Pattern
-from hosts.local.levels import NO_LEVEL, Levels
+from hosts.local.levels import NO_LEVEL, Levels, plain_rows
 from hosts.local.lines import UTF8, Encoding
 from hosts.local.regexes import Forms, Loose, compile_row, forms
 
@@ -64,6 +65,16 @@ class Region:
     def lower(self) -> bytes:
         """`raw` with ASCII letters in lower case."""
         return self.raw.lower()
+
+    @cached_property
+    def plain(self) -> bytes:
+        """The rows alone, as levels are read off them."""
+        return plain_rows(self.data)
+
+    @cached_property
+    def plain_lines(self) -> list[bytes]:
+        """These one by one."""
+        return self.plain.split(b"\n")
 
     @property
     def all(self) -> int:
@@ -245,13 +256,16 @@ class Finder:
         self._include = [_compile(pattern) for pattern in matcher.include]
         self._exclude = [_compile(pattern) for pattern in matcher.exclude]
         self._matcher = matcher
-        self._levels = Levels() if matcher.by_level else None
+        self._levels = Levels() if matcher.by_level or matcher.alarm is not None else None
         passes = [
             (matcher.level is None or rank >= matcher.level) and (matcher.below is None or rank < matcher.below)
             for rank in range(NO_LEVEL)
         ]
         none = 2 if matcher.inherit else int(matcher.level is None)
-        self._codes = bytes.maketrans(bytes(range(NO_LEVEL + 1)), bytes([*passes, none]))
+        self._codes = bytes.maketrans(_RANKS, bytes([*passes, none]))
+        self._alarms = Alarms(matcher.alarm) if matcher.alarm is not None else None
+        least = matcher.alarm.level if matcher.alarm is not None else NO_LEVEL
+        self._named = bytes.maketrans(_RANKS, bytes(least <= rank < NO_LEVEL for rank in _RANKS))
 
     @property
     def loose(self) -> Loose | None:
@@ -285,11 +299,21 @@ class Finder:
             bits = (region.all if bits is None else bits) & ~one.rows(region)
         if self._levels is None:
             return Found(region.all if bits is None else bits, 0, THROUGH)
-        return self._by_level(region, bits, carry)
+        ranks = self._levels.ranks_of(region.plain, region.plain_lines)
+        if self._alarms is not None and bits != 0:
+            alarming = self._alarming(region, ranks, self._alarms)
+            bits = alarming if bits is None else bits & alarming
+        if not self._matcher.by_level:
+            return Found(region.all if bits is None else bits, 0, THROUGH)
+        return self._by_level(ranks, bits, carry)
 
-    def _by_level(self, region: Region, bits: int | None, carry: int) -> Found:
-        assert self._levels is not None
-        codes = self._levels.ranks(region.data).translate(self._codes)
+    def _alarming(self, region: Region, ranks: bytes, alarms: Alarms) -> int:
+        """The rows that name a level which is alarming, or say something that is."""
+        say = alarms.rows(region.raw, region.lower, region.start, region.end, region.plain_lines)
+        return bits_of_flags(ranks.translate(self._named)) | bits_of_rows(say)
+
+    def _by_level(self, ranks: bytes, bits: int | None, carry: int) -> Found:
+        codes = ranks.translate(self._codes)
         rest = codes.lstrip(b"\2")
         head = len(codes) - len(rest)
         rest = _FILL.sub(lambda run: run[1] * len(run[0]), rest)
@@ -304,3 +328,4 @@ class Finder:
 
 
 _FILL = re.compile(rb"([\x00\x01])\x02+")
+_RANKS = bytes(range(NO_LEVEL + 1))

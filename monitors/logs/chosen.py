@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hosts.local import lines
-from monitors.logs.hits import Search
 from monitors.logs.scene import Scene, Spot
 from monitors.logs.strip import Strip, Strips
 from monitors.logs.types import Filter, Place
+
+if TYPE_CHECKING:
+    from monitors.logs.hits import Search
 
 _SOON = 0.1  # seconds that an answer may wait for the scan, so that fresh lines do not make the screen flicker
 

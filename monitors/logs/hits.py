@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
@@ -13,12 +12,12 @@ from typing import TypeVar
 
 from hosts.errors import InputError
 from hosts.local import lines
-from hosts.local.blocks import BlockHits, Matcher, Pattern
+from hosts.local.blocks import BlockHits
 from hosts.local.lines import Encoding, Reading
 from hosts.local.match import rows_of_bits
-from hosts.local.regexes import compile_row
 from hosts.local.scan import renumbered
 from monitors.logs.hitmap import HitMap, Hole, Span, Spot
+from monitors.logs.matching import matcher_of
 from monitors.logs.scanning import Scan, Scanner
 from monitors.logs.types import Filter, Generation, GoneError, Place, Progress, Query, Source
 
@@ -27,40 +26,6 @@ Read = Callable[[int, int, int], Awaitable[bytes]]
 
 _NOWHERE = (array("I"), array("I"))
 _KEPT = 4
-
-
-class Named(Filter):
-    """A filter whose levels are those that rows name themselves: the rows behind them are not taken in."""
-
-
-def matcher_of(wanted: Query | Filter) -> Matcher:
-    """What a scan looks for; of a filter everything but its two places and the context.
-
-    A query for a level finds rows that name one; a filter that is not `Named` takes in the rows behind those as well.
-
-    Raises:
-        InputError: An expression is none.
-    """
-    spec = Filter(include=(wanted,)) if isinstance(wanted, Query) else wanted
-    least = [one.level.rank for one in spec.include if one.level is not None]
-    least += [spec.level.rank] if spec.level is not None else []
-    below = [one.level.rank for one in spec.exclude if one.level is not None]
-    return Matcher(
-        include=tuple(_pattern(one) for one in spec.include if one.level is None),
-        exclude=tuple(_pattern(one) for one in spec.exclude if one.level is None),
-        level=max(least, default=None),
-        below=min(below, default=None),
-        inherit=isinstance(wanted, Filter) and not isinstance(wanted, Named),
-    )
-
-
-def _pattern(query: Query) -> Pattern:
-    if query.regex:
-        try:
-            compile_row(query.text)
-        except re.error as error:
-            raise InputError(f"not a regular expression: {error}") from None
-    return Pattern(query.text, query.regex, query.ignore_case)
 
 
 class Search:
@@ -76,6 +41,7 @@ class Search:
         encoding: Says how a generation is written.
         at: Where the scan begins, the log's end by default; it goes on from there to both sides.
         forward: To which side first.
+        resting: Whether nothing is looked at before the first `update`.
     """
 
     def __init__(
@@ -88,6 +54,7 @@ class Search:
         encoding: Callable[[int], Encoding] = lambda _: lines.UTF8,
         at: Place | None = None,
         forward: bool = False,
+        resting: bool = False,
     ) -> None:
         self._source = source
         self._read = read or source.read
@@ -113,7 +80,8 @@ class Search:
         self._scan = scanner.scan(
             source, matcher, self._found, self._changed, self._lost, encoding=encoding, at=at, forward=forward
         )
-        self.update()
+        if not resting:
+            self.update()
 
     @property
     def progress(self) -> Progress:
@@ -141,10 +109,20 @@ class Search:
                     self.hits.reopen(number, block)
         self._scan.update()
 
+    def rest(self) -> None:
+        """Look at nothing more before the next `update`; until then all answers are about the log as it was."""
+        if self._scan is not None and not self._closed:
+            self._scan.rest()
+
     def listen(self, call: Callable[[], None]) -> Callable[[], None]:
         """Be called on the loop after progress, at most about 20 times a second; gives what ends it."""
         self._listeners.append(call)
         return lambda: self._listeners.remove(call) if call in self._listeners else None
+
+    def is_settled(self, generation: int, block: int) -> bool:
+        """Whether all hits of a block are known, and stay so whatever is appended."""
+        known = self._scan is not None and self._scan.is_settled(generation, block)
+        return known and self.hits.is_known(generation, block)
 
     @property
     def closed(self) -> bool:

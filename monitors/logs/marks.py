@@ -25,7 +25,7 @@ class Marks:
             return
         self._told = shape.marks
         self._own = {
-            at: self._own.get(at) or Mark(at, MarkKind.LOST, _words(missing), missing, when)
+            at: self._own.get(at) or Mark(at, MarkKind.LOST, gone_words(missing), missing, when)
             for at, missing in gone.items()
         }
         self._marks = sorted((*shape.marks, *self._own.values()), key=lambda mark: mark.at)
@@ -55,5 +55,6 @@ def _gone(shape: Shape) -> list[tuple[Place, int | None]]:
     return found
 
 
-def _words(missing: int | None) -> str:
+def gone_words(missing: int | None) -> str:
+    """What a row of ours says of bytes that are gone, so many of them, None where that is unknown."""
     return "earlier lines are gone" if missing is None else f"{missing:,} earlier bytes are gone"

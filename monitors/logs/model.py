@@ -9,38 +9,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import tzinfo
+from typing import TYPE_CHECKING, TypeVar
 
 from hosts.errors import UnreachableError
 from hosts.local.lines import SNIFF, UTF8, Encoding, sniff
+from monitors.logs import extent
 from monitors.logs.arrivals import Arrivals
 from monitors.logs.chosen import choose, is_choosy
-from monitors.logs.hits import Search
 from monitors.logs.index import Index
+from monitors.logs.listeners import Listeners
 from monitors.logs.marks import Marks
 from monitors.logs.numbers import Numbers
 from monitors.logs.pages import PageCache
-from monitors.logs.scanning import Scanner
-from monitors.logs.scene import Known, Scene
-from monitors.logs.seek import Seeker
+from monitors.logs.scene import Known, Scene, counts
+from monitors.logs.searches import Searches
 from monitors.logs.spans import Spans
 from monitors.logs.strip import AllLines
-from monitors.logs.tally import Tally
-from monitors.logs.tally_far import FarTally, begin_tally
+from monitors.logs.tally import Tally, Uncounted, load
 from monitors.logs.types import Filter, Generation, GoneError, LogState, Place, Query, Shape, Source, Window
 from monitors.logs.walk import Purse
 from monitors.logs.window import Framer
+
+if TYPE_CHECKING:
+    from monitors.logs.hits import Search
+    from monitors.logs.scanning import Scanner
+    from monitors.logs.tally_far import FarTally
+
+T = TypeVar("T")
 
 MEMORY = 16 << 20
 """Bytes of a log that are held at most."""
 
 LIMIT = 4 << 20
 """Bytes that one window looks at on either side before it is given with what it has: many long lines, or far apart."""
-
-INTERVAL = 1 / 30
-"""Seconds between two calls of a listener, at least."""
 
 _TRIES = 8
 
@@ -52,6 +55,7 @@ class LogModel:
         source: Where its bytes come from; the model starts and closes it.
         scanner: What counts, searches and filters beside the event loop. None: one of its own, where it is needed.
         memory: Bytes of the log that are held at most.
+        counts: Whether its lines are counted; without it nobody starts to look at bytes that nobody asks for.
         now: Our clock, seconds since the epoch.
         zone: Of times in the log that do not name theirs; the machine's own where None.
     """
@@ -62,6 +66,7 @@ class LogModel:
         *,
         scanner: Scanner | None = None,
         memory: int = MEMORY,
+        counts: bool = True,
         now: Callable[[], float] = time.time,
         zone: tzinfo | None = None,
     ) -> None:
@@ -75,31 +80,30 @@ class LogModel:
         self._marks = Marks()
         self._arrivals = Arrivals()
         self._framer = Framer(self._marks, self._arrivals)
+        self._counts = counts
         self._scanner = scanner
         self._own_scanner = scanner is None
-        self._tally: Tally | FarTally | None = None
+        self._tally: Tally | FarTally | Uncounted | None = None
         self._spec: Filter | None = None
         self._chosen: Search | None = None
-        self._searches: weakref.WeakSet[Search] = weakref.WeakSet()
+        self._searches = Searches()
         self._reader: Place | None = None  # where somebody looked last; None: at the end
         self._news = asyncio.Event()
         self._followed: Shape | None = None
-        self._listeners: list[Callable[[], None]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._told = float("-inf")
+        self._listeners = Listeners()
+        self._tell = self._listeners.tell
         self._begun = False  # before that, nothing arrives: it was there
-        self._pending: asyncio.TimerHandle | None = None
         self._follower: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to look at the log. What is there already did not arrive."""
-        self._loop = asyncio.get_running_loop()
-        if self._scanner is None:
-            self._scanner = Scanner()
+        self._listeners.start()
+        if self._counts:
+            await asyncio.to_thread(load)
         await self._source.start(self._changed)
         self._notice()
         self._begun = True
-        self._tally = begin_tally(self._source, self._scanner, self._known, self._encoding, self._counted)
+        self._tally = self._begin_tally() if self._counts else Uncounted()
         self._notice()
         self._follower = asyncio.create_task(self._follow())
 
@@ -109,11 +113,8 @@ class LogModel:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follower
-        if self._pending is not None:
-            self._pending.cancel()
-        self._listeners.clear()
-        for search in tuple(self._searches):
-            search.close()
+        self._listeners.close()
+        self._searches.close()
         if self._tally is not None:
             self._tally.close()
         if self._own_scanner and self._scanner is not None:
@@ -121,22 +122,22 @@ class LogModel:
         await self._source.close()
 
     def listen(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Have `call` called on the loop soon after anything changed, at most once in INTERVAL.
-
-        Returns:
-            What ends that.
-        """
-        self._listeners.append(call)
-
-        def unlisten() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(call)
-
-        return unlisten
+        """Have `call` called on the loop soon after anything changed (see `Listeners`); gives what ends it."""
+        return self._listeners.add(call)
 
     def visible(self, visible: bool) -> None:
-        """Whether anybody sees it."""
+        """Whether anybody sees it; while nobody does, its lines are counted, and nothing else is looked for."""
         self._source.watch(visible)
+        self._searches.visible(visible)
+
+    def needed(self) -> contextlib.AbstractContextManager[None]:
+        """Within this block all is looked for even if nobody sees it: something waits for what is found."""
+        return self._searches.needed()
+
+    @property
+    def shape(self) -> Shape:
+        """All that is known of the log's bytes; a new object whenever anything changed."""
+        return self._notice()
 
     @property
     def held(self) -> int:
@@ -146,19 +147,13 @@ class LogModel:
     @property
     def state(self) -> LogState:
         """What a status line says."""
-        generations = self._notice().generations
-        count: int | None = 0
-        counted = 0
-        for generation in generations:
-            known = self._known.get(generation.number)
-            index = known.index if known is not None else Index(generation.first)
-            counted += max(0, min(index.counted, generation.size) - max(index.origin, generation.first))
-            lines = index.lines(generation.size, empty=generation.size == generation.first)
-            count = count + lines if count is not None and lines is not None else None
-        live = self._known.get(generations[-1].number) if generations else None
-        total = sum(generation.size - generation.first for generation in generations)
+        shape = self._notice()
+        live = self._known.get(shape.generations[-1].number) if shape.generations else None
         passing = self._chosen.progress if self._chosen is not None else None
-        return LogState(self._shape, total, count, counted, (live.encoding if live else UTF8).name, passing)
+        count, counted = counts(shape.generations, self._known)
+        return LogState(
+            shape, extent.size(shape.generations), count, counted, (live.encoding if live else UTF8).name, passing
+        )
 
     # What is shown.
 
@@ -172,6 +167,11 @@ class LogModel:
         self._spec = spec
         self._chosen = self._search(spec) if spec is not None and is_choosy(spec) else None
         self._tell()
+
+    @property
+    def passing(self) -> Search | None:
+        """What finds the lines that the filter lets pass, None where it looks at none."""
+        return self._chosen
 
     def search(self, wanted: Query | Filter) -> Search:
         """Begin to look for something, where somebody looks first; whoever asks closes it in the end."""
@@ -191,25 +191,11 @@ class LogModel:
 
     def fraction(self, at: Place) -> float:
         """Which part of the bytes that can be read lies before a place, from 0 to 1."""
-        before = total = 0
-        for generation in self._notice().generations:
-            size = generation.size - generation.first
-            total += size
-            if generation.number < at.generation:
-                before += size
-            elif generation.number == at.generation:
-                before += max(0, min(at.offset, generation.size) - generation.first)
-        return before / total if total else 0.0
+        return extent.fraction(self._notice().generations, at)
 
-    def at_fraction(self, fraction: float) -> Place:
+    def at_fraction(self, share: float) -> Place:
         """The place that has this part of the bytes before it; `window` shows the row that begins there or next."""
-        generations = self._notice().generations
-        left = round(max(0.0, min(1.0, fraction)) * sum(one.size - one.first for one in generations))
-        for generation in generations:
-            if left < generation.size - generation.first:
-                return Place(generation.number, generation.first + left)
-            left -= generation.size - generation.first
-        return self.end_place()
+        return extent.at_fraction(self._notice().generations, share) or self.end_place()
 
     async def at_time(self, when: float) -> Place | None:
         """The first line that was written at a time (seconds since the epoch) or after it.
@@ -220,13 +206,22 @@ class LogModel:
         Raises:
             UnreachableError: Nobody answers.
         """
-        for _ in range(_TRIES):
-            scene = Scene(self._notice().generations, self._pages, self._learn, Purse(LIMIT))
-            try:
-                return await Seeker(scene, when, self._zone).find()
-            except GoneError:
-                continue  # the source threw something away meanwhile: look in what is left
-        return None
+        from monitors.logs.seek import Seeker
+
+        return await self._in_scenes(lambda scene: Seeker(scene, when, self._zone).find())
+
+    async def last_time(self, near: float) -> float | None:
+        """When the last lines were written, as far as one of them says so: seconds since the epoch.
+
+        Args:
+            near: A time that lines without a day or a year are taken to be next to.
+
+        Raises:
+            UnreachableError: Nobody answers.
+        """
+        from monitors.logs.seek import Seeker
+
+        return await self._in_scenes(lambda scene: Seeker(scene, near, self._zone).last())
 
     async def at_number(self, generation: int, number: int) -> Place | None:
         """Where a line begins, or what is left of it, given its number from 1.
@@ -250,6 +245,15 @@ class LogModel:
 
     # Bytes and lines.
 
+    async def encoding(self, number: int) -> Encoding:
+        """How a generation is written; of one that has just begun, as far as its first bytes tell.
+
+        Raises:
+            GoneError: It was thrown away.
+            UnreachableError: Nobody answers.
+        """
+        return (await self._learn(self._there(number))).encoding
+
     async def read(self, at: Place, size: int) -> bytes:
         """Bytes as they are, fewer only where the generation ends.
 
@@ -257,11 +261,7 @@ class LogModel:
             GoneError: They were thrown away.
             UnreachableError: Nobody answers.
         """
-        self._notice()
-        generation = self._generation(at.generation)
-        if generation is None:
-            raise GoneError("these bytes are not kept any more")
-        return await self._pages.read(generation, at.offset, size)
+        return await self._pages.read(self._there(at.generation), at.offset, size)
 
     async def window(self, at: Place, before: int, after: int) -> Window:
         """The lines around a place: at most `before` that begin before it, and `after` that do not.
@@ -325,8 +325,7 @@ class LogModel:
             if self._tally is not None and shape is not self._followed:
                 self._followed = shape
                 self._tally.update()
-                for search in tuple(self._searches):
-                    search.update()
+                self._searches.update()
 
     async def _check_end(self, generation: Generation, known: Known) -> None:
         """Find out whether the last line that is counted is a whole one."""
@@ -338,39 +337,55 @@ class LogModel:
             self._tell()
 
     def _search(self, wanted: Query | Filter) -> Search:
-        if self._scanner is None:  # asked for before the start: it finds what there is once there is something
-            self._scanner = Scanner()
+        from monitors.logs.hits import Search
+
         at = self._reader
-        search = Search(self._source, self._scanner, wanted, encoding=self._encoding, at=at, forward=at is not None)
+        search = Search(
+            *(self._source, self._need_scanner(), wanted),
+            encoding=self._encoding,
+            at=at,
+            forward=at is not None,
+            resting=self._searches.resting,
+        )
         search.listen(self._tell)
         self._searches.add(search)
         return search
+
+    def _need_scanner(self) -> Scanner:
+        if self._scanner is None:
+            from monitors.logs.scanning import Scanner
+
+            self._scanner = Scanner()
+        return self._scanner
+
+    def _begin_tally(self) -> Tally | FarTally:
+        from monitors.logs.tally_far import begin_tally
+
+        return begin_tally(self._source, self._need_scanner(), self._known, self._encoding, self._counted)
 
     def _encoding(self, number: int) -> Encoding:
         known = self._known.get(number)
         return known.encoding if known is not None else UTF8
 
-    def _tell(self) -> None:
-        """Call the listeners soon."""
-        if self._loop is not None and self._pending is None:
-            self._pending = self._loop.call_later(max(0.0, self._told + INTERVAL - self._loop.time()), self._deliver)
+    def _there(self, number: int) -> Generation:
+        for generation in self._notice().generations:
+            if generation.number == number:
+                return generation
+        raise GoneError("these bytes are not kept any more")
 
-    def _deliver(self) -> None:
-        assert self._loop is not None
-        self._pending = None
-        self._told = self._loop.time()
-        for call in tuple(self._listeners):
-            call()
-
-    def _generation(self, number: int) -> Generation | None:
-        return next((one for one in self._shape.generations if one.number == number), None)
+    async def _in_scenes(self, ask: Callable[[Scene], Awaitable[T | None]]) -> T | None:
+        """An answer worked out from the log as it is; None where too much is thrown away meanwhile."""
+        for _ in range(_TRIES):
+            with contextlib.suppress(GoneError):  # look in what is left
+                return await ask(Scene(self._notice().generations, self._pages, self._learn, Purse(LIMIT)))
+        return None
 
     async def _learn(self, generation: Generation) -> Known:
         """What is known of a generation, its encoding found out first."""
         known = self._known.get(generation.number)
         if known is None:
             known = Known(Index(generation.first))
-            if self._generation(generation.number) is not None:
+            if any(one.number == generation.number for one in self._shape.generations):
                 self._known[generation.number] = known
         if not known.settled:
             low = generation.first + generation.first % 2

@@ -92,6 +92,12 @@ class Piece:
         else:
             self._done[block] = 1
 
+    def end_thread(self) -> None:
+        """Have no thread look at it any more."""
+        if self.thread is not None:
+            self.thread.cancel()
+            self.thread = None
+
     def covers(self, size: int) -> bool:
         """Whether the block that a size ends in was looked at up to there."""
         block = (size - 1) // lines.BLOCK

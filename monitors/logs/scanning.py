@@ -229,8 +229,8 @@ class Scan:
         self._encoding = encoding
         self._focus, self._forward = at, forward
         self._pieces: dict[int, Piece] = {}
-        self._problem = ""
-        self._closed = False
+        self._resting: set[int] = set()  # generations that were not looked at to their end, and that nobody looks at
+        self._problem, self._closed = "", False
 
     @property
     def progress(self) -> Progress:
@@ -265,6 +265,7 @@ class Scan:
         generations = {one.number: one for one in self.source.shape.generations if one.size > one.first}
         for number in self._pieces.keys() - generations.keys():
             self._drop(self._pieces.pop(number))
+        resting, self._resting = self._resting, set()
         for number, one in generations.items():
             encoding, descriptor = self._encoding(number), self.source.descriptor(number)
             piece = self._pieces.get(number)
@@ -280,7 +281,15 @@ class Scan:
             if (piece.first, piece.size) != (one.first, one.size) or piece.job is not None:
                 piece.grow(one.first, one.size, by_rows=self._matcher is not None)
                 self._scanner.order("grow", piece, one.first, one.size)
+            if number in resting:
+                self.resume(piece)
             piece.wake.set()
+
+    def rest(self) -> None:
+        """Look at nothing more before the next `update`, which goes on where this ended."""
+        self._resting = {number for number, piece in self._pieces.items() if piece.idle < piece.size}
+        for number in self._resting:
+            self._drop(self._pieces[number])
 
     def toward(self, at: Place, forward: bool) -> None:
         """Go on from a place, to this side first."""
@@ -366,8 +375,7 @@ class Scan:
 
     def _drop(self, piece: Piece) -> None:
         self._scanner.cancel(piece)
-        if piece.thread is not None:
-            piece.thread.cancel()
+        piece.end_thread()
 
     async def _by_thread(self, piece: Piece) -> None:
         """Look at a piece, and again whenever it grew, until it is too large for a thread."""

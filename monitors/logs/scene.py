@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -52,6 +52,19 @@ class Known:
     settled: bool = False
     checked: int = -1
     painted: Spans = field(default_factory=Spans)
+
+
+def counts(generations: Sequence[Generation], known: Mapping[int, Known]) -> tuple[int | None, int]:
+    """How many lines generations have, None while they are counted for the first time, and the bytes counted so far."""
+    count: int | None = 0
+    counted = 0
+    for generation in generations:
+        one = known.get(generation.number)
+        index = one.index if one is not None else Index(generation.first)
+        counted += max(0, min(index.counted, generation.size) - max(index.origin, generation.first))
+        here = index.lines(generation.size, empty=generation.size == generation.first)
+        count = count + here if count is not None and here is not None else None
+    return count, counted
 
 
 Learn = Callable[[Generation], Awaitable[Known]]

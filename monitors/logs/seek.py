@@ -74,6 +74,15 @@ class Seeker:
                 low = crowd[0].offset
         return await self._between(low, high) or found
 
+    async def last(self) -> float | None:
+        """When the last lines were written, None where none says so; `when` is near to it.
+
+        Raises:
+            GoneError, UnreachableError: The log's bytes cannot be read.
+        """
+        stamps = await self._last()
+        return stamps[-1].when if stamps else None
+
     def _reached(self, when: float) -> bool:
         return when <= self._when if self._backwards else when >= self._when
 

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from hosts.local import lines
 from hosts.local.blocks import BlockHits
 from hosts.local.lines import Encoding
 from monitors.logs.index import Index
-from monitors.logs.scanning import Scan, Scanner
 from monitors.logs.scene import Known
 from monitors.logs.types import Source
+
+if TYPE_CHECKING:
+    from monitors.logs.scanning import Scan, Scanner
+
+
+def load() -> None:
+    """Import all that counts a log, which may take a moment: whoever prints one as it is does without."""
+    importlib.import_module("monitors.logs.tally_far")
+
+
+class Uncounted:
+    """In the place of a tally where nobody asks how many lines there are."""
+
+    def update(self) -> None:
+        """Look at nothing."""
+
+    def close(self) -> None:
+        """Let go of nothing."""
 
 
 class Tally:

@@ -77,6 +77,23 @@ def line_time(text: str, near: float | None, zone: tzinfo | None = None) -> floa
     return _number(match[1]) if match is not None else None
 
 
+def typed_time(text: str, near: float | None, zone: tzinfo | None = None) -> float | None:
+    """When a text means that is nothing but a time, in one of the forms in which lines show theirs.
+
+    Args:
+        text: What was typed or pasted; brackets around it do not matter.
+        near: Like that of `line_time`.
+        zone: Of a time that does not name its own; the machine's own where None.
+    """
+    text = text.strip("[](){}<>\"', \t")
+    for form in _FORMS:
+        match = form.fullmatch(text)
+        if match is not None:
+            return _of(match.groupdict(), near, zone)
+    match = _EPOCH.fullmatch(text)
+    return _number(match[1]) if match is not None else None
+
+
 def _number(text: str) -> float | None:
     value = float(text)
     while value >= _LATEST:

@@ -164,6 +164,7 @@ class LogLine:
         marks: Rows of ours that stand before it.
         context: Whether it is here only because a line near it passed the filter.
         arrived: Our clock when it was first seen, None for what was there before we looked.
+        encoding: utf-8, utf-16-le or utf-16-be; of its generation, as far as that was known when the line was read.
     """
 
     at: Place
@@ -176,6 +177,7 @@ class LogLine:
     marks: tuple[Mark, ...] = ()
     context: bool = False
     arrived: float | None = None
+    encoding: str = "utf-8"
 
 
 @dataclass(frozen=True)
@@ -209,12 +211,15 @@ class Query:
         regex: Which of the two.
         case: True: case matters; False: it does not; None (smart): only if `text` asks for a capital letter.
         level: Instead of text: lines of this level or above.
+        failures: With a level: lines that name it themselves, and those that tell of a failure by their text
+            (gates/calibration/signatures.py), but not those behind them.
     """
 
     text: str = ""
     regex: bool = False
     case: bool | None = None
     level: Level | None = None
+    failures: bool = False
 
     @property
     def ignore_case(self) -> bool:

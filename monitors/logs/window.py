@@ -97,6 +97,7 @@ class Framer:
                     marks=self._marks.between(previous, at),
                     context=at in context,
                     arrived=self._arrivals.at(at),
+                    encoding=known.encoding.name,
                 )
             )
             previous = at

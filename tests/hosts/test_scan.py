@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosts.local import lines, scan
-from hosts.local.blocks import FAILS, PASSES, THROUGH, UNKNOWN, BlockHits, Matcher, Pattern, unpack
+from hosts.local.blocks import FAILS, PASSES, THROUGH, UNKNOWN, Alarm, BlockHits, Matcher, Pattern, Sign, unpack
 from hosts.local.levels import level_of
 from hosts.local.lines import UTF8, UTF16_BE, UTF16_LE, Encoding
 from hosts.local.regexes import compile_row
@@ -57,6 +57,11 @@ PATTERNS = st.one_of(
     st.builds(Pattern, st.sampled_from(EXPRESSIONS), st.just(True), st.booleans()),
 )
 LEVELS = st.none() | st.integers(0, 4)
+ALARMS = [
+    Alarm(3),
+    Alarm(5, (Sign(("x", "", "\n", "y\r"), "^x|b x"), Sign(("info", "é"), "o|É$")), speech="y"),
+    Alarm(4, (Sign(("x",), "x"),), hint="R $"),
+]
 MATCHERS = st.builds(
     Matcher,
     st.lists(PATTERNS, max_size=2).map(tuple),
@@ -64,6 +69,7 @@ MATCHERS = st.builds(
     LEVELS,
     LEVELS,
     st.booleans(),
+    st.none() | st.sampled_from(ALARMS),
 )
 
 
@@ -102,6 +108,23 @@ def holds(pattern: Pattern, text: str) -> bool:
     return pattern.text in text
 
 
+def alarming(alarm: Alarm, own: int | None, text: str) -> bool:
+    return (own is not None and own >= alarm.level) or any(
+        says(alarm, sign, part) for part in text.split("\r") for sign in alarm.signs
+    )
+
+
+def says(alarm: Alarm, sign: Sign, part: str) -> bool:
+    lower = "".join(letter.lower() if letter.isascii() else letter for letter in part)
+    match = compile_row(sign.text, fold=True).search(part)
+    return (
+        match is not None
+        and any(word and word in lower for word in sign.words)
+        and not compile_row(alarm.hint, fold=True).search(part[max(0, match.start() - 80) : match.start()])
+        and not compile_row(alarm.speech, fold=True).search(part)
+    )
+
+
 def passing(rows: list[tuple[int, str]], matcher: Matcher) -> list[bool]:
     found: list[bool] = []
     last: int | None = None
@@ -114,6 +137,7 @@ def passing(rows: list[tuple[int, str]], matcher: Matcher) -> list[bool]:
             and not any(holds(pattern, text) for pattern in matcher.exclude)
             and (matcher.level is None or (last is not None and last >= matcher.level))
             and (matcher.below is None or last is None or last < matcher.below)
+            and (matcher.alarm is None or alarming(matcher.alarm, own, text))
         )
     return found
 
@@ -163,6 +187,7 @@ def test_scans_of_many_logs() -> None:
             draw.choice([None, None, 1, 2, 3]),
             draw.choice([None, None, None, 4]),
             draw.random() < 0.7,
+            draw.choice([None, None, *ALARMS]),
         )
         steps = sorted(draw.randint(0, len(data)) for _ in range(3))
         firsts = sorted(draw.choice([0, 0, 0, draw.randint(0, steps[0])]) for _ in range(3))
@@ -284,7 +309,12 @@ class Hinted:
         return [at for at in self._offsets if at // lines.BLOCK == block]
 
 
-@given(TEXTS, MATCHERS.filter(lambda matcher: not matcher.by_level), st.binary(max_size=3), st.data())
+@given(
+    TEXTS,
+    MATCHERS.filter(lambda matcher: not matcher.by_level and matcher.alarm is None),
+    st.binary(max_size=3),
+    st.data(),
+)
 def test_hints_change_nothing(texts: list[str], matcher: Matcher, tail: bytes, draw: st.DataObject) -> None:
     check_hints(encode(texts, UTF8, tail), matcher, lambda most: draw.draw(st.integers(0, most)))
 

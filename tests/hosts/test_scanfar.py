@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hosts.local import scanwire
-from hosts.local.blocks import BlockHits, Matcher, Pattern, unpack
+from hosts.local.blocks import Alarm, BlockHits, Matcher, Pattern, Sign, unpack
 from hosts.local.lines import BLOCK
 from hosts.local.scanbeside import Beside
 from hosts.local.streamwire import PartReader, Piece
@@ -156,6 +156,17 @@ def test_it_searches_a_file_that_it_opened_itself(asked: Asked, log: Path) -> No
     asked.order("sync", 2)
     asked.until("sync", 2)
     assert not any("a log" in os.readlink(one) for one in Path(f"/proc/{asked.pid}/fd").iterdir())
+
+
+def test_it_finds_what_tells_of_a_failure_by_its_text(asked: Asked, log: Path) -> None:
+    alarm = Alarm(3, (Sign(("oom_kill", "oom kill"), r"\boom[_ ]kill\b"),), hint=r"\bno\s*$", speech="^assert")
+    with log.open("ab") as file:
+        file.write(b"1 oom_kill event\nno oom_kill event\nassert OOM kill\n\xff OOM KILL\n")
+    size = log.stat().st_size
+    asked.open(log)
+    asked.scan(Matcher(alarm=alarm), size)
+    assert asked.until("idle") == ["idle", 1, size]
+    assert asked.count() == 3  # with the one that names its level
 
 
 @pytest.mark.parametrize(

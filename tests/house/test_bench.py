@@ -126,4 +126,5 @@ def test_a_pane_that_nobody_sees_is_counted_and_neither_read_nor_painted(house: 
     alone, hidden, shown = (figures[name] for name in ("counting alone", "pane nobody sees", "pane on the screen"))
     assert (alone["right"], hidden["right"], shown["right"]) == (True, True, True)
     assert (hidden["rows"], hidden["loads"]) == (0, 0)
+    assert hidden["filtered"] == 0 < shown["filtered"]
     assert shown["rows"] > 0 < shown["loads"]

@@ -168,7 +168,7 @@ def last_rows(tail: Tail, room: int, most: int, *, wrap: bool, colour: bool) -> 
     rows: list[DisplayRow] = []
     lines = _lines(tail, most)
     for line in reversed(lines):
-        made = display_rows(line, "utf-8", room if wrap else None, options)
+        made = display_rows(line, room if wrap else None, options)
         rows[:0] = made if wrap else [next(broken(row, room)) for row in made]
         if len(rows) >= most:
             break

@@ -12,22 +12,20 @@ import stat
 import sys
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from hosts.errors import InputError
-from hosts.local.blocks import Matcher
 from hosts.target import Target
+from monitors.logs.model import LogModel
 from monitors.logs.opening import open_source
-from monitors.logs.types import Filter, Place, Source, Status
+from monitors.logs.types import Filter, Place, Status
 from tui import console
 from tui.cli.tail_options import connecting, filter_of, goal_of, lines_of
 from tui.exits import ExitCode
-from tui.logs.plain import Request, Stream
+from tui.logs.plain import MEMORY, Request, Stream
 from tui.logs.plainready import READY_S, looked, ready
 from tui.logs.plaintext import PlainText
-
-if TYPE_CHECKING:
-    from monitors.logs.model import LogModel
+from tui.logs.sieve import sieve_of
 
 _HERE_S = 2.0  # that this machine may take to say what is there
 
@@ -39,7 +37,7 @@ def run_plain(args: argparse.Namespace, target: Target) -> int:
         GatewatchError: It cannot be read, or what is asked for cannot be.
     """
     wanted, lines = filter_of(args), lines_of(args)
-    matcher = _matcher(wanted)
+    sieve_of(wanted)
     goals = {name: goal_of(name, getattr(args, name)) for name in ("since", "until")}
     times = {name: None if goal is None else goal.time for name, goal in goals.items()}
     if args.follow and times["until"] is not None:
@@ -47,17 +45,8 @@ def run_plain(args: argparse.Namespace, target: Target) -> int:
     _interrupt_at_once()
     console.flush()
     with contextlib.suppress(BrokenPipeError):
-        asyncio.run(_print(args, target, matcher, lines, times))
+        asyncio.run(_print(args, target, wanted, lines, times))
     return ExitCode.OK
-
-
-def _matcher(wanted: Filter | None) -> Matcher | None:
-    """What a scan looks for."""
-    if wanted is None:
-        return None
-    from monitors.logs.hits import matcher_of
-
-    return matcher_of(wanted)
 
 
 def _interrupt_at_once() -> None:
@@ -74,40 +63,35 @@ def _interrupted(_: int, __: FrameType | None) -> NoReturn:
 
 
 async def _print(
-    args: argparse.Namespace, target: Target, matcher: Matcher | None, lines: int | None, times: dict[str, float | None]
+    args: argparse.Namespace, target: Target, wanted: Filter | None, lines: int | None, times: dict[str, float | None]
 ) -> None:
     whole = _has_end(target)
     follow = args.follow or _has_none(target)
-    source = await open_source(target, connecting(target))
-    news, first = asyncio.Event(), source.shape
-    model = _model(source) if any(when is not None for when in times.values()) else None
+    model = LogModel(await open_source(target, connecting(target)), memory=MEMORY, counts=False)
+    news, first = asyncio.Event(), model.shape
+    model.listen(news.set)
     try:
         with _while_somebody_reads():
-            if model is None:
-                await source.start(news.set)
-            else:
-                model.listen(news.set)
-                await model.start()
+            await model.start()
             patience = _HERE_S if target.host is None else READY_S
             if follow:
-                await looked(source, news, first, patience)  # what comes later is printed whole
+                await looked(model, news, first, patience)  # what comes later is printed whole
             else:
-                await ready(source, news, None if args.wait else patience)
-            if whole and model is not None and not follow:
+                await ready(model, news, None if args.wait else patience)
+            if whole and not follow and any(when is not None for when in times.values()):
                 await _all_there(model, news)
             request = Request(
                 lines,
                 follow,
-                matcher,
-                args.context,
+                wanted,
                 await _place(model, f"--since {args.since}", times["since"], follow),
                 await _place(model, f"--until {args.until}", times["until"], follow),
                 whole,
             )
             text = PlainText(colour=_in_colour(), encoding=sys.stdout.encoding or "utf-8")
-            await Stream(source, news, request, text, _write, console.milestone).run()
+            await Stream(model, news, request, text, _write, console.milestone).run()
     finally:
-        await (source if model is None else model).close()
+        await model.close()
 
 
 def _has_end(target: Target) -> bool:
@@ -131,39 +115,30 @@ def _has_none(target: Target) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
-def _model(source: Source) -> LogModel:
-    """What can find a time in a log; nothing else here needs more than bytes."""
-    from monitors.logs.model import LogModel
-
-    return LogModel(source)
-
-
 async def _all_there(model: LogModel, news: asyncio.Event) -> None:
     """Wait for the end of a stream: where a time begins in it is not known before."""
-    while model.state.shape.status not in (Status.ENDED, Status.FAILED):
+    while model.shape.status not in (Status.ENDED, Status.FAILED):
         news.clear()
         await news.wait()
 
 
-async def _place(model: LogModel | None, asked: str, when: float | None, follow: bool) -> Place | None:
+async def _place(model: LogModel, asked: str, when: float | None, follow: bool) -> Place | None:
     """Where a time begins; the end of the log where it is not reached, which is said.
 
     Raises:
         InputError: No line says when it was written.
     """
-    if model is None or when is None:
+    if when is None:
         return None
     found = await model.at_time(when)
     if found is None and model.state.bytes:
-        from tui.logs.goto import says_when
+        from tui.logs.toolate import NO_TIMES, why_not
 
-        if not await says_when(model, when):
-            said = f"{asked}: no line says when it was written"
-            if not follow:
-                raise InputError(said)
-            console.milestone(f"{said}; what comes from now on is printed")
-        elif asked.startswith("--since"):
-            console.milestone(f"{asked}: no line is from then or later")
+        why = await why_not(model, when)
+        if why == NO_TIMES and not follow:
+            raise InputError(f"{asked}: {why}")
+        if asked.startswith("--since"):
+            console.milestone(f"{asked}: {why}{'; what comes from now on is printed' if follow else ''}")
     return model.end_place() if found is None else found
 
 

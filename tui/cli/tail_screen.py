@@ -48,7 +48,7 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot be before anything is opened."""
     wanted = filter_of(args)
     if wanted is not None and args.regex:
-        from monitors.logs.hits import matcher_of
+        from monitors.logs.matching import matcher_of
 
         matcher_of(wanted)
     for name in ("since", "until"):
@@ -168,9 +168,9 @@ def _taking_turns() -> Iterator[None]:
 
 def _wish(args: argparse.Namespace) -> Wish:
     """How the log is to be shown at first."""
+    from tui.logs.canvas import Look
     from tui.logs.filterpart import Chosen, Words
     from tui.logs.screen import Wish
-    from tui.logs.view import Look
 
     wanted = filter_of(args)
     chosen = Chosen()

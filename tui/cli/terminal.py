@@ -69,6 +69,10 @@ class Ending:
             os.kill(os.getpid(), self._ended[0])
 
     def _leave(self, app: GatewatchApp, number: signal.Signals) -> None:
+        from tui import shims  # what is shown without an app needs none of it
+
+        if number in (signal.SIGINT, signal.SIGQUIT) and shims.is_lent(app):
+            return  # pressed in the program that has the terminal
         self._ended.append(number)
         if not _terminal_is_there():
             _end(number)

@@ -60,12 +60,16 @@ class Extent:
         size: Its bytes, without the newline.
         begins: Whether it really begins there; False where its beginning is too far away, or thrown away.
         ends: Whether its newline was found; False where it is too far away, or not written yet.
+        before: Whether more of it lies before these bytes, further away than REACH.
+        behind: Whether more of it lies behind them, further away than REACH.
     """
 
     at: Place
     size: int
     begins: bool = True
     ends: bool = True
+    before: bool = False
+    behind: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,20 +93,19 @@ class Page:
     rows: tuple[DisplayRow, ...]
 
 
-async def extent(source: Reads, line: LogLine, generation: Generation, encoding: str = "utf-8") -> Extent:
+async def extent(source: Reads, line: LogLine, generation: Generation) -> Extent:
     """The whole line that a row of a window belongs to.
 
     Args:
         source: Reads the log.
         line: The row.
         generation: What it is in.
-        encoding: utf-8, utf-16-le or utf-16-be.
 
     Raises:
         GoneError: Its bytes were thrown away.
         UnreachableError: Nobody answers.
     """
-    kind = ENCODINGS.get(encoding, UTF8)
+    kind = ENCODINGS.get(line.encoding, UTF8)
     start, begins = line.at.offset, line.piece == 0
     low = max(generation.first, start - REACH)
     while not begins and start > low:
@@ -121,7 +124,8 @@ async def extent(source: Reads, line: LogLine, generation: Generation, encoding:
         end += at if ends else len(data)
         if not data:
             break
-    return Extent(Place(generation.number, start), max(0, end - start), begins, ends)
+    before, behind = not begins and start > generation.first, not ends and end < generation.size
+    return Extent(Place(generation.number, start), max(0, end - start), begins, ends, before, behind)
 
 
 class LineDetail:

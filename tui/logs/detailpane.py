@@ -19,7 +19,7 @@ from monitors.logs.model import LogModel
 from monitors.logs.types import LogLine
 from tui import keys, words
 from tui.cells import shorten
-from tui.logs.detail import LineDetail, Page, View, extent
+from tui.logs.detail import Extent, LineDetail, Page, View, extent
 from tui.logs.paint import segments
 from tui.logs.palette import PARTS, span_style
 
@@ -70,12 +70,11 @@ class DetailPane(Widget, can_focus=True):
         Raises:
             GatewatchError: Its bytes cannot be had.
         """
-        encoding = model.state.encoding
         generation = next((one for one in model.state.shape.generations if one.number == line.at.generation), None)
         if generation is None:
             return
-        found = await extent(model, line, generation, encoding)
-        self._detail = LineDetail(model, found, encoding)
+        found = await extent(model, line, generation)
+        self._detail = LineDetail(model, found, line.encoding)
         self._views = await self._detail.views()
         self._view, self._problem = self._views[0], ""
         self.add_class("-open")
@@ -128,12 +127,9 @@ class DetailPane(Widget, can_focus=True):
             return f" {self._problem}"
         if page is None or detail is None:
             return " reading"
-        size = words.size(detail.line.size)
-        begins = "" if detail.line.begins else ", its beginning is gone"
-        ends = "" if detail.line.ends else ", not finished"
         of = f"  page {words.count(page.number + 1)} of {words.count(page.pages)}" if page.pages > 1 else ""
         ways = "/".join(f"[{one.value}]" if one is self._view else one.value for one in self._views)
-        return f" the whole line: {size}{begins}{ends}{of}  {ways}"
+        return f" {told(detail.line)}{of}  {ways}"
 
     async def on_resize(self, event: Resize) -> None:
         """Rows are as wide as the pane."""
@@ -205,3 +201,11 @@ class DetailPane(Widget, can_focus=True):
     def action_close(self) -> None:
         """Back to the log."""
         self.post_message(self.Closed())
+
+
+def told(line: Extent) -> str:
+    """How much of a line can be seen, and what of it cannot."""
+    whole = "{} of a longer line" if line.before or line.behind else "the whole line: {}"
+    begins = "" if line.begins else ", more lies before" if line.before else ", its beginning is gone"
+    ends = "" if line.ends else ", more lies behind" if line.behind else ", not finished"
+    return f"{whole.format(words.size(line.size))}{begins}{ends}"

@@ -8,13 +8,15 @@ from hosts.local.levels import Level
 from monitors.logs.model import LogModel
 from monitors.logs.types import Filter, Place, Query
 from tui import words
+from tui.logs.arrived import Arrived
 from tui.logs.askbar import AskBar, Typed
 from tui.logs.chips import Chip, FilterChips
 from tui.logs.findpart import FindPart
 from tui.logs.goto import Goal, parse
 from tui.logs.highlight import problem
+from tui.logs.home import Home, home_of, lead_back, stands_for
 from tui.logs.reader import Reader
-from tui.logs.viewport import Anchor
+from tui.logs.toolate import why_not
 
 _LEVELS: tuple[Level | None, ...] = (None, Level.INFO, Level.WARNING, Level.ERROR)
 _CONTEXTS = (0, 1, 3, 10)
@@ -74,9 +76,10 @@ class FilterPart(FindPart):
     def __init__(self, **options: object) -> None:
         super().__init__(**options)
         self.chosen = Chosen()
-        self._home: Anchor | None = None  # the place that one chose, which a filter may not show; None: the end
-        self._home_line: Place | None = None  # the line that one was at there
-        self._before: tuple[bool, Anchor | None] = (True, None)  # one typed a filter
+        self._applied: Filter | None = None
+        self._arrived = Arrived(self.later, self._soon)
+        self._home: Home | None = None  # None: the end
+        self._before: Home | None = None  # one typed a filter
 
     def opened(self, model: LogModel) -> None:
         """Words and levels stay chosen from one log to the next; places mean nothing in another."""
@@ -88,6 +91,12 @@ class FilterPart(FindPart):
     def say_status(self) -> None:
         super().say_status()
         self._show_chips()
+
+    def chip(self) -> str:
+        reader, model = self.reader, self.model
+        if reader is None or model is None or reader.let_go is None:
+            return ""
+        return self._arrived.text(model, reader.let_go, self._applied)
 
     def choose(self, chosen: Chosen) -> None:
         """Show what is chosen."""
@@ -127,14 +136,15 @@ class FilterPart(FindPart):
         """As it was, and where one was."""
         self.asked()
         self._apply(self.chosen)
-        following, self._home = self._before
-        if not following or (self.reader is not None and not self.reader.following):
-            self.back_to(following, self._home)
+        self._home = self._before
+        if self.reader is not None and self._home is not None:
+            lead_back(self.reader, self._home)
+        elif self.reader is not None and not self.reader.following:
+            self.reader.end()
 
     def _begin_typing(self) -> None:
         if self.reader is not None:
-            home = self._find_home(self.reader)
-            self._before = (home is None, home)
+            self._before = self._find_home(self.reader)
 
     def _with(self, one: Words) -> Chosen:
         if one in self.chosen.words:
@@ -218,7 +228,9 @@ class FilterPart(FindPart):
             UnreachableError: Nobody answers.
         """
         place = await self.place_of(goal)
-        if place is None:
+        if place is None and goal.time is not None and self.model is not None and self.model.state.bytes:
+            self.say(f"{kind} {text}: {await why_not(self.model, goal.time, self.zone)}")
+        elif place is None:
             self.say(f"{text} is not in this log")
         else:
             self._bound(kind, text, place, place)
@@ -255,26 +267,23 @@ class FilterPart(FindPart):
 
     # What is shown of it.
 
-    def _find_home(self, reader: Reader) -> Anchor | None:
+    def _find_home(self, reader: Reader) -> Home | None:
         """The place that one chose: where one is now, unless a filter alone led there from another place."""
-        home, anchor = self._home, reader.view.anchor
-        if reader.following or anchor is None:
-            self._home = None
-        elif home is None or self.view.current != self._home_line or not _stands_for(reader, anchor, home):
-            self._home = anchor
-        self._home_line = self.view.current
+        home, line = self._home, self.view.current
+        if reader.following or home is None or not stands_for(reader, line, home):
+            self._home = home_of(reader, line)
         return self._home
 
     def _apply(self, chosen: Chosen) -> None:
         if self.model is not None:
             home = self._find_home(self.reader) if self.reader is not None else None
-            spec = chosen.filter()
+            spec = self._applied = chosen.filter()
             self.model.filter(spec)
             self.look_within(spec)
             if self.reader is not None:
                 self.reader.renew()
-                if home is not None and home != self.reader.view.anchor:
-                    self.back_to(False, home)
+                if home is not None:
+                    lead_back(self.reader, home)
         self._show_chips()
 
     def _show_chips(self) -> None:
@@ -306,14 +315,3 @@ class FilterPart(FindPart):
             self.filter_edited(event.kind, event.typed)
         else:
             super().on_ask_bar_edited(event)
-
-
-def _stands_for(reader: Reader, anchor: Anchor, home: Anchor) -> bool:
-    """Whether a screen that begins at `anchor` is the nearest that a filter has to one that begins at `home`."""
-    if anchor.place == home.place:
-        return anchor.index == home.index
-    if anchor.place < home.place:
-        # So little passes behind it that no screen could begin there; the first chip may have hidden one row since.
-        return reader.view.spare()[1] <= 1
-    before = reader.view.neighbour(anchor.place, -1)
-    return before is None or before < home.place

@@ -8,73 +8,19 @@ from dataclasses import replace
 
 from textual.timer import Timer
 
+from hosts.errors import GatewatchError
 from hosts.local.levels import Level
-from monitors.logs.hits import Named, Search
 from monitors.logs.model import LogModel
 from monitors.logs.types import Filter, Place, Query
 from tui import words
 from tui.logs.askbar import AskBar, Typed
+from tui.logs.foundline import failure_at, where_hidden
 from tui.logs.highlight import problem
 from tui.logs.panebase import PaneBase
+from tui.logs.sought import Sought
 from tui.logs.viewport import Anchor
 
 _TYPING = 0.15  # seconds without a key before what is typed is looked for
-
-
-class Sought:
-    """A search, of what lies between the two places of a filter.
-
-    Attributes:
-        search: Looks for the lines.
-        bounded: Whether there is such a place.
-    """
-
-    def __init__(self, search: Search, spec: Filter | None) -> None:
-        self.search = search
-        self._since = spec.since if spec is not None else None
-        self._until = spec.until if spec is not None else None
-        self.bounded = self._since is not None or self._until is not None
-
-    async def at(self, place: Place) -> Place | None:
-        """The first that begins at a place or after it.
-
-        Raises:
-            UnreachableError: Its bytes cannot be read.
-        """
-        begin = place if self._since is None else max(place, self._since)
-        places, _ = await self.search.ahead(begin, 1, wait=True)
-        return places[0] if places and (self._until is None or places[0] < self._until) else None
-
-    async def next(self, place: Place) -> Place | None:
-        """The first that begins after a place.
-
-        Raises:
-            UnreachableError: Its bytes cannot be read.
-        """
-        return await self.at(Place(place.generation, place.offset + 1))
-
-    async def previous(self, place: Place) -> Place | None:
-        """The last that begins before a place.
-
-        Raises:
-            UnreachableError: Its bytes cannot be read.
-        """
-        found = await self.search.previous(place if self._until is None else min(place, self._until))
-        return found if found is not None and (self._since is None or found >= self._since) else None
-
-    async def count(self, shown: Place | None) -> tuple[int | None, int]:
-        """Which of those found so far one is, and how many they are.
-
-        Raises:
-            UnreachableError: The bytes cannot be read.
-        """
-        left_out = await self._before(self._since) if self._since is not None else 0
-        ordinal = await self.search.ordinal(shown) - left_out if shown is not None else None
-        hits = self.search.progress.hits if self._until is None else await self._before(self._until)
-        return ordinal, hits - left_out
-
-    async def _before(self, place: Place) -> int:
-        return await self.search.ordinal(Place(place.generation, place.offset - 1))
 
 
 class FindPart(PaneBase):
@@ -90,6 +36,7 @@ class FindPart(PaneBase):
         self._shown: Place | None = None
         self._ordinal: int | None = None
         self._hits = 0
+        self._remark: tuple[Place, str] | None = None  # what is to be said of a line that one was led to
         self._origin: tuple[bool, Anchor | None] = (True, None)
         self._typing: Timer | None = None
         self._going: object | None = None
@@ -121,7 +68,11 @@ class FindPart(PaneBase):
             self._more()
 
     def aside(self) -> str:
-        """Which of how many, and how far the search is."""
+        """Which of how many, how far the search is, and what is to be said of the line that one was led to."""
+        remark = self._remark[1] if self._remark is not None and self._remark[0] == self.view.current else ""
+        return ", ".join(part for part in (self._count_said(), remark) if part)
+
+    def _count_said(self) -> str:
         if self._search is None:
             return ""
         progress = self._search.search.progress
@@ -211,13 +162,12 @@ class FindPart(PaneBase):
         return search
 
     def _seek(self, query: Query) -> Sought:
-        """Begin to look, among what the filter shows. What is looked for by its level names that itself."""
+        """Begin to look, among what the filter shows."""
         assert self.model is not None
         spec = self._within
         if spec is None:
             return Sought(self.model.search(query), None)
-        kind = Filter if query.level is None else Named
-        wanted = kind(include=(*spec.include, query), exclude=spec.exclude, level=spec.level)
+        wanted = Filter(include=(*spec.include, query), exclude=spec.exclude, level=spec.level)
         return Sought(self.model.search(wanted), spec)
 
     async def _step(self, *, forward: bool) -> None:
@@ -254,7 +204,7 @@ class FindPart(PaneBase):
             return
         search = self._levels.get(level)
         if search is None:
-            search = self._levels[level] = self._seek(Query(level=level))
+            search = self._levels[level] = self._seek(Query(level=level, failures=True))
         self._next(lambda: self._go(search, self._here(), forward=forward and not self._at_end(), what=level.value))
 
     def _at_end(self) -> bool:
@@ -329,6 +279,18 @@ class FindPart(PaneBase):
             if search is self._search:
                 self._shown = found
                 await self._count(search, found)
+            query = self._typed.query() if search is self._search else None
+            self.later(lambda: self._say_of(model, found, query), "remark")
+
+    async def _say_of(self, model: LogModel, found: Place, query: Query | None) -> None:
+        """Say what its row does not show of the line that one was led to, by a query or by its level."""
+        try:
+            remark = await (where_hidden(model, found, query) if query is not None else failure_at(model, found))
+        except GatewatchError:
+            return  # whoever shows the line says so
+        if self.model is model and (query is None or self._search is not None):
+            self._remark = (found, remark)
+            self._soon()
 
     async def _around(self, search: Sought, *, forward: bool) -> Place | None:
         assert self.model is not None
@@ -362,7 +324,7 @@ class FindPart(PaneBase):
         self._deaf.clear()
         if self._search is not None:
             self._search.search.close()
-        self._search = self._shown = self._ordinal = self._going = None
+        self._search = self._shown = self._ordinal = self._going = self._remark = None
         self._hits = 0
         self._steps.clear()
 

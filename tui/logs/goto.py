@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 
 from monitors.logs.types import GoneError
@@ -14,10 +14,19 @@ if TYPE_CHECKING:
 
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%")
 _NUMBER = re.compile(r"(?:line\s+|[:#])?(\d[\d,_ ]{0,24})")
-_AGO = re.compile(r"-\s*(\d{1,6}(?:\.\d{1,3})?)\s*(s|m|min|h|d)")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?")
-_DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]+(.+))?")
+_EPOCH = re.compile(r"[12]\d{9}(?:\d{3}){0,3}")  # as lines show it; a log of so many lines is none that anybody has
+_LENGTH = r"(\d{1,6}(?:\.\d{1,3})?)\s*(min|s|m|h|d)"
+_PART = re.compile(_LENGTH)
+_AGO = re.compile(rf"-\s*{_LENGTH}(?:\s*{_LENGTH})*")
+_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?)?"
+_ZONE = r"(?:\s?(?P<zone>Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?"
+_TIME = re.compile(rf"{_CLOCK}{_ZONE}", re.IGNORECASE)
+_DAY = re.compile(
+    rf"(?P<year>\d{{4}})-(?P<month>\d{{1,2}})-(?P<day>\d{{1,2}})(?:(?:T|\s+){_CLOCK}{_ZONE})?", re.IGNORECASE
+)
 _SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_YEAR = 365.25 * 86400.0
+_AHEAD = 86400.0  # a clock elsewhere, or in another zone, may be ahead of ours
 
 _LOOK = 64 << 10  # bytes that are looked at in a place
 _SHARES = (0, 1 / 2, 3 / 4, 7 / 8)
@@ -44,7 +53,8 @@ def parse(text: str, now: float, zone: tzinfo | None = None) -> Goal:
     """Read what was typed.
 
     Args:
-        text: `14:02`, `14:02:11.5` (the last time the clock showed that), `2025-11-21 14:02`, `-10m`, `1234`, `48%`.
+        text: `14:02`, `14:02:11.5` (the last time the clock showed that), `2025-11-21 14:02`, with or without a zone,
+            any other time as lines show theirs, `-10m`, `-1h30m`, `1234`, `48%`.
         now: Our clock, seconds since the epoch.
         zone: Of the times that are typed; the machine's own where None.
 
@@ -57,14 +67,20 @@ def parse(text: str, now: float, zone: tzinfo | None = None) -> Goal:
         if share > 100:
             raise ValueError("a share is 0% to 100%")
         return Goal(share=share / 100)
-    if match := _AGO.fullmatch(text):
-        return Goal(time=now - float(match[1]) * _SECONDS[match[2]])
-    if match := _NUMBER.fullmatch(text):
+    if _AGO.fullmatch(text):
+        return Goal(time=now - sum(float(count) * _SECONDS[unit] for count, unit in _PART.findall(text)))
+    if (match := _NUMBER.fullmatch(text)) and not _EPOCH.fullmatch(text):
         number = int(re.sub(r"[,_ ]", "", match[1]))
         if number < 1:
             raise ValueError("lines are counted from 1")
         return Goal(number=number)
-    return Goal(time=_time(text, datetime.fromtimestamp(now, zone)))
+    try:
+        when = _time(text.strip("[]() "), now, zone)
+    except (ValueError, OverflowError, OSError):  # no such day, or one that no clock of ours can show
+        when = None
+    if when is None:
+        raise ValueError(f"not a time, a line number or a share; for example {HINT}")
+    return Goal(time=when)
 
 
 async def says_when(model: LogModel, near: float, zone: tzinfo | None = None) -> bool:
@@ -92,20 +108,36 @@ async def says_when(model: LogModel, near: float, zone: tzinfo | None = None) ->
     return False
 
 
-def _time(text: str, now: datetime) -> float:
-    day, clock = now, text
+def _time(text: str, now: float, zone: tzinfo | None) -> float | None:
     dated = _DAY.fullmatch(text)
-    try:
-        if dated:
-            day = now.replace(year=int(dated[1]), month=int(dated[2]), day=int(dated[3]))
-            clock = (dated[4] or "0:00").strip()
-        match = _CLOCK.fullmatch(clock)
-        if match is None:
-            raise ValueError
-        micro = int((match[4] or "0").ljust(6, "0"))
-        when = day.replace(hour=int(match[1]), minute=int(match[2]), second=int(match[3] or 0), microsecond=micro)
-    except ValueError:
-        raise ValueError(f"not a time, a line number or a share; for example {HINT}") from None
-    if not dated and when > now:
-        when -= timedelta(days=1)
-    return when.timestamp()
+    match = dated or _TIME.fullmatch(text)
+    if match is None:
+        return _as_lines_show_it(text, now, zone)
+    today = datetime.fromtimestamp(now, _zone(match["zone"]) or zone)
+    day = date(int(dated["year"]), int(dated["month"]), int(dated["day"])) if dated else today.date()
+    clock = time(
+        int(match["hour"] or 0),
+        int(match["minute"] or 0),
+        int(match["second"] or 0),
+        int((match["part"] or "0")[:6].ljust(6, "0")),
+    )
+    when = datetime.combine(day, clock, today.tzinfo)
+    return (when if dated or when <= today else when - timedelta(days=1)).timestamp()
+
+
+def _as_lines_show_it(text: str, now: float, zone: tzinfo | None) -> float | None:
+    from monitors.logs.times import typed_time
+
+    when = typed_time(text, now, zone)
+    if when is not None and when > now + _AHEAD:  # without a year, it is the last such day, not the next
+        when = typed_time(text, now - _YEAR / 2, zone)
+    return when
+
+
+def _zone(text: str | None) -> tzinfo | None:
+    """The zone that was typed, None where none was."""
+    if text is None or text.isalpha():
+        return None if text is None else UTC
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-ahead if text[0] == "-" else ahead)

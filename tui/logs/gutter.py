@@ -1,7 +1,8 @@
-"""What stands before a line: its number and when it came; and what a row of ours says."""
+"""What stands before a line: its number and a time; and what a row of ours says."""
 
 from __future__ import annotations
 
+import contextlib
 from datetime import tzinfo
 from enum import Enum
 
@@ -18,11 +19,13 @@ _GAPS = (MarkKind.LOST, MarkKind.TRUNCATED, MarkKind.OFFLINE)
 
 
 class Times(Enum):
-    """What of a line's arrival is shown."""
+    """What is shown of a line's times: of when it came, or of when it says that it was written."""
 
     OFF = "off"
     ARRIVED = "arrived"
     DELTA = "delta"
+    WRITTEN = "written"
+    STEP = "step"
 
     @property
     def following(self) -> Times:
@@ -31,7 +34,8 @@ class Times(Enum):
         return every[(every.index(self) + 1) % len(every)]
 
 
-_CELLS = {Times.OFF: 0, Times.ARRIVED: 13, Times.DELTA: 10}
+_STEPS = (Times.DELTA, Times.STEP)
+_CELLS = {Times.OFF: 0, Times.ARRIVED: 13, Times.DELTA: 10, Times.WRITTEN: 13, Times.STEP: 10}
 
 
 def width(numbers: bool, times: Times, digits: int) -> int:
@@ -39,19 +43,22 @@ def width(numbers: bool, times: Times, digits: int) -> int:
     return (digits + 1 if numbers else 0) + _CELLS[times]
 
 
-def label(line: LogLine, before: LogLine | None, numbers: bool, times: Times, digits: int, zone: tzinfo | None) -> str:
-    """Number and time of a line; a dot for a number that is not counted yet, blanks for a line that was there first."""
-    parts = []
-    if numbers:
-        number = "" if line.piece else "·" if line.number is None else f"{line.number}"
-        parts.append(number.rjust(digits) + " ")
-    if times is Times.ARRIVED:
-        parts.append((words.stamp(line.arrived, zone) if line.arrived is not None else "").ljust(_CELLS[times]))
-    elif times is Times.DELTA:
-        known = line.arrived is not None and before is not None and before.arrived is not None
-        shown = words.delta(line.arrived - before.arrived) if known else ""  # type: ignore[operator, union-attr]
-        parts.append(shown.rjust(_CELLS[times] - 1) + " ")
-    return "".join(parts)
+def number(line: LogLine, digits: int) -> str:
+    """Number of a line; a dot for one that is not counted yet."""
+    shown = "" if line.piece else "·" if line.number is None else f"{line.number}"
+    return shown.rjust(digits) + " "
+
+
+def stamp(times: Times, seconds: float | None, zone: tzinfo | None) -> str:
+    """A time of the day, or the seconds of a step, as wide as its kind is; blanks for None."""
+    shown = ""
+    if seconds is not None and times in _STEPS:
+        shown = words.delta(seconds) if seconds >= 0 else "-" + words.delta(-seconds).removeprefix("+")
+    elif seconds is not None:
+        with contextlib.suppress(ValueError, OverflowError, OSError):  # a line may tell of any year
+            shown = words.stamp(seconds, zone)
+    room = max(0, _CELLS[times] - 1)
+    return (shown.rjust(room) if times in _STEPS else shown.ljust(room)) + " " * (_CELLS[times] - room)
 
 
 def is_gap(mark: Mark) -> bool:

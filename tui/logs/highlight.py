@@ -50,6 +50,12 @@ class Highlighter:
         self._left -= self._clock() - began
         return tuple(found)
 
+    def holds(self, text: str) -> bool | None:
+        """Whether it stands in a text, if only as nothing at all; None where that may take long to tell."""
+        if self._pattern is None or len(text) > self._longest:
+            return None
+        return self._pattern.search(text) is not None
+
 
 def problem(query: Query) -> str:
     """Why this cannot be looked for, in one line, or ""."""

@@ -17,18 +17,18 @@ from tui.logs.askbar import AskBar, Typed
 from tui.logs.detailpane import DetailPane
 from tui.logs.goto import parse
 from tui.logs.gutter import Times
+from tui.logs.handpart import HandPart
 from tui.logs.reader import Reader
 from tui.logs.scrollbar import ByteBar
 from tui.logs.selection import Point
 from tui.logs.statusline import StatusLine
-from tui.logs.takepart import TakePart
 from tui.logs.view import LogView
 from tui.logs.viewport import Anchor, is_tail
 
 _SIDEWAYS = 8
 
 
-class LogPane(TakePart):
+class LogPane(HandPart):
     """The log pane."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("log")]

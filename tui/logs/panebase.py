@@ -244,14 +244,7 @@ class PaneBase(Vertical):
 
     def chip(self) -> str:
         """How much came since one let go of the end."""
-        reader, model = self.reader, self.model
-        if reader is None or model is None or reader.let_go is None:
-            return ""
-        lines = model.lines_between(reader.let_go.end, model.end_place())
-        if lines:
-            return f"+{words.counted(lines, 'line')}"
-        grown = model.state.bytes - reader.let_go.size
-        return f"+{words.size(grown)}" if lines is None and grown > 0 else ""
+        return ""
 
     def aside(self) -> str:
         """What stands at the right of the status line."""

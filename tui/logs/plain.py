@@ -9,31 +9,33 @@ from __future__ import annotations
 import asyncio
 import codecs
 import contextlib
-import re
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hosts.errors import InputError, UnreachableError
-from hosts.local.blocks import Matcher
-from hosts.local.lines import BLOCK, SNIFF, UTF8, Encoding, count, rfind_newline, sniff
-from monitors.logs.types import Generation, GoneError, Mark, MarkKind, Place, Shape, Source, Status
+from hosts.local.lines import BLOCK, UTF8, rfind_newline
+from monitors.logs import extent
+from monitors.logs.marks import gone_words
+from monitors.logs.model import LogModel
+from monitors.logs.types import Filter, Generation, GoneError, Mark, MarkKind, Place, Shape, Status
+from tui.logs.plainback import seen_back
 from tui.logs.plainmarks import Key, is_let_go, key, sentence
+from tui.logs.plainprint import Printer
 from tui.logs.plainready import OUTAGES, said
 from tui.logs.plaintext import PlainText
-from tui.logs.sieve import Sieve
+
+if TYPE_CHECKING:
+    from tui.logs.plainlast import Leaps
 
 RULE = "--- "
-LONGEST = 2 << 20
-"""Bytes of a line that are waited for before it is printed in pieces."""
+MEMORY = 3 * BLOCK
+"""Bytes of a log that a model for this need hold: whole blocks are read past what it holds."""
 
-
-_STEP = 256 << 10
+_LITTLE = 4 << 20  # bytes that are read sooner than they are searched by somebody else
 _STALE_S = 2.0  # a line that is not ended for so long is shown as far as it goes
 _RETRY_S = 1.0
 _ENDED = MarkKind.ENDED  # that a stream has an end is seen by its end
-_LINE = re.compile(rb"[^\n]*\n|[^\n]+")  # a carriage return ends none
-_REDRAWS = frozenset(b"\r\x08\x1b")
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,7 @@ class Request:
     Attributes:
         lines: The last so many (of those that pass), None for all.
         follow: Whether to go on with what is added.
-        matcher: Which lines, None for all.
-        context: Lines around those that pass.
+        wanted: Which lines, None for all; not between which places.
         since: The first place, None for the beginning.
         until: Where to end, None for the end.
         whole: Whether there is an end to wait for, as standard input has one.
@@ -52,8 +53,7 @@ class Request:
 
     lines: int | None = None
     follow: bool = False
-    matcher: Matcher | None = None
-    context: int = 0
+    wanted: Filter | None = None
     since: Place | None = None
     until: Place | None = None
     whole: bool = False
@@ -63,42 +63,40 @@ class Stream:
     """Prints one log.
 
     Args:
-        source: The log; it was started, and sets `news` after every change.
-        news: See `source`.
+        model: The log; it was started.
+        news: Set by the model after every change.
         request: What is wanted.
         text: How lines become text.
         write: Takes the text; may wait for whoever reads it.
         tell: Takes a line for the person, beside the text.
+
+    Raises:
+        InputError: An expression is none.
     """
 
     def __init__(
         self,
-        source: Source,
+        model: LogModel,
         news: asyncio.Event,
         request: Request,
         text: PlainText,
         write: Callable[[bytes], None],
         tell: Callable[[str], None],
     ) -> None:
-        self._source = source
+        self._model = model
         self._news = news
         self._request = request
-        self._text = text
-        self._write = write
         self._tell = tell
-        self._sieve = Sieve(request.matcher, request.context)
+        self._printer = Printer(request.wanted, request.lines, text, write)
         self._at = Place(-1, 0)
+        self._line = 0  # where the line begins that has not ended, in the same generation
+        self._leaps: Leaps | None = None
         self._number = -1  # of the generation that is read
         self._written = UTF8
-        self._settled = False
         self._decoder: codecs.IncrementalDecoder | None = None
-        self._rest = b""  # of a line that has not ended
-        self._open = False  # whether the last line that was written has not ended
         self._through = True  # whether nothing more of the generation at `_at` can come
         self._marks: set[Key] = set()  # that were printed, or stand before what was asked for
         self._outage: Status | None = None
-        self._last = None if request.lines is None or not self._sieve.active else deque[bytes](maxlen=request.lines)
-        self._before = b""  # rows of ours before the next of these
 
     async def run(self) -> None:
         """Print until there is nothing more to print; for ever where the log is followed.
@@ -114,7 +112,7 @@ class Stream:
             end = Place(shape.generations[-1].number, shape.generations[-1].size)
         while True:
             self._news.clear()
-            shape = self._source.shape
+            shape = self._model.shape
             try:
                 await self._catch_up(shape, end)
             except GoneError:
@@ -129,11 +127,10 @@ class Stream:
                 continue
             if (end is not None and self._at >= end) or self._over(shape):
                 break
-            if self._last is not None:
-                self._print_last()
+            self._printer.go_on()
             await self._wait(shape)
-        self._finish()
-        shape = self._source.shape
+        self._printer.finish()
+        shape = self._model.shape
         if shape.status is Status.FAILED:
             raise InputError(said(shape))
 
@@ -143,7 +140,7 @@ class Stream:
         """Find the place to begin at; gives the shape in which it is."""
         while True:
             self._news.clear()
-            shape = self._source.shape
+            shape = self._model.shape
             try:
                 await self._begin_in(shape)
             except GoneError:
@@ -155,39 +152,21 @@ class Stream:
     async def _begin_in(self, shape: Shape) -> None:
         if not shape.generations:
             return
+        request, lines = self._request, self._request.lines
         first, last = shape.generations[0], shape.generations[-1]
-        since = self._request.since
-        self._at = since if since is not None else Place(first.number, 0)
-        if self._request.lines is not None and not self._sieve.active:
-            until = self._request.until
-            size = until.offset if until is not None and until.generation == last.number else last.size
-            self._at = max(self._at, Place(last.number, await self._back(last, size, self._request.lines)))
+        end = request.until or Place(last.number, last.size)
+        self._at = request.since or Place(first.number, first.first)
+        if lines is not None and request.wanted is None:
+            self._at = max(self._at, await seen_back(self._model, end, lines))
+        elif lines is not None and request.wanted is not None and self._is_worth_searching(shape):
+            from tui.logs.plainlast import leaps  # what searches is not loaded for a log that is printed whole
+
+            self._leaps = await leaps(self._model, request.wanted, end, lines, goes_on=request.follow)
+        self._line = self._at.offset
         self._marks = {key(mark) for mark in shape.marks if mark.at < self._at}
 
-    async def _back(self, generation: Generation, size: int, lines: int) -> int:
-        """Where the last so many lines before `size` begin; one that has not ended counts."""
-        encoding = await self._encoding(generation)
-        if not lines:
-            return size
-        left, high = lines, size
-        while high > generation.first:
-            low = max(generation.first, (high - _STEP) // encoding.unit * encoding.unit)
-            data = await self._source.read(generation.number, low, high - low)
-            end = len(data)
-            if high == size and data.endswith(encoding.newline):
-                end -= encoding.unit  # what ends the last line begins no other
-            here = count(data[:end], encoding, low)
-            if here >= left:
-                at = end
-                for _ in range(left):
-                    at = rfind_newline(data, encoding, low, 0, at)
-                return low + at + encoding.unit
-            left, high = left - here, low
-        return generation.first
-
-    async def _encoding(self, generation: Generation) -> Encoding:
-        low = generation.first + generation.first % 2
-        return sniff(await self._source.read(generation.number, low, min(SNIFF, generation.size - low)))
+    def _is_worth_searching(self, shape: Shape) -> bool:
+        return self._request.since is None and extent.size(shape.generations) > _LITTLE
 
     # Reading.
 
@@ -213,11 +192,11 @@ class Stream:
             if end is not None and generation.number >= end.generation:
                 return
         if self._over(shape):
-            self._end_line()
+            self._printer.end_line()
 
     def _go_on_at(self, begin: Place, shape: Shape) -> None:
         """Leave what was read to its end, or what was thrown away before it was read: a row of ours says which."""
-        self._end_line()
+        self._printer.end_line()
         new = [mark for mark in self._unsaid(shape) if self._at <= mark.at <= begin]
         for mark in new:
             if mark.at < begin:
@@ -227,13 +206,14 @@ class Stream:
                 self._say_lost(begin, begin.offset - self._at.offset)
             else:
                 self._say_lost(begin, begin.offset if self._through else None)
-        self._at = begin
+        if begin.generation != self._at.generation:
+            self._printer.turn()
+        self._at, self._line = begin, begin.offset
         self._number = -1  # how it is written is learnt anew: what was half a letter has no other half
 
     def _say_lost(self, at: Place, missing: int | None) -> None:
         if missing != 0:
-            text = "earlier lines are gone" if missing is None else f"{missing:,} earlier bytes are gone"
-            self._say_mark(Mark(at, MarkKind.LOST, text, missing, 0.0))
+            self._say_mark(Mark(at, MarkKind.LOST, gone_words(missing), missing, 0.0))
 
     def _pass_over(self, shape: Shape) -> bool:
         """Leave a file that nobody can read any more though nobody says so; whether there is a later one."""
@@ -256,10 +236,7 @@ class Stream:
 
     async def _learn(self, generation: Generation) -> None:
         """How this generation is written; that of one which has just begun may turn out later."""
-        if self._number == generation.number and self._settled:
-            return
-        encoding = await self._encoding(generation)
-        self._settled = encoding is not UTF8 or generation.size - generation.first >= SNIFF or not generation.live
+        encoding = await self._model.encoding(generation.number)
         if self._number != generation.number or encoding is not self._written:
             self._number, self._written = generation.number, encoding
             self._decoder = (
@@ -268,12 +245,27 @@ class Stream:
 
     async def _read(self, generation: Generation, stop: int) -> None:
         while self._at.offset < stop:
+            if self._leaps is not None and not self._printer.owes:
+                await self._leap(self._leaps, stop)
             offset = self._at.offset
-            data = await self._source.read(generation.number, offset, min(BLOCK, stop - offset))
+            data = await self._model.read(self._at, min(BLOCK, stop - offset))
             if not data:
                 return
             self._at = Place(generation.number, offset + len(data))
-            self._take(self._utf8(data, offset))
+            if self._leaps is not None:
+                newline = rfind_newline(data, self._written, offset)
+                self._line = offset + newline + self._written.unit if newline >= 0 else self._line
+            self._printer.take(self._utf8(data, offset))
+
+    async def _leap(self, leaps: Leaps, stop: int) -> None:
+        """Leave out what holds none of the last lines that pass."""
+        number = self._at.generation
+        at = min(await leaps.over(Place(number, self._line)), Place(number, stop))
+        if at > self._at:
+            self._at, self._line = at, at.offset
+            self._printer.leap(passing=leaps.passing)
+            if self._decoder is not None:
+                self._decoder.reset()
 
     def _utf8(self, data: bytes, offset: int) -> bytes:
         """The same text as UTF-8, without the byte order mark of a log's beginning."""
@@ -283,73 +275,17 @@ class Stream:
             return data
         return self._decoder.decode(data).encode("utf-8", "backslashreplace")
 
-    def _take(self, data: bytes) -> None:
-        """Print the lines that are ended now."""
-        cut = data.rfind(b"\n") + 1
-        if not cut:
-            self._rest += data
-            if len(self._rest) > LONGEST:
-                self._print(self._rest)  # a line without end is let through in pieces
-                self._rest = b""
-            return
-        rows = b"".join((self._rest, memoryview(data)[:cut]))
-        self._rest = data[cut:]
-        self._print(rows)
-
-    # Writing.
-
-    def _print(self, rows: bytes) -> None:
-        for some in self._sieve.sift(rows):
-            self._open = not some.endswith(b"\n")
-            if self._last is None:
-                self._write(self._text.render(some))
-            else:
-                lines: list[bytes] = _LINE.findall(some)
-                if lines:
-                    lines[0], self._before = self._before + lines[0], b""
-                self._last.extend(lines)
-
-    def _print_last(self) -> None:
-        """From here on all that passes is printed as it comes."""
-        assert self._last is not None
-        rest = self._before if self._last.maxlen else b""
-        rows, self._last, self._before = b"".join(self._last) + rest, None, b""
-        if rows:
-            self._write(self._text.render(rows if rows.endswith(b"\n") else rows + b"\n"))
-            self._open = False
-
-    def _end_line(self) -> None:
-        """No more of this line will come."""
-        rest, self._rest = self._rest, b""
-        if rest:
-            self._print(rest + b"\n")
-        elif self._open:
-            if self._last is None:
-                self._write(b"\n")
-            elif self._last:
-                self._last[-1] += b"\n"
-            self._open = False
-
     def _say_mark(self, mark: Mark) -> None:
-        self._end_line()
         self._marks.add(key(mark))
         line = f"{RULE}{sentence(mark)}".replace("\n", " ").encode("utf-8", "replace") + b"\n"
-        if self._last is None:
-            self._write(self._text.render(line))
-        else:
-            self._before += line
-
-    def _finish(self) -> None:
-        self._end_line()
-        if self._last is not None:
-            self._print_last()
+        self._printer.say(line)
 
     # Waiting.
 
     async def _wait(self, shape: Shape) -> None:
         """Wait for news; meanwhile say what has not changed for too long."""
         outage = shape.status if shape.status in OUTAGES else None
-        silent = bool(self._rest) and not self._sieve.active and not _REDRAWS.intersection(self._rest)
+        silent = self._printer.is_asking
         if outage is not self._outage or silent:
             try:
                 async with asyncio.timeout(_STALE_S):
@@ -359,21 +295,20 @@ class Stream:
                     self._outage = outage
                     if outage is not None:
                         self._tell(said(shape))
-                if silent:  # what redraws itself is shown once it has ended
-                    rest, self._rest = self._rest, b""
-                    self._print(rest)
+                if silent:
+                    self._printer.show_rest()
         await self._news.wait()
 
     async def _changed(self, shape: Shape) -> bool:
         """Whether the source says something else than that by now, or soon."""
-        if self._source.shape is shape:
+        if self._model.shape is shape:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_RETRY_S):
                     await self._news.wait()
-        return self._source.shape is not shape
+        return self._model.shape is not shape
 
     async def _until_ended(self) -> None:
-        while self._source.shape.status is not Status.ENDED:
+        while self._model.shape.status is not Status.ENDED:
             self._news.clear()
             await self._news.wait()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Protocol
 
 from hosts.errors import InputError, UnreachableError
-from monitors.logs.types import Shape, Source, Status
+from monitors.logs.types import Shape, Status
 
 READY_S = 20.0
 """Seconds that a host may take to say what is there."""
@@ -17,8 +18,15 @@ OUTAGES = {Status.STALE: "no answer", Status.DENIED: "not readable", Status.WAIT
 """What a source that cannot read its log is doing, where it gives no reason."""
 
 
-async def ready(source: Source, news: asyncio.Event, patience: float | None = READY_S) -> None:
-    """Wait until a source that was started knows a log, or that there is none; without `patience` for a log alone.
+class Shaped(Protocol):
+    """A log, or its source."""
+
+    @property
+    def shape(self) -> Shape: ...
+
+
+async def ready(log: Shaped, news: asyncio.Event, patience: float | None = READY_S) -> None:
+    """Wait until what was started knows a log, or that there is none; without `patience` for a log alone.
 
     Raises:
         InputError: There is none.
@@ -30,8 +38,8 @@ async def ready(source: Source, news: asyncio.Event, patience: float | None = RE
         unsaid = patience is None or not shape.detail
         return shape.status is Status.LIVE or (shape.status is Status.WAITING and unsaid)
 
-    await _look(source, news, patience, unsure)
-    shape = source.shape
+    await _look(log, news, patience, unsure)
+    shape = log.shape
     if shape.generations:
         return
     if shape.status is Status.WAITING and shape.detail == _NO_FILE:
@@ -49,14 +57,14 @@ def said(shape: Shape) -> str:
     return f"{shape.name}: {why if path and shape.name.endswith(f':{path}') else detail}"
 
 
-async def looked(source: Source, news: asyncio.Event, first: Shape, patience: float) -> None:
-    """Wait until a source knows whether there is a log, or for so long; `first` is its shape before it began."""
-    await _look(source, news, patience, lambda shape: (shape.status, shape.detail) == (first.status, first.detail))
+async def looked(log: Shaped, news: asyncio.Event, first: Shape, patience: float) -> None:
+    """Wait until it is known whether there is a log, or for so long; `first` is its shape before it began."""
+    await _look(log, news, patience, lambda shape: (shape.status, shape.detail) == (first.status, first.detail))
 
 
-async def _look(source: Source, news: asyncio.Event, patience: float | None, unsure: Callable[[Shape], bool]) -> None:
+async def _look(log: Shaped, news: asyncio.Event, patience: float | None, unsure: Callable[[Shape], bool]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(patience):
-            while not source.shape.generations and unsure(source.shape):
+            while not log.shape.generations and unsure(log.shape):
                 news.clear()
                 await news.wait()

@@ -352,7 +352,13 @@ class Reader:
         if state.shape.marks != self._marks:
             return True
         uncounted = self.numbers and state.counted > self._counted
-        return any(not row.line.complete or (uncounted and row.line.number is None) for row in self.rows)
+        live = state.shape.generations[-1].number if state.shape.generations else None
+        return any(
+            not row.line.complete
+            or (uncounted and row.line.number is None)
+            or (row.index >= 0 and row.line.at.generation == live and row.line.encoding != state.encoding)
+            for row in self.rows
+        )
 
     def _show(self) -> None:
         rows = self.view.rows()

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple, Union
 
 from hosts.local.levels import Level, level_of
+from hosts.local.lines import ENCODINGS
 from monitors.logs.types import KEEP, LogLine, Mark
 from tui import cells
 from tui.logs import ansi
@@ -29,7 +30,6 @@ TAB = 8
 _BEHIND = 2 << 10  # bytes behind the shown ones that are looked at, since a secret may lie across the edge
 _SEQUENCE = re.compile(rb"\x1b\[[0-9;:]{0,64}m")
 _BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
-_BOMS = {"utf-8": b"\xef\xbb\xbf", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
 
 Style = Union[str, Sgr]
 """A look of the log's own, or the name of one of ours: muted, warning, error, critical."""
@@ -100,18 +100,15 @@ _STYLES = {Level.DEBUG: "muted", Level.WARNING: "warning", Level.ERROR: "error",
 _CODES = {"muted": "2", "warning": "33", "error": "31", "critical": "1;31"}
 
 
-def display_rows(
-    line: LogLine, encoding: str = "utf-8", width: int | None = None, options: Options = _DEFAULT
-) -> tuple[DisplayRow, ...]:
+def display_rows(line: LogLine, width: int | None = None, options: Options = _DEFAULT) -> tuple[DisplayRow, ...]:
     """The rows of a line: its marks first, then its text.
 
     Args:
         line: The line; where it carries no bytes of its own, only the marks behind the last line, it has no row.
-        encoding: utf-8, utf-16-le or utf-16-be.
         width: Cells of a row, to break long lines; None for a single row.
         options: What they are to be like.
     """
-    shown = _prepare(line, encoding, options)
+    shown = _prepare(line, options)
     rows = (shown,) if width is None or shown.cells <= width else tuple(broken(shown, width))
     if not line.marks:
         return rows
@@ -119,18 +116,15 @@ def display_rows(
     return marks if line.end == line.at.offset else marks + rows
 
 
-def plain_rows(
-    line: LogLine, encoding: str = "utf-8", *, colour: bool = False, limit: int | None = None
-) -> tuple[str, ...]:
+def plain_rows(line: LogLine, *, colour: bool = False, limit: int | None = None) -> tuple[str, ...]:
     """The rows of a line for a stream: its marks, each behind a rule, then its text unbroken, tabs kept.
 
     Args:
         line: The line.
-        encoding: utf-8, utf-16-le or utf-16-be.
         colour: Set looks by sequences that are made here, reset at the end; for a terminal.
         limit: The most bytes that are shown; None for all that the line carries.
     """
-    rows = display_rows(line, encoding, None, Options(levels=colour, colours=colour, tabs=False, limit=limit))
+    rows = display_rows(line, None, Options(levels=colour, colours=colour, tabs=False, limit=limit))
     return tuple(f"── {row.text}" if row.mark else painted(row) if row.spans and colour else row.text for row in rows)
 
 
@@ -142,6 +136,11 @@ def decoded(data: bytes, encoding: str) -> str:
         return data.decode()
     except UnicodeDecodeError:  # what "backslashreplace" makes of it, ten times as fast
         return data.decode("utf-8", "surrogateescape").translate(_BYTES)
+
+
+def unmarked(line: LogLine, data: bytes) -> bytes:
+    """Bytes of a line from its first one on, without the byte order mark that a log may begin with."""
+    return data.removeprefix(ENCODINGS[line.encoding].bom) if line.at.offset == 0 else data
 
 
 def text_row(text: str, spans: Iterable[Span] = (), *, continuation: bool = False) -> DisplayRow:
@@ -161,11 +160,9 @@ def safe_row(plain: str, looks: Sequence[tuple[int, Sgr]] = (), tabs: bool = Tru
     return text_row(text, spans_of(text, places, looks))
 
 
-def _prepare(line: LogLine, encoding: str, options: Options) -> DisplayRow:
+def _prepare(line: LogLine, options: Options) -> DisplayRow:
     """The whole text of a line in one row."""
-    data = line.data
-    if line.at.offset == 0 and data.startswith(_BOMS.get(encoding, b"\xff\xff\xff")):
-        data = data[len(_BOMS[encoding]) :]
+    data, encoding = unmarked(line, line.data), line.encoding
     level = level_of(data if encoding == "utf-8" else decoded(data[:SHOWN], encoding).encode("utf-8", "replace"))
     style = _STYLES.get(level) if level is not None and options.levels and not line.piece else None
     limit = options.limit

@@ -16,10 +16,11 @@ from monitors.logs.model import LogModel
 from tui import shims
 from tui.app import GatewatchApp
 from tui.keyline import KeyLine
+from tui.logs.canvas import Look
 from tui.logs.filterpart import Chosen
-from tui.logs.goto import Goal, says_when
+from tui.logs.goto import Goal
 from tui.logs.pane import LogPane
-from tui.logs.view import Look
+from tui.logs.toolate import NO_TIMES, why_not
 
 _QUICK_S = 0.25  # that a log may take to open before the empty pane is shown
 _LONG_S = 3600.0
@@ -152,11 +153,12 @@ class TailApp(GatewatchApp):
             text, goal = asked
             if goal.time is None or await model.at_time(goal.time) is not None:
                 await pane.bound_to(kind, text, goal)
-            elif model.state.bytes and not await says_when(model, goal.time, self.zone):
-                pane.say(f"{kind} {text}: no line says when it was written")
-            elif kind == "since":  # what comes from now on is later
+                continue
+            why = await why_not(model, goal.time, self.zone) if model.state.bytes else ""
+            if kind == "since" and why != NO_TIMES:  # what comes from now on is later
                 await pane.bound_to(kind, text, Goal(share=1.0))
-                pane.say(f"{kind} {text}: no line is from then or later")
+            if why and (kind == "since" or why == NO_TIMES):
+                pane.say(f"{kind} {text}: {why}")
 
 
 async def _is_there(model: LogModel) -> None:

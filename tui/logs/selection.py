@@ -10,7 +10,7 @@ from monitors.logs.model import LogModel
 from monitors.logs.types import LogLine, Place
 from tui import words
 from tui.logs.batches import batches
-from tui.logs.rows import DisplayRow
+from tui.logs.rows import DisplayRow, decoded, unmarked
 from tui.logs.viewport import Row
 from tui.sanitise import clean, redact
 
@@ -86,16 +86,13 @@ class Taken:
     what: str
 
 
-async def collect(
-    model: LogModel, selection: Selection, whole: Callable[[LogLine], tuple[DisplayRow, ...]], encoding: str
-) -> Taken:
+async def collect(model: LogModel, selection: Selection, whole: Callable[[LogLine], tuple[DisplayRow, ...]]) -> Taken:
     """The text of a selection, from the log itself: what is selected need not be on screen, nor ever have been.
 
     Args:
         model: The log.
         selection: What is wanted.
         whole: Lays a line out in one row.
-        encoding: Of the log's bytes.
 
     Raises:
         InputError: It is longer than `MOST`.
@@ -106,7 +103,7 @@ async def collect(
     last = selection.last.place
     async for chosen in batches(model, selection.first.place, Place(last.generation, last.offset + 1), _BATCH):
         for line in chosen:
-            text = _cut(await _text(model, line, whole, encoding), selection, line)
+            text = _cut(await _text(model, line, whole), selection, line)
             glued = line.piece > 0 and bool(parts)
             parts.append(text if glued or not parts else f"\n{text}")
             lines += 0 if glued else 1
@@ -119,13 +116,11 @@ async def collect(
     return Taken(text + ("\n" if selection.lines else ""), words.counted(lines, "line"))
 
 
-async def _text(
-    model: LogModel, line: LogLine, whole: Callable[[LogLine], tuple[DisplayRow, ...]], encoding: str
-) -> str:
+async def _text(model: LogModel, line: LogLine, whole: Callable[[LogLine], tuple[DisplayRow, ...]]) -> str:
     rows = [row for row in whole(line) if row.mark is None]
     if any(row.cut for row in rows):
         data = await model.read(line.at, line.size)
-        return clean(redact(data.decode(encoding, "backslashreplace")), keep_tabs=True, limit=None)
+        return clean(redact(decoded(unmarked(line, data), line.encoding)), keep_tabs=True, limit=None)
     return "".join(row.text for row in rows)
 
 

@@ -10,6 +10,7 @@ from hosts.local.blocks import FAILS, PASSES, Matcher
 
 if TYPE_CHECKING:
     from hosts.local.match import Finder, Region
+    from monitors.logs.types import Filter
 
 
 class Sieve:
@@ -27,10 +28,24 @@ class Sieve:
         self.active = matcher is not None
         self._matcher = matcher or Matcher()
         self._finder: Finder | None = None
-        self._carry = PASSES if self._matcher.level is None else FAILS
+        self._carry = self._at_first = PASSES if self._matcher.level is None else FAILS
         self._around = context
         self._before: deque[bytes] = deque(maxlen=context)
         self._after = 0  # lines that pass because of the last one which passed by itself
+
+    @property
+    def owes(self) -> bool:
+        """Whether the next line passes whatever it says."""
+        return self._after > 0
+
+    def leap(self, *, passing: bool) -> None:
+        """Rows are left out that do not pass; `passing`: the next that names no level is around one that passes."""
+        self._before.clear()
+        self._carry = PASSES if passing else self._at_first
+
+    def turn(self) -> None:
+        """Another file begins: nothing in it has the level of a line before it."""
+        self._carry = self._at_first
 
     def sift(self, rows: bytes) -> Iterator[bytes]:
         """What passes of these rows; the last one may lack its newline."""
@@ -74,3 +89,16 @@ class Sieve:
         found = behind + list(self._before)
         self._before.clear()
         return found
+
+
+def sieve_of(wanted: Filter | None) -> Sieve:
+    """What lets the lines of a filter pass; its two places are not looked at.
+
+    Raises:
+        InputError: An expression is none.
+    """
+    if wanted is None:
+        return Sieve(None, 0)
+    from monitors.logs.matching import matcher_of
+
+    return Sieve(matcher_of(wanted), wanted.context)

@@ -1,17 +1,14 @@
 """The log itself: rows of text that follow the end or stay where one reads.
 
-It paints what its reader holds, only the rows that changed, and knows what a pointer means. It decides nothing: keys
-are the pane's.
+It shows what its reader holds, and knows what a pointer means. It decides nothing: keys are the pane's.
 """
 
 from __future__ import annotations
 
 import time
 from bisect import insort
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 from textual.events import (
     Blur,
@@ -26,81 +23,31 @@ from textual.events import (
     Resize,
     Show,
 )
-from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import Reactive
-from textual.strip import Strip
-from textual.widget import Widget
 
 from monitors.logs.model import LogModel
 from monitors.logs.types import LogLine, Place, Query
-from tui import marks, shims
-from tui.asciified import Asciified
+from tui import shims
 from tui.logs import gutter
-from tui.logs.gutter import Times
+from tui.logs.canvas import LogCanvas, Look
 from tui.logs.highlight import Highlighter
-from tui.logs.paint import Dress, Painter, Scene
-from tui.logs.palette import PARTS, span_style
 from tui.logs.reader import FPS, Reader
 from tui.logs.rows import DisplayRow, display_rows
 from tui.logs.selection import Point, Selection
-from tui.logs.viewport import Row
 
-if TYPE_CHECKING:
-    from textual.filter import LineFilter
-
-_STRIPS = 512
 _WHEEL = 3
 
 
-@dataclass(frozen=True)
-class Look:
-    """How lines are shown.
-
-    Attributes:
-        wrap: Long lines take several rows, or are scrolled sideways.
-        numbers: Whether their numbers stand before them.
-        times: What of their arrival stands before them.
-    """
-
-    wrap: bool = False
-    numbers: bool = False
-    times: Times = Times.OFF
-
-
-class LogView(Widget, can_focus=True):
-    """The rows of one log.
+class LogView(LogCanvas, can_focus=True):
+    """One log: where one is in it, what is marked and selected, and what happens to it.
 
     Args:
         now: Our clock, seconds since the epoch.
         clock: What frames are timed by, seconds.
         fps: Paints of a growing log in a second.
-
-    Attributes:
-        current: The line that one is at, None for none.
-        bookmarks: Lines that were marked, in order.
-        selection: What is selected.
-        painted: Rows painted so far.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"log--{part}" for part in PARTS}
-    DEFAULT_CSS = """
-    LogView { height: 1fr; width: 1fr; background: $background; color: $foreground; }
-    LogView .log--found { background: $accent; color: $background; }
-    LogView .log--selected { background: $selection; }
-    LogView .log--current { background: $panel; }
-    LogView .log--context { color: $text-muted; }
-    LogView .log--gutter { color: $text-muted; }
-    LogView .log--accent { color: $text-accent; text-style: bold; }
-    LogView .log--warning { color: $text-warning; }
-    LogView .log--error { color: $text-error; }
-    LogView .log--critical { color: $text-error; text-style: bold; }
-    LogView .log--secondary { color: $text-secondary; }
-    LogView .log--muted { color: $text-muted; }
-    LogView .log--gap { color: $text-warning; text-style: bold; }
-    """
     ALLOW_SELECT = False
-    virtual_size = Reactive(Size(0, 0), repaint=False)  # nothing scrolls here: a new size needs no second layout
 
     @dataclass
     class Changed(Message):
@@ -123,29 +70,11 @@ class LogView(Widget, can_focus=True):
         fps: float = FPS,
         id: str | None = None,
     ) -> None:
-        super().__init__(id=id)
-        self._now, self._clock, self._fps = now, clock, fps
-        self.reader: Reader | None = None
-        self.look = Look()
-        self.left = 0
-        self.current: Place | None = None
-        self.bookmarks: list[Place] = []
-        self.selection: Selection | None = None
-        self.painted = 0
-        self._highlighter = Highlighter(None)
-        self._painter: Painter | None = None
-        self._drawn: list[tuple[object, ...]] = []
-        self._dresses: list[Dress] = []
-        self._scene = Scene(0)
-        self._strips: OrderedDict[tuple[object, ...], tuple[DisplayRow, Strip]] = OrderedDict()
-        self._digits = gutter.LEAST
+        super().__init__(now=now, id=id)
+        self._clock, self._fps = clock, fps
         self._pressed: Point | None = None
         self._had_focus = False
         self._seen = True
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """None for ASCII: lines are shown as they are, and what is ours among them is ASCII where it has to be."""
-        return [one for one in super().get_line_filters() if not isinstance(one, Asciified)]
 
     # Which log, and how it is shown.
 
@@ -154,6 +83,7 @@ class LogView(Widget, can_focus=True):
         self.current, self.selection, self.left = None, None, 0
         self.bookmarks.clear()
         self._digits = gutter.LEAST
+        self._written = None
         self.reader = Reader(model, self._lay, self._reader_changed, now=self._now, clock=self._clock, fps=self._fps)
         self.reader.numbers = self.look.numbers
         self.reader.seen(self._seen)
@@ -192,16 +122,6 @@ class LogView(Widget, can_focus=True):
             self.reader.seen(visible)
 
     @property
-    def rows(self) -> tuple[Row, ...]:
-        """What is on screen."""
-        return self.reader.rows if self.reader is not None else ()
-
-    @property
-    def room(self) -> int:
-        """Cells for text."""
-        return max(1, self.size.width - self._gutter())
-
-    @property
     def line(self) -> LogLine | None:
         """The line that one is at: the current one if it is on screen, else the last when following, else the first."""
         lines = [row.line for row in self.rows if row.index >= 0]
@@ -235,114 +155,10 @@ class LogView(Widget, can_focus=True):
 
     def whole(self, line: LogLine) -> tuple[DisplayRow, ...]:
         """A line in one row."""
-        return display_rows(line, self._encoding(), None)
-
-    # Painting.
-
-    def draw(self) -> None:
-        """Paint the rows that look different by now."""
-        if self.reader is None or not self.is_mounted:
-            return
-        scene = Scene(self.size.width, self.left, min(self._gutter(), max(0, self.size.width - 1)))
-        all_over = scene != self._scene
-        self._scene = scene
-        dresses = [self._dress(row) for row in self.rows]
-        drawn: list[tuple[object, ...]] = [
-            (row.shown, row.line.context, dress) for row, dress in zip(self.rows, dresses, strict=True)
-        ]
-        before, self._drawn, self._dresses = self._drawn, drawn, dresses
-        height = self.size.height
-        if all_over:
-            self.refresh()
-            return
-        changed = [y for y in range(height) if _get(before, y) != _get(drawn, y)]
-        if len(changed) > height * 2 // 3:
-            self.refresh()
-        elif changed:
-            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
-
-    def render_line(self, y: int) -> Strip:
-        """One row."""
-        self.painted += 1
-        painter = self._painter or self._make_painter()
-        rows = self.rows
-        if y >= len(rows) or y >= len(self._dresses) or self._scene.width <= 0:
-            return painter.blank(Scene(self.size.width))
-        row, dress = rows[y], self._dresses[y]
-        key = (id(row.shown), row.line.context, dress, self._scene)
-        known = self._strips.get(key)
-        if known is not None:
-            return known[1]
-        strip = self._paint(painter, row, dress)
-        self._strips[key] = row.shown, strip  # what is held cannot give its id to another
-        if len(self._strips) > _STRIPS:
-            self._strips.popitem(last=False)
-        return strip
-
-    def _paint(self, painter: Painter, row: Row, dress: Dress) -> Strip:
-        if row.shown.mark is not None:
-            sign = self._sign("gap" if gutter.is_gap(row.shown.mark) else "turn")
-            style = gutter.mark_style(row.shown.mark)
-            why, rest = gutter.mark_text(row.shown.mark, self._now(), getattr(self.app, "zone", None))
-            return painter.mark(why, rest, style, self._scene, sign)
-        return painter.row(row, self._scene, dress)
-
-    def _dress(self, row: Row) -> Dress:
-        if row.shown.mark is not None:
-            return Dress()
-        place = row.line.at
-        current = place == self.current
-        sign = (" ", "")
-        if row.index == 0 and place in self.bookmarks:
-            sign = (self._sign("bookmark"), "accent")
-        elif current:
-            sign = (self._sign("current"), "accent")
-        label = ""
-        if row.index == 0 and (self.look.numbers or self.look.times is not Times.OFF):
-            label = gutter.label(
-                row.line,
-                self._line_before(place),
-                self.look.numbers,
-                self.look.times,
-                self._digits,
-                getattr(self.app, "zone", None),
-            )
-        found = self._highlighter.places(row.shown.text)
-        selected = self.selection.part(row) if self.selection is not None and not self.selection.empty else None
-        return Dress(sign, label, current, found, selected)
+        return display_rows(line)
 
     def _lay(self, line: LogLine) -> tuple[DisplayRow, ...]:
-        return display_rows(line, self._encoding(), self.room if self.look.wrap else None)
-
-    def _gutter(self) -> int:
-        return 1 + gutter.width(self.look.numbers, self.look.times, self._digits)
-
-    def _fit(self) -> None:
-        """Make room for the numbers there are; the gutter never becomes narrower, so that text does not jump."""
-        if self.reader is None or not self.look.numbers:
-            return
-        most = max((row.line.number or 0 for row in self.rows), default=0)
-        self._digits = max(self._digits, len(f"{max(most, self.reader.model.state.lines or 0)}"))
-
-    def _make_painter(self) -> Painter:
-        parts = {part: self.get_component_rich_style(f"log--{part}", partial=True) for part in PARTS}
-        self._painter = Painter(self.rich_style, parts, lambda key: span_style(key, parts))
-        return self._painter
-
-    def watch_has_focus(self, _has_focus: bool) -> None:
-        """No rule looks at the focus: applied anew, they would have every row painted anew when one begins to type."""
-
-    def _on_focus(self, event: Focus) -> None:
-        shims.take_focus(self, event)
-
-    def _on_blur(self, event: Blur) -> None:
-        shims.take_focus(self, event)
-
-    def notify_style_update(self) -> None:
-        """The theme changed: nothing that was painted holds."""
-        super().notify_style_update()
-        self._painter = None
-        self._strips.clear()
+        return display_rows(line, self.room if self.look.wrap else None)
 
     def _reader_changed(self) -> None:
         digits = self._digits
@@ -352,17 +168,6 @@ class LogView(Widget, can_focus=True):
         self._highlighter.next_screen()
         self.draw()
         self.post_message(self.Changed())
-
-    def _line_before(self, place: Place) -> LogLine | None:
-        view = self.reader.view if self.reader is not None else None
-        before = view.neighbour(place, -1) if view is not None else None
-        return view.line_at(before) if view is not None and before is not None else None
-
-    def _encoding(self) -> str:
-        return self.reader.model.state.encoding if self.reader is not None else "utf-8"
-
-    def _sign(self, name: str) -> str:
-        return marks.LOG[name].sign(bool(getattr(self.app, "ascii_only", False)))
 
     # What happens to it.
 
@@ -444,6 +249,11 @@ class LogView(Widget, can_focus=True):
         elif self.reader is not None:
             self.reader.scroll(step * _WHEEL)
 
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """No rule looks at the focus: applied anew, they would have every row painted anew when one begins to type."""
 
-def _get(rows: list[tuple[object, ...]], y: int) -> tuple[object, ...] | None:
-    return rows[y] if y < len(rows) else None
+    def _on_focus(self, event: Focus) -> None:
+        shims.take_focus(self, event)
+
+    def _on_blur(self, event: Blur) -> None:
+        shims.take_focus(self, event)

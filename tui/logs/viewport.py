@@ -259,7 +259,7 @@ class Viewport:
 
     def _rows(self, line: LogLine) -> tuple[Row, ...]:
         # The hash, not the bytes: a line may be long, and what is laid out outlives what is held.
-        key = (line.at, line.end, line.marks, line.complete, len(line.data), hash(line.data))
+        key = (line.at, line.end, line.marks, line.complete, line.encoding, len(line.data), hash(line.data))
         shown = self._laid.get(key)
         if shown is None:
             shown = self._laid[key] = self._lay(line)

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gates.calibration.signatures import failure_of
 from hosts.errors import InputError, UnreachableError
 from hosts.local import lines, scan
 from hosts.local.levels import Level, level_of
 from hosts.local.lines import UTF8, UTF16_LE, Encoding
-from monitors.logs.hits import Named, Search, matcher_of
+from monitors.logs.hits import Search
+from monitors.logs.matching import matcher_of
 from monitors.logs.scanning import Scanner
 from monitors.logs.types import Filter, Place, Query
 from tests.monitors.logs.memory import MemorySource
@@ -31,7 +33,19 @@ def _small_blocks() -> Iterator[None]:
         yield
 
 
-ROWS = ["ERROR x", "INFO y", "x", "", "WARNING x y", "z" * 40, "DEBUG", "  x", "Traceback (most recent call last):"]
+ROWS = [
+    "ERROR x",
+    "Killed",
+    " 1%\rx oom killed",
+    "INFO y",
+    "x",
+    "",
+    "WARNING x y",
+    "z" * 40,
+    "DEBUG",
+    "  x",
+    "Traceback (most recent call last):",
+]
 TEXTS = st.lists(st.sampled_from(ROWS), max_size=12).map("\n".join)
 WANTED = st.sampled_from(
     [
@@ -42,7 +56,9 @@ WANTED = st.sampled_from(
         Filter(level=Level.ERROR),
         Filter(include=(Query("x"),), exclude=(Query("y"),)),
         Filter(include=(Query("x"), Query(level=Level.WARNING))),
-        Named(include=(Query("x"), Query(level=Level.WARNING)), level=Level.INFO),
+        Query(level=Level.ERROR, failures=True),
+        Filter(include=(Query("x"), Query(level=Level.ERROR, failures=True)), level=Level.INFO),
+        Filter(include=(Query(level=Level.WARNING, failures=True),), exclude=(Query(level=Level.CRITICAL),)),
         Filter(exclude=(Query(level=Level.ERROR),)),
         Filter(exclude=(Query("x"),), level=Level.INFO),
     ]
@@ -56,8 +72,8 @@ def expected(source: MemorySource, wanted: Query | Filter, encoding: Encoding = 
         last: Level | None = None
         for start, text in rows_of(first, data, encoding):
             own = level_of(text.encode())
-            last = own if own is not None or isinstance(wanted, Query | Named) else last
-            if passes(wanted, text, last):
+            last = own if own is not None or isinstance(wanted, Query) else last
+            if passes(wanted, text, last, own):
                 found.append(Place(number, start))
     return found
 
@@ -74,14 +90,16 @@ def rows_of(first: int, data: bytes, encoding: Encoding) -> list[tuple[int, str]
     return [(start, lines.content(row, encoding).decode(encoding.name, "replace")) for start, row in rows]
 
 
-def passes(wanted: Query | Filter, text: str, level: Level | None) -> bool:
+def passes(wanted: Query | Filter, text: str, level: Level | None, own: Level | None) -> bool:
     if isinstance(wanted, Query):
+        if wanted.level is not None and wanted.failures:
+            return (own is not None and own.rank >= wanted.level.rank) or bool(failure_of(text.encode()))
         if wanted.level is not None:
             return level is not None and level.rank >= wanted.level.rank
         return wanted.text.lower() in text.lower() if wanted.ignore_case else wanted.text in text
     return (
-        all(passes(one, text, level) for one in wanted.include)
-        and not any(passes(one, text, level) for one in wanted.exclude)
+        all(passes(one, text, level, own) for one in wanted.include)
+        and not any(passes(one, text, level, own) for one in wanted.exclude)
         and (wanted.level is None or (level is not None and level.rank >= wanted.level.rank))
     )
 
@@ -177,7 +195,8 @@ async def check_log(draw: random.Random) -> None:
     def text() -> str:
         return "\n".join(draw.choices(ROWS, k=draw.randrange(8)))
 
-    choices = (Query("x"), Query(level=Level.WARNING), Filter(level=Level.ERROR), Filter(exclude=(Query("x"),)))
+    within = Filter(include=(Query(level=Level.ERROR, failures=True),), level=Level.WARNING)
+    choices = (Query("x"), Query(level=Level.WARNING), Filter(level=Level.ERROR), Filter(exclude=(Query("x"),)), within)
     wanted: Query | Filter = draw.choice(choices)
     kinds = ["append", "append", "rotate", *(["truncate", "forget"] if not matcher_of(wanted).by_level else [])]
     source = MemorySource(text().encode(), descriptors=draw.random() < 0.5)

@@ -293,6 +293,11 @@ def seen(line: LogLine) -> tuple[object, ...]:
     return line.at, line.end, line.data, line.complete, line.piece
 
 
+def is_no_line(line: LogLine) -> bool:
+    """Whether it carries the marks behind the last line alone."""
+    return line.end == line.at.offset
+
+
 def row_seen(row: PlainRow) -> tuple[object, ...]:
     return row.at, row.end, row.data, row.ended, row.piece
 
@@ -300,6 +305,8 @@ def row_seen(row: PlainRow) -> tuple[object, ...]:
 def check_all(found: list[LogLine], source: MemorySource) -> None:
     """Every row once in order, and with every row the marks behind the row before it."""
     assert [seen(line) for line in found] == [row_seen(row) for row in with_tail(all_rows(source), source)]
+    for line in found:
+        assert is_no_line(line) or line.encoding == encoding_of(source, line.at.generation).name
     shown = [mark for line in found for mark in line.marks]
     assert [mark for mark in shown if mark in source.shape.marks] == list(source.shape.marks)
     own = [mark for mark in shown if mark not in source.shape.marks]

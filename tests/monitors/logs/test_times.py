@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitors.logs.times import line_time
+from monitors.logs.times import line_time, typed_time
 
 UTC = timezone.utc
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -111,3 +111,25 @@ def test_a_time_in_the_far_future() -> None:
 def test_any_text_is_a_line(text: str) -> None:
     found = line_time(text, NEAR, UTC)
     assert found is None or isinstance(found, float)
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("2026-11-21T14:02:11.042123456Z", at(14, 2, 11.042123)),
+        (" [2026-11-21 14:02:11,042] ", at(14, 2, 11.042)),
+        ("2026-11-21T14:02:11+02:00", at(12, 2, 11)),
+        ("Nov 21 14:02:11", at(14, 2, 11)),
+        ("21/Nov/2026:14:02:11 +0000", at(14, 2, 11)),
+        ("E1121 14:02:11.042000", at(14, 2, 11.042)),
+        ("14:02:11", at(14, 2, 11)),
+        ("1795269731.25", 1795269731.25),
+        ("2026-11-21 14:02:11 and more", None),
+        ("at 2026-11-21 14:02:11", None),
+        ("Feb 30 14:02:11", None),
+        ("x", None),
+        ("", None),
+    ],
+)
+def test_a_text_that_is_nothing_but_a_time(text: str, when: float | None) -> None:
+    assert typed_time(text, NEAR, UTC) == (None if when is None else pytest.approx(when, abs=1e-5))

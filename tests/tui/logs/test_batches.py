@@ -20,7 +20,7 @@ HITS = [f"HIT {number}" for number in range(200)]
 
 
 def whole(line: LogLine) -> tuple[DisplayRow, ...]:
-    return display_rows(line, "utf-8", None)
+    return display_rows(line)
 
 
 async def test_hits_that_are_not_found_yet_are_all_copied() -> None:
@@ -28,7 +28,7 @@ async def test_hits_that_are_not_found_yet_are_all_copied() -> None:
     await model.start()
     model.filter(Filter((Query("HIT"),)))
     everything = Selection(Point(Place(0, 0)), Point(model.end_place()), lines=True)
-    taken = await collect(model, everything, whole, "utf-8")
+    taken = await collect(model, everything, whole)
     assert taken.text.splitlines() == HITS
     assert taken.what == "200 lines"
     await model.close()

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from monitors.logs.types import Generation, LogLine, Place
 from tests.tui.logs.corpus import bombs, unsafe
+from tests.tui.logs.panes import desk
+from tui.logs import detail as detail_module
 from tui.logs import fields
 from tui.logs.ansi import Sgr
 from tui.logs.detail import FIELDS, HEX_PAGE, PAGE, Extent, LineDetail, View, extent
+from tui.logs.detailpane import told
 
 
 class Held:
@@ -261,10 +264,39 @@ async def test_a_line_whose_beginning_is_gone_says_so() -> None:
     assert found == Extent(Place(0, 0), 3_000_000, True, False)
 
 
+@pytest.mark.parametrize(
+    ("reach", "size", "said"),
+    [
+        (64 << 20, 4_000_001, "the whole line: 4.00 MB  page 1 of 245  "),
+        (2 << 20, 3_145_728, "3.15 MB of a longer line, more lies behind  page 1 of 192  "),
+    ],
+)
+async def test_a_line_that_is_too_long_to_be_found_whole_says_how_much_is_shown(
+    reach: int, size: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detail_module, "REACH", reach)
+    async with desk(b"x" * 4_000_001 + b"\nlast\n", (120, 24)) as at:
+        await at.press("home", "enter")
+        await at.until(lambda: at.pane.detail.is_open and said in at.shown)
+
+
+async def test_what_is_beyond_reach_is_neither_gone_nor_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detail_module, "REACH", 2 << 20)
+    source, generation = pieces(b"x" * (12 << 20) + b"\n")
+    piece = LogLine(Place(0, 5 << 20), 6 << 20, b"x", 1 << 20, None, False, 5)
+    found = await extent(source, piece, generation)
+    assert found == Extent(Place(0, 3 << 20), 5 << 20, False, False, before=True, behind=True)
+    assert told(found) == "5.24 MB of a longer line, more lies before, more lies behind"
+    held = Generation(0, 12 << 20, first=4 << 20)
+    assert (
+        told(await extent(source, piece, held)) == "4.19 MB of a longer line, its beginning is gone, more lies behind"
+    )
+
+
 async def test_extent_of_wide_characters() -> None:
     data = "a\nਊ਼ਊ\nb".encode("utf-16-le")  # holds the bytes of a newline out of step
     source, generation = pieces(data)
-    line = LogLine(Place(0, 4), 12, b"", 6, 2, True)
-    assert await extent(source, line, generation, "utf-16-le") == Extent(Place(0, 4), 6)
-    line = LogLine(Place(0, 4), 8, b"", 4, 2, False)
-    assert await extent(source, line, generation, "utf-16-le") == Extent(Place(0, 4), 6)
+    line = LogLine(Place(0, 4), 12, b"", 6, 2, True, encoding="utf-16-le")
+    assert await extent(source, line, generation) == Extent(Place(0, 4), 6)
+    line = LogLine(Place(0, 4), 8, b"", 4, 2, False, encoding="utf-16-le")
+    assert await extent(source, line, generation) == Extent(Place(0, 4), 6)

@@ -8,7 +8,7 @@ import pytest
 
 from monitors.logs.types import LogLine, Place
 from tests.tui.logs.terminals import clean_afterwards, started
-from tui.logs.takepart import at_line
+from tui.logs.handpart import at_line
 
 
 @pytest.mark.parametrize("blank", [" ", "\t \n"])
@@ -43,6 +43,9 @@ def test_a_blank_command_never_runs_the_log(
         ("vim", 3, False, ["+goto 21", "a.log"]),
         ("view", 3, True, ["+3", "a.log"]),
         ("nano", 3, False, ["+3", "a.log"]),
+        ("bat", 3, True, ["--wrap=never", "--highlight-line=3", "--pager=less -R +3g", "a.log"]),
+        ("/usr/bin/batcat", 3, True, ["--wrap=never", "--highlight-line=3", "--pager=less -R +3g", "a.log"]),
+        ("bat", None, True, ["a.log"]),
         ("code", 3, False, ["-g", "a.log:3"]),
         ("unheard-of", 3, False, ["a.log"]),
     ],

@@ -142,6 +142,14 @@ async def _deltas(at: PaneDesk) -> None:
     at.source.append(numbered(3, 51))
 
 
+async def _written(at: PaneDesk) -> None:
+    await at.press("t", "t", "t", "home", "w")
+
+
+async def _steps(at: PaneDesk) -> None:
+    await at.press("t", "t", "t", "t", "number_sign", "home")
+
+
 async def _sideways(at: PaneDesk) -> None:
     await at.press("right", "right")
 
@@ -228,6 +236,8 @@ STATES: dict[str, tuple[bytes | None, Callable[[PaneDesk], Awaitable[None]]]] = 
     "wrapped": (HOSTILE + LOG, _wrapped),
     "timed": (numbered(50), _timed),
     "deltas": (numbered(50), _deltas),
+    "written": (LOG * 6, _written),
+    "steps": (LOG * 6, _steps),
     "sideways": (LOG * 6, _sideways),
     "bookmarks": (numbered(200), _bookmarks),
     "dragged": (LOG * 6, _dragged),

@@ -88,10 +88,10 @@ async def test_how_lines_are_shown() -> None:
         await at.until(lambda: any(row.lstrip(" ▌").startswith("41 ") for row in at.rows))
         await at.press("t")
         seen = [at.pane.view.look.times]
-        for _ in range(2):
+        for _ in range(4):
             await at.press("t")
             seen.append(at.pane.view.look.times)
-        assert seen == [Times.ARRIVED, Times.DELTA, Times.OFF]
+        assert seen == [Times.ARRIVED, Times.DELTA, Times.WRITTEN, Times.STEP, Times.OFF]
         before = at.rows
         await at.press("right")
         await at.settled()

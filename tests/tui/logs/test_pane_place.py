@@ -147,3 +147,52 @@ async def test_whoever_moves_beside_a_whole_line_stays_there() -> None:
         await at.press("escape")
         await at.settled()
         assert at.lines[0] == there != top
+
+
+@pytest.mark.parametrize("way", ["taken away", "rubbed out"])
+async def test_the_line_that_was_found_within_a_filter_stays_where_it_is(way: str) -> None:
+    async with desk(numbered(5000)) as at:
+        await go(at, 3000)
+        await at.press("ampersand")
+        await at.type("5")
+        await at.press("enter")
+        await at.settled()
+        await at.press("slash")
+        await at.type("00")
+        await at.press("enter")
+        await at.until(lambda: "line 3005" in at.lines)
+        await at.press("n", "n")
+        await at.until(lambda: at.pane.view.current is not None and "line 4005" in at.lines)
+        await at.settled()
+        row = at.lines.index("line 4005")
+        assert row > 0
+        if way == "taken away":
+            await at.press("backspace")
+        else:
+            await at.press("ampersand")
+            await at.type("no such")
+            await at.settled()
+            await at.press("escape")
+        await at.until(lambda: len(at.lines) > row and at.lines[row] == "line 4005")
+        await at.settled()
+        assert at.lines[row] == "line 4005"
+
+
+async def test_a_line_that_no_filter_shows_is_where_it_was_once_all_are_gone() -> None:
+    async with desk(numbered(5000)) as at:
+        await go(at, 3000)
+        await at.press("at")
+        await at.type("3005")
+        await at.press("enter")
+        await at.settled()
+        row = at.lines.index("line 3005")
+        before = at.lines
+        for text in ("line 30", "7", "no such line"):
+            await at.press("ampersand")
+            await at.type(text)
+            await at.press("enter")
+            await at.settled()
+        await at.press("backspace", "backspace", "backspace")
+        await at.until(lambda: len(at.lines) > row and at.lines[row] == "line 3005")
+        await at.settled()
+        assert at.lines == before

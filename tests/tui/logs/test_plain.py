@@ -3,45 +3,84 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hosts.errors import InputError, UnreachableError
-from hosts.local.blocks import Matcher, Pattern
 from hosts.local.levels import Level
 from hosts.local.lines import UTF16_BE, UTF16_LE, Encoding
+from monitors.logs import hits as _hits  # noqa: F401 - else it is imported late, on the event loop
+from monitors.logs import listeners
+from monitors.logs.model import LogModel
 from monitors.logs.types import Filter, GoneError, MarkKind, Place, Query, Status
 from tests.monitors.logs.memory import MemorySource
-from tui.logs import plain
-from tui.logs.plain import Request, Stream
+from tui.logs import plain, plainback, plainlast, plainprint
+from tui.logs.plain import MEMORY, Request, Stream
 from tui.logs.plainready import ready
 from tui.logs.plaintext import PlainText
 
 Act = Callable[[MemorySource], None]
 
 
+class News(asyncio.Event):
+    """News that somebody waits for, or does not.
+
+    Attributes:
+        waiting: Which of the two.
+    """
+
+    waiting = False
+
+    async def wait(self) -> Literal[True]:
+        self.waiting = True
+        try:
+            return await super().wait()
+        finally:
+            self.waiting = False
+
+
 class Printed:
     """A stream over a source, and what came of it."""
 
-    def __init__(self, source: MemorySource, request: Request) -> None:
+    def __init__(self, source: MemorySource, request: Request, model: LogModel | None = None) -> None:
         self.source = source
         self.out = bytearray()
+        self.parts: list[bytes] = []
         self.told: list[str] = []
-        self.news = asyncio.Event()
-        self.stream = Stream(source, self.news, request, PlainText(), self.out.extend, self.told.append)
+        self.news = News()
+        self.model = model or LogModel(source, memory=MEMORY, counts=False)
+        self.model.listen(self.news.set)
+        self.stream = Stream(self.model, self.news, request, PlainText(), self._write, self.told.append)
 
     async def run(self, acts: Sequence[Act] = ()) -> None:
         """Print; while it is followed, let these things happen, and see after each of them that all is printed."""
-        await self.source.start(self.news.set)
-        task = asyncio.create_task(self.stream.run())
-        for act in acts:
-            await settled(task)
-            act(self.source)
-        await asyncio.wait_for(task, 10)
-        await self.source.close()
+        await self.model.start()
+        try:
+            task = asyncio.create_task(self.stream.run())
+            for act in acts:
+                await settled(task)
+                await until(lambda: self.news.waiting or task.done())
+                act(self.source)
+            await asyncio.wait_for(task, 10)
+        finally:
+            await self.model.close()
+
+    def _write(self, data: bytes) -> None:
+        self.parts.append(data)
+        self.out += data
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _at_once() -> Iterator[None]:
+    """What happens is told in the same moment, and of the shortest log the last lines are searched for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain, "_LITTLE", -1)
+        patch.setattr(listeners, "INTERVAL", 0.0)
+        yield
 
 
 async def settled(task: asyncio.Task[None]) -> None:
@@ -71,7 +110,7 @@ def printed(data: bytes, request: Request, block: int = 1 << 20) -> bytes:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plain, "BLOCK", block)
-        patch.setattr(plain, "_STEP", block)
+        patch.setattr(plainback, "_STEP", block)
         return asyncio.run(run())
 
 
@@ -92,11 +131,22 @@ def test_all_of_a_log(data: bytes, block: int) -> None:
     assert printed(data, Request(), block) == ended(data)
 
 
+@pytest.mark.parametrize("seen", [0, 1000])
 @settings(deadline=None, max_examples=40)
 @given(logs, blocks, st.integers(0, 25))
-def test_the_last_lines(data: bytes, block: int, lines: int) -> None:
+def test_the_last_lines(seen: int, data: bytes, block: int, lines: int) -> None:
     every = ended(data).splitlines(keepends=True)
-    assert printed(data, Request(lines=lines), block) == b"".join(every[-lines:] if lines else [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plainback, "_SEEN", seen)
+        assert printed(data, Request(lines=lines), block) == b"".join(every[-lines:] if lines else [])
+
+
+def test_lines_that_others_were_painted_over_are_none_of_the_last() -> None:
+    drawn = [b"one %d%%\ntwo %d%%\n" % (step, step) for step in range(1, 9)]
+    data = b"begin\nloading\n" + b"\x1b[2A".join(drawn)
+    every = printed(data, Request()).splitlines(keepends=True)
+    assert len(every) == 4
+    assert printed(data, Request(3)) == b"".join(every[1:])
 
 
 @pytest.mark.parametrize("encoding", [UTF16_LE, UTF16_BE], ids=lambda encoding: encoding.name)
@@ -119,6 +169,12 @@ def holds(line: bytes, query: Query) -> bool:
 
 def passing(data: bytes, spec: Filter) -> list[bytes]:
     """What a filter lets through, line by line."""
+    lines = ended(data).splitlines()
+    return [lines[number] for number in shown(data, spec)]
+
+
+def shown(data: bytes, spec: Filter) -> list[int]:
+    """The numbers of these lines."""
     lines, level = ended(data).splitlines(), -1
     own: list[bool] = []
     for line in lines:
@@ -128,21 +184,14 @@ def passing(data: bytes, spec: Filter) -> list[bytes]:
             and not any(holds(line, query) for query in spec.exclude)
             and (spec.level is None or level >= spec.level.rank)
         )
-    shown = {
+    found = {
         number
         for at, true in enumerate(own)
         if true
         for number in range(at - spec.context, at + spec.context + 1)
         if 0 <= number < len(lines)
     }
-    return [lines[number] for number in sorted(shown)]
-
-
-def matcher_of(spec: Filter) -> Matcher:
-    include, exclude = (
-        tuple(Pattern(query.text, False, query.ignore_case) for query in some) for some in (spec.include, spec.exclude)
-    )
-    return Matcher(include, exclude, None if spec.level is None else spec.level.rank)
+    return sorted(found)
 
 
 queries = st.lists(st.sampled_from(["o", "e", "th", "ü", "INFO"]).map(Query), max_size=2).map(tuple)
@@ -151,19 +200,64 @@ filters = st.builds(
 )
 
 
+@pytest.mark.parametrize("little", [-1, 1 << 20])
 @settings(deadline=None, max_examples=40)
 @given(logs, blocks, filters, st.one_of(st.none(), st.integers(1, 5)))
-def test_filters_and_lines_around(data: bytes, block: int, spec: Filter, lines: int | None) -> None:
-    request = Request(lines, matcher=matcher_of(spec), context=spec.context)
+def test_filters_and_lines_around(little: int, data: bytes, block: int, spec: Filter, lines: int | None) -> None:
+    request = Request(lines, wanted=spec)
     wanted = passing(data, spec)
     wanted = wanted if lines is None else wanted[-lines:]
-    assert printed(data, request, block) == b"".join(line + b"\n" for line in wanted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain, "_LITTLE", little)
+        assert printed(data, request, block) == b"".join(line + b"\n" for line in wanted)
+
+
+@settings(deadline=None, max_examples=60)
+@given(logs, st.lists(logs, max_size=3), filters, st.integers(0, 5))
+def test_the_last_that_pass_and_what_comes(data: bytes, more: list[bytes], spec: Filter, lines: int) -> None:
+    data = ended(data)
+    text = data + b"".join(map(ended, more))
+    acts: list[Act] = [lambda source, part=part: source.append(ended(part)) for part in more]  # type: ignore[misc]
+
+    async def run() -> Printed:
+        made = Printed(MemorySource(data), Request(lines, follow=True, wanted=spec))
+        await made.run([*acts, MemorySource.end])
+        return made
+
+    first = shown(data, spec)
+    later = sorted({*shown(text, spec)} - {*first})
+    every = text.splitlines(keepends=True)
+    made = asyncio.run(run())
+    assert bytes(made.out) == b"".join(every[number] for number in [*(first[-lines:] if lines else []), *later])
+
+
+@settings(deadline=None, max_examples=40)
+@given(logs, filters, st.integers(1, 5))
+def test_the_last_that_pass_in_utf_16(data: bytes, spec: Filter, lines: int) -> None:
+    written = UTF16_LE.bom + data.decode().encode(UTF16_LE.name)
+    assert printed(written, Request(lines, wanted=spec)) == b"".join(
+        line + b"\n" for line in passing(data, spec)[-lines:]
+    )
+
+
+@pytest.mark.parametrize("spec", [Filter((Query("needle"),)), Filter((Query("needle"),), level=Level.INFO, context=1)])
+@pytest.mark.parametrize("follow", [False, True])
+async def test_the_last_that_pass_are_looked_for_from_the_end(spec: Filter, follow: bool) -> None:
+    hay = b"INFO: hay in the stack\n" * 400_000
+    parts = [hay, b"1 needle\n", hay, b"2 needle\n", hay, b"WARNING: 3 needle\n"]
+    around = b"INFO: hay in the stack\n" if spec.context else b""
+    source = MemorySource(b"".join(parts), descriptors=True)
+    made = Printed(source, Request(2 + 2 * spec.context, follow=follow, wanted=spec))
+    await made.run([MemorySource.end] if follow else [])
+    wanted = around + b"2 needle\n" + around + around + b"WARNING: 3 needle\n"
+    assert made.out == b"".join(wanted.splitlines(keepends=True)[-2 - 2 * spec.context :])
+    assert source.bytes_read < 8 << 20
 
 
 @pytest.mark.parametrize("block", [1 << 20, 7])
 def test_a_bar_that_redraws_itself_is_one_of_the_last_lines(block: int) -> None:
     data = b"a 1%\ra 3%\nb\na second\r\na 10%\ra 20%\n"
-    request = Request(2, matcher=matcher_of(Filter((Query("a"),))))
+    request = Request(2, wanted=Filter((Query("a"),)))
     assert printed(data, request, block) == b"a second\na 20%\n"
 
 
@@ -232,7 +326,7 @@ async def test_a_line_is_printed_when_it_has_ended() -> None:
 async def test_a_question_without_a_newline_is_shown_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "_STALE_S", 0.01)
     made = Printed(MemorySource(b"Continue? [y/n] "), Request(follow=True))
-    await made.source.start(made.news.set)
+    await made.model.start()
     task = asyncio.create_task(made.stream.run())
     await until(lambda: made.out)
     assert bytes(made.out) == b"Continue? [y/n] "
@@ -254,25 +348,31 @@ async def test_bytes_that_are_thrown_away_before_they_are_read() -> None:
     assert made.out == b"a\n--- 90 bytes are gone\n" + b"x" * 12 + b"\n"
 
 
-class Forgetful(MemorySource):
-    """A source that throws something away while it is read.
+class Forgetful(LogModel):
+    """A model whose source throws something away while it is read.
 
     Args:
-        parts: What its generations hold.
-        when: At which read, from 0.
+        source: The log.
+        when: At which question about its bytes, from 0.
         what: What happens then.
     """
 
-    def __init__(self, parts: Sequence[bytes], when: int, what: Act) -> None:
-        super().__init__(parts[0])
-        for part in parts[1:]:
-            self.rotate(part)
-        self._when, self._what = when, what
+    def __init__(self, source: MemorySource, when: int, what: Act) -> None:
+        super().__init__(source, memory=MEMORY, counts=False)
+        self._memory, self._left, self._what = source, when, what
 
-    async def read(self, generation: int, offset: int, size: int) -> bytes:
-        if len(self.reads) == self._when:
-            self._what(self)
-        return await super().read(generation, offset, size)
+    async def encoding(self, number: int) -> Encoding:
+        self._asked()
+        return await super().encoding(number)
+
+    async def read(self, at: Place, size: int) -> bytes:
+        self._asked()
+        return await super().read(at, size)
+
+    def _asked(self) -> None:
+        if self._left == 0:
+            self._what(self._memory)
+        self._left -= 1
 
 
 PARTS = [b"a0\na1\n", b"b0\nb1\n", b"c0\n"]
@@ -281,7 +381,10 @@ PARTS = [b"a0\na1\n", b"b0\nb1\n", b"c0\n"]
 @pytest.mark.parametrize("follow", [False, True])
 @pytest.mark.parametrize(("when", "before"), [(0, b""), (1, b""), (2, b"a0\na1\n"), (3, b"a0\na1\n")])
 async def test_a_file_that_is_let_go_while_it_is_read_is_a_row(when: int, before: bytes, follow: bool) -> None:
-    made = Printed(Forgetful(PARTS, when, lambda source: source.forget(1)), Request(follow=follow))
+    source = MemorySource(PARTS[0])
+    for part in PARTS[1:]:
+        source.rotate(part)
+    made = Printed(source, Request(follow=follow), Forgetful(source, when, lambda source: source.forget(1)))
     await made.run([MemorySource.end] if follow else [])
     assert made.out == before + b"--- rotated\n--- rotated\n--- 12 bytes are gone\nc0\n"
     assert made.told == []
@@ -368,9 +471,44 @@ async def test_rows_of_ours_stand_between_the_last_lines_that_pass(lines: int | 
     source.mark(MarkKind.OFFLINE, "here")
     source.append(b"a 2\nb\n")
     source.mark(MarkKind.LOST, "there", 12_345)
-    made = Printed(source, Request(lines, matcher=matcher_of(Filter((Query("a"),)))))
+    made = Printed(source, Request(lines, wanted=Filter((Query("a"),))))
     await made.run()
     assert made.out == shown
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [(1, b"c\n"), (2, b"--- rotated\nb\nc\n"), (3, b"a\n--- rotated\nb\nc\n"), (9, b"a\n--- rotated\nb\nc\n")],
+)
+@pytest.mark.parametrize("seen", [0, 1000])
+async def test_the_last_lines_are_those_of_several_files(
+    lines: int, shown: bytes, seen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plainback, "_SEEN", seen)
+    source = MemorySource(b"a\n")
+    source.rotate(b"b\nc\n")
+    made = Printed(source, Request(lines))
+    await made.run()
+    assert made.out == shown
+
+
+@pytest.mark.parametrize("lines", [None, 2])
+async def test_a_line_has_no_level_of_another_file(lines: int | None) -> None:
+    source = MemorySource(b"ERROR: 1\n  behind it\n")
+    source.rotate(b"no level\nERROR: 2\n")
+    made = Printed(source, Request(lines, wanted=Filter(level=Level.ERROR)))
+    await made.run()
+    assert made.out == (b"ERROR: 1\n" if lines is None else b"") + b"  behind it\n--- rotated\nERROR: 2\n"
+
+
+async def test_a_line_that_has_not_ended_is_none_of_the_last_that_pass() -> None:
+    source = MemorySource(b"a 0\n")
+    source.mark(MarkKind.OFFLINE, "here")
+    source.append(b"a 1\na 2\nhalf a")
+    made = Printed(source, Request(1, follow=True, wanted=Filter((Query("a"),))))
+    out: list[bytes] = []
+    await made.run([lambda _: out.append(bytes(made.out)), MemorySource.end])
+    assert [*out, bytes(made.out)] == [b"a 2\n", b"a 2\nhalf a\n"]
 
 
 async def test_the_input_is_read_to_its_end_before_its_last_lines_are_known() -> None:
@@ -386,12 +524,27 @@ async def test_nobody_answers() -> None:
         await Printed(source, Request()).run()
 
 
+async def test_nobody_answers_while_the_last_that_pass_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plainlast, "_STUCK_S", 0.01)
+    source = MemorySource(b"a line\n" * 100)
+
+    class Fading(LogModel):
+        async def encoding(self, number: int) -> Encoding:
+            found = await super().encoding(number)
+            source.unreachable = "h: no answer"
+            return found
+
+    request = Request(2, wanted=Filter((Query("other"),)))
+    with pytest.raises(UnreachableError, match="h: no answer"):
+        await Printed(source, request, Fading(source, memory=MEMORY, counts=False)).run()
+
+
 async def test_whoever_follows_is_told_of_an_outage_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "_RETRY_S", 0.01)
     monkeypatch.setattr(plain, "_STALE_S", 0.01)
     made = Printed(MemorySource(b"1\n"), Request(follow=True))
     made.source.unreachable = "h: no answer"
-    await made.source.start(made.news.set)
+    await made.model.start()
     task = asyncio.create_task(made.stream.run())
     await until(lambda: made.told)
     made.source.unreachable = ""
@@ -425,14 +578,11 @@ async def test_no_log(status: Status, detail: str, error: type[Exception], line:
         await ready(source, news, 0.01)
 
 
-def test_a_line_that_does_not_end_goes_through_in_pieces() -> None:
+async def test_a_line_that_does_not_end_goes_through_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     data = b"x" * 5000
-    source = MemorySource(data)
-    made: list[bytes] = []
-    news = asyncio.Event()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plain, "BLOCK", 100)
-        patch.setattr(plain, "LONGEST", 200)
-        asyncio.run(Stream(source, news, Request(), PlainText(), made.append, pytest.fail).run())
-    assert b"".join(made) == data + b"\n"
-    assert max(map(len, made)) <= 300
+    monkeypatch.setattr(plain, "BLOCK", 100)
+    monkeypatch.setattr(plainprint, "LONGEST", 200)
+    made = Printed(MemorySource(data), Request())
+    await made.run()
+    assert made.out == data + b"\n"
+    assert max(map(len, made.parts)) <= 300

@@ -16,11 +16,17 @@ from hosts.host import HostReader
 from hosts.profiles import HostProfile, Ssh
 from hosts.target import parse_target
 from jobs.connect import open_reader
-from monitors.logs import remote as _remote  # noqa: F401 - else it is imported late, on the event loop
+from monitors.logs import hits as _hits  # noqa: F401 - else it is imported late, on the event loop
+from monitors.logs import remote as _remote  # noqa: F401 - likewise
+from monitors.logs.model import LogModel
 from monitors.logs.opening import open_source
+from monitors.logs.types import Filter, Query, Source
 from tests.peers import sshd
+from tui.logs.plain import MEMORY, Request, Stream
 from tui.logs.plainready import ready
+from tui.logs.plaintext import PlainText
 
+Opened = Callable[[str], Coroutine[Any, Any, Source]]
 Ready = Callable[[str, float | None], Coroutine[Any, Any, None]]
 FOR_EVER_S = 3600.0
 """No test waits so long: whoever does has not understood the answer."""
@@ -33,8 +39,8 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshd.SshPeer]:
 
 
 @pytest.fixture
-def known(peer: sshd.SshPeer) -> Ready:
-    """Opens a log, and waits until it is known what is there."""
+def opened(peer: sshd.SshPeer) -> Opened:
+    """Opens a log."""
     ssh = Ssh(
         host="127.0.0.1",
         port=peer.port,
@@ -46,8 +52,15 @@ def known(peer: sshd.SshPeer) -> Ready:
     async def connect(_name: str) -> HostReader:
         return await asyncio.to_thread(open_reader, profile)
 
+    return lambda target: open_source(parse_target(target), connect)
+
+
+@pytest.fixture
+def known(opened: Opened) -> Ready:
+    """Opens a log, and waits until it is known what is there."""
+
     async def wait(target: str, patience: float | None) -> None:
-        source, news = await open_source(parse_target(target), connect), asyncio.Event()
+        source, news = await opened(target), asyncio.Event()
         try:
             await source.start(news.set)
             await ready(source, news, patience)
@@ -55,6 +68,22 @@ def known(peer: sshd.SshPeer) -> Ready:
             await source.close()
 
     return wait
+
+
+async def test_the_last_lines_that_pass_are_found_there(opened: Opened, tmp_path: Path) -> None:
+    hay = b"hay\n" * 3_000_000
+    (tmp_path / "a.log").write_bytes(b"needle 1\n" + hay + b"needle 2\n" + hay + b"needle 3\n" + hay)
+    model = LogModel(await opened(f"far:{tmp_path}/a.log"), memory=MEMORY, counts=False)
+    news, out = asyncio.Event(), list[bytes]()
+    model.listen(news.set)
+    try:
+        await model.start()
+        await ready(model, news, FOR_EVER_S)
+        request = Request(2, wanted=Filter((Query("needle"),)))
+        await Stream(model, news, request, PlainText(), out.append, pytest.fail).run()
+    finally:
+        await model.close()
+    assert b"".join(out) == b"needle 2\nneedle 3\n"
 
 
 @pytest.mark.parametrize(

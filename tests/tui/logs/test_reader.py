@@ -42,7 +42,7 @@ class Watch:
 
 
 def lay(line: LogLine) -> tuple[DisplayRow, ...]:
-    return display_rows(line, "utf-8", None)
+    return display_rows(line)
 
 
 @pytest.fixture

@@ -20,14 +20,21 @@ RED, BLUE = Sgr(fg=1), Sgr(fg=4)
 NOTE = re.compile(r" ⋯ ([\d,]+) bytes? more$")
 
 
-def line(data: bytes, size: int | None = None, at: int = 100, piece: int = 0, marks: tuple[Mark, ...] = ()) -> LogLine:
+def line(
+    data: bytes,
+    size: int | None = None,
+    at: int = 100,
+    piece: int = 0,
+    marks: tuple[Mark, ...] = (),
+    encoding: str = "utf-8",
+) -> LogLine:
     size = len(data) if size is None else size
-    return LogLine(Place(0, at), at + size + 1, data, size, 7, True, piece, marks)
+    return LogLine(Place(0, at), at + size + 1, data, size, 7, True, piece, marks, encoding=encoding)
 
 
 def row(text: bytes | str, encoding: str = "utf-8") -> DisplayRow:
     data = text.encode(encoding) if isinstance(text, str) else text
-    rows = display_rows(line(data), encoding)
+    rows = display_rows(line(data, encoding=encoding))
     assert len(rows) == 1
     return rows[0]
 
@@ -48,13 +55,13 @@ def check(rows: tuple[DisplayRow, ...], width: int | None) -> None:
 @pytest.mark.parametrize("bomb", bombs(), ids=lambda bomb: bomb.name)
 def test_no_bomb_comes_out(bomb: Bomb) -> None:
     for data in (bomb.data, collapse(bomb.data, bomb.encoding)):
-        rows = display_rows(line(data), bomb.encoding)
+        rows = display_rows(line(data, encoding=bomb.encoding))
         check(rows, None)
         assert bomb.word in rows[0].text
-        check(display_rows(line(data), bomb.encoding, 40), 40)
-        for text in plain_rows(line(data), bomb.encoding):
+        check(display_rows(line(data, encoding=bomb.encoding), 40), 40)
+        for text in plain_rows(line(data, encoding=bomb.encoding)):
             assert not unsafe(text, "\t")
-        (painted,) = plain_rows(line(data), bomb.encoding, colour=True)
+        (painted,) = plain_rows(line(data, encoding=bomb.encoding), colour=True)
         assert not unsafe(re.sub(r"\x1b\[[0-9;]+m", "", painted), "\t")
         assert not painted.count("\x1b") or painted.endswith("\x1b[0m") or "\x1b[0m" in painted
 
@@ -70,13 +77,13 @@ COLOURED = st.lists(
 
 @given(NOISE | COLOURED, ENCODINGS, st.none() | st.integers(1, 30))
 def test_rows_of_any_bytes_are_safe(data: bytes, encoding: str, width: int | None) -> None:
-    check(display_rows(line(data), encoding, width), width)
+    check(display_rows(line(data, encoding=encoding), width), width)
 
 
 @given(NOISE | COLOURED, st.integers(1, 30))
 def test_wrapped_rows_are_the_one_row_in_pieces(data: bytes, width: int) -> None:
     (whole,) = display_rows(line(data))
-    rows = display_rows(line(data), "utf-8", width)
+    rows = display_rows(line(data), width)
     assert "".join(one.text for one in rows) == whole.text
     assert [style for one in rows for style in _styles(one)] == _styles(whole)
     assert rows[-1].cut == whole.cut
@@ -116,8 +123,8 @@ def test_what_is_shown(text: bytes | str, shown: str) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
 def test_a_byte_order_mark_is_no_text_at_the_beginning_of_a_log(encoding: str) -> None:
     data = "\ufeffüber".encode(encoding)
-    assert display_rows(line(data, at=0), encoding)[0].text == "über"
-    assert display_rows(line(data, at=9), encoding)[0].text == "\\ufeffüber"
+    assert display_rows(line(data, at=0, encoding=encoding))[0].text == "über"
+    assert display_rows(line(data, at=9, encoding=encoding))[0].text == "\\ufeffüber"
 
 
 def test_colours_stand_where_they_stood() -> None:
@@ -146,8 +153,8 @@ def test_colours_stand_where_they_stood() -> None:
 def test_lines_have_the_style_of_their_level(text: str, style: str | None, encoding: str) -> None:
     one = row(text, encoding)
     assert one.spans == ((Span(0, len(text), style),) if style else ())
-    assert not display_rows(line(text.encode(encoding), piece=1), encoding)[0].spans
-    assert not display_rows(line(text.encode(encoding)), encoding, None, Options(levels=False))[0].spans
+    assert not display_rows(line(text.encode(encoding), piece=1, encoding=encoding))[0].spans
+    assert not display_rows(line(text.encode(encoding), encoding=encoding), None, Options(levels=False))[0].spans
 
 
 def test_a_level_lies_under_colours() -> None:
@@ -167,7 +174,7 @@ def test_a_long_line_says_how_many_bytes_are_missing(pad: int, count: int, unit:
     assert one.cut == (int(found[1].replace(",", "")) if found else 0)
     assert bool(one.cut) == (len(data) > SHOWN or len(one.text) > SHOWN)
     shown = data[: len(data) - one.cut]
-    whole = display_rows(line(shown), "utf-8", None, Options(limit=None))[0]
+    whole = display_rows(line(shown), None, Options(limit=None))[0]
     assert one.text[: found.start() if found else None] == whole.text  # nothing between is missing
     assert len(shown) > SHOWN // 3 - 20
     assert "\\x" not in one.text  # no character is cut in two
@@ -206,8 +213,8 @@ def test_secrets_are_redacted(around: str, encoding: str) -> None:
     secret = "hf_" + "a1B2c3D4" * 4
     for text in (f"{secret} {around}", f"{around} {secret}"):
         data = text.encode(encoding)
-        assert secret[5:] not in "".join(one.text for one in display_rows(line(data), encoding, 7))
-        assert secret[5:] not in "".join(plain_rows(line(data), encoding, colour=True))
+        assert secret[5:] not in "".join(one.text for one in display_rows(line(data, encoding=encoding), 7))
+        assert secret[5:] not in "".join(plain_rows(line(data, encoding=encoding), colour=True))
 
 
 def test_secrets_in_colours_are_redacted() -> None:
@@ -217,7 +224,7 @@ def test_secrets_in_colours_are_redacted() -> None:
 
 def test_marks_come_first() -> None:
     mark = Mark(Place(0, 100), MarkKind.LOST, "lost in \x1b[2J\u202e", 5, 0.0)
-    rows = display_rows(line(b"text", marks=(mark,)), "utf-8", 3)
+    rows = display_rows(line(b"text", marks=(mark,)), 3)
     assert [one.mark for one in rows] == [mark, None, None]
     assert [one.text for one in rows] == ["lost in ␛[2J\\u202e", "tex", "t"]
     tail = LogLine(Place(0, 100), 100, b"", 0, None, True, 0, (mark,))
@@ -240,7 +247,7 @@ def test_marks_come_first() -> None:
     ],
 )
 def test_wrapping_by_cells(text: str, width: int, rows: list[str]) -> None:
-    assert [one.text for one in display_rows(line(text.encode()), "utf-8", width)] == rows
+    assert [one.text for one in display_rows(line(text.encode()), width)] == rows
 
 
 def test_cells_and_characters() -> None:

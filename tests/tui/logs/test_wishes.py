@@ -35,9 +35,21 @@ async def test_times_that_are_there() -> None:
 async def test_since_a_time_after_the_last_line_shows_what_comes() -> None:
     async with desk(DATED, wish=wish(60)) as at:
         await at.until(lambda: chips(at) and not at.lines)
-        await at.until(lambda: any("no line is from then or later" in row for row in at.rows))
+        await at.until(lambda: any("nothing in this log is that late" in row for row in at.rows))
+        assert any("02:43:07" in row for row in at.rows)
         at.source.append(b"2026-05-25 02:45:00Z INFO line 8\n")
         await at.until(lambda: numbers(at) == [8])
+
+
+@pytest.mark.parametrize("key", ["less_than_sign", "greater_than_sign"])
+async def test_a_time_after_the_last_line_is_typed(key: str) -> None:
+    async with desk(DATED) as at:
+        await at.press(key)
+        await at.type("2026-05-25 02:45")
+        await at.press("enter")
+        await at.until(lambda: any("nothing in this log is that late" in row for row in at.rows))
+        assert numbers(at) == [0, 1, 2, 3, 4, 5, 6, 7]
+        assert not chips(at)
 
 
 async def test_until_a_time_after_the_last_line_shows_all() -> None:

@@ -1,0 +1,104 @@
+"""What the chip says of lines that came while one reads is what the end shows, with a filter too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hosts.target import Target
+from monitors.logs.model import LogModel
+from monitors.logs.opening import open_source
+from monitors.logs.scanning import Scanner
+from tests.tui.logs.panes import FrozenApp, PaneDesk, desk, numbered
+
+OTHER = b"nothing to see\n"
+
+
+async def filtered(at: PaneDesk, text: str) -> None:
+    await at.press("ampersand")
+    await at.type(text)
+    await at.press("enter")
+    await at.settled()
+
+
+def chip(at: PaneDesk) -> str:
+    return at.pane.status.chip
+
+
+async def test_only_lines_that_pass_are_counted() -> None:
+    async with desk(numbered(1000)) as at:
+        await filtered(at, "7")
+        await at.press("pageup")
+        await at.settled()
+        at.source.append(b"line 2006\n" * 50 + b"line 2007\n" * 5)
+        await at.until(lambda: chip(at) == "+5 lines")
+        assert at.rows[-2].rstrip().endswith("+5 lines")
+        at.source.append(b"line 2008\n" * 50)
+        await at.until(lambda: "1,105 lines" in at.rows[-2])
+        await at.settled()
+        assert chip(at) == "+5 lines"
+        at.source.append(b"line 2007\n")
+        await at.until(lambda: chip(at) == "+6 lines")
+        await at.press("G")
+        await at.until(lambda: at.lines[-7:] == ["line 997", *["line 2007"] * 6])
+        await at.until(lambda: chip(at) == "")
+
+
+async def test_nothing_that_passes_is_no_chip() -> None:
+    async with desk(numbered(1000)) as at:
+        await filtered(at, "line 9")
+        await at.press("pageup")
+        at.source.append(b"other\n" * 50)
+        await at.until(lambda: "1,050 lines" in at.rows[-2])
+        await at.settled()
+        assert chip(at) == ""
+
+
+async def test_another_filter_counts_anew() -> None:
+    async with desk(numbered(1000)) as at:
+        await filtered(at, "7")
+        await at.press("pageup")
+        at.source.append(b"line 2007\n" * 5 + b"line 2008\n" * 3)
+        await at.until(lambda: chip(at) == "+5 lines")
+        await at.press("backspace")
+        await at.until(lambda: chip(at) == "+8 lines")
+        await filtered(at, "2008")
+        await at.until(lambda: chip(at) == "+3 lines")
+
+
+async def test_what_lies_behind_the_end_of_a_range_is_not_counted() -> None:
+    async with desk(numbered(1000)) as at:
+        await at.until(lambda: "1,000 lines" in at.rows[-2])
+        await at.press("at")
+        await at.type("500")
+        await at.press("enter")
+        await at.until(lambda: "line 500" in at.lines)
+        await at.press("greater_than_sign", "enter")
+        await at.until(lambda: any("until line 500" in row for row in at.rows))
+        at.source.append(numbered(50, 1001))
+        await at.until(lambda: at.pane.model is not None and at.pane.model.state.lines == 1050)
+        await at.settled()
+        assert chip(at) == ""
+
+
+async def test_what_the_filter_has_not_looked_at_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "engine.log"
+    path.write_bytes(b"a HIT\n" * 100)
+    scanner = Scanner(small=0)
+
+    async def make() -> LogModel:
+        return LogModel(await open_source(Target(None, str(path))), scanner=scanner)
+
+    app = FrozenApp(make)
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
+        at = PaneDesk(app, pilot, None)  # type: ignore[arg-type]  # the log is a file
+        await at.until(lambda: at.pane.model is not None and at.lines)
+        await at.press("ampersand")
+        await at.type("(?<=a )HIT|(n)othi(.)g (.)o .*(s)..e")
+        await at.press("ctrl+r", "enter")
+        await at.until(lambda: "100 shown" in at.rows[-2])
+        await at.press("pageup")
+        with path.open("ab") as file:
+            file.write(b"a HIT\n" + OTHER * (16_000_000 // len(OTHER)))
+        await at.until(lambda: chip(at) in {"+16.0 MB to filter", "+1 line or more"})
+        await at.until(lambda: chip(at) == "+1 line")
+    await scanner.close()

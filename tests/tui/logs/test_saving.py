@@ -1,0 +1,152 @@
+"""A file that is saved: whole or not there at all, over nothing, as the umask says, also where there are no links."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tui.logs.panes import PaneDesk, desk, numbered
+from tui.logs.saving import NewFile
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    """A umask that tests can tell from any default."""
+    before = os.umask(0o026)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture(params=["links", "no links"])
+def path(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where to save, in a folder of its own; a file system without links cannot be had without being root."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if request.param == "no links":
+        monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "saved.txt"
+
+
+@pytest.fixture
+def taken(path: Path) -> Path:
+    """Where there is something already."""
+    path.write_text("mine")
+    path.chmod(0o600)
+    return path
+
+
+def found(path: Path) -> tuple[bytes, int, list[str]]:
+    """What is there, its mode, and all that is beside it."""
+    return path.read_bytes(), path.stat().st_mode & 0o7777, os.listdir(path.parent)
+
+
+async def save(at: PaneDesk, name: str = "saved.txt") -> None:
+    await at.press("S")
+    await at.type(name)
+    await at.press("enter")
+
+
+@pytest.mark.usefixtures("umask")
+async def test_what_is_saved_is_there_as_the_umask_says(path: Path) -> None:
+    async with desk(numbered(500)) as at:
+        await save(at)
+        await at.until(lambda: "written to saved.txt" in at.shown)
+    assert found(path) == (numbered(500), 0o640, [path.name])
+
+
+async def test_nothing_is_overwritten(taken: Path) -> None:
+    async with desk(numbered(500)) as at:
+        await save(at)
+        await at.until(lambda: "saved.txt: File exists" in at.shown)
+    assert found(taken) == (b"mine", 0o600, [taken.name])
+
+
+def test_whoever_has_the_name_first_keeps_it(path: Path) -> None:
+    file = NewFile(path)
+    file.write(b"ours")
+    path.write_text("theirs")
+    with pytest.raises(FileExistsError):
+        file.publish()
+    file.close()
+    assert path.read_text() == "theirs"
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_link_to_nowhere_is_not_followed(path: Path) -> None:
+    path.symlink_to(path.parent / "elsewhere")
+    with pytest.raises(FileExistsError):
+        NewFile(path)
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_until_it_is_whole_nothing_has_the_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = NewFile(path)
+    file.write(b"x" * (1 << 20))
+    assert not path.exists()
+    seen = []
+    rename = os.replace
+
+    def look(source: Path, target: Path) -> None:
+        seen.append(path.read_bytes())
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", look)
+    file.publish()
+    file.close()
+    assert path.read_bytes() == b"x" * (1 << 20)
+    assert set(seen) <= {b""}
+
+
+def test_a_name_that_somebody_wrote_into_meanwhile_is_theirs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = NewFile(path)
+    close = os.close
+
+    def write_first(descriptor: int) -> None:
+        close(descriptor)
+        if path.exists():
+            path.write_text("theirs")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", write_first)
+        with pytest.raises(FileExistsError):
+            file.publish()
+    file.close()
+    assert path.read_text() == "theirs"
+
+
+def test_what_is_given_up_leaves_nothing(path: Path) -> None:
+    file = NewFile(path)
+    file.write(b"half")
+    file.close()
+    assert os.listdir(path.parent) == []
+
+
+def test_a_rename_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
+    file = NewFile(path)
+    with pytest.raises(OSError, match="Input/output"):
+        file.publish()
+    file.close()
+    assert os.listdir(path.parent) == []
+
+
+async def test_a_home_of_nobody_is_told(path: Path) -> None:
+    async with desk(numbered(5)) as at:
+        await save(at, "~nobody-of-this-name/x")
+        await at.until(lambda: "~nobody-of-this-name/x: no such user" in at.shown)
+    assert os.listdir(path.parent) == []

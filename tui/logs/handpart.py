@@ -1,0 +1,101 @@
+"""The part of a log pane that opens other programs at the line that one is at: a pager, an editor.
+
+The terminal is theirs until they end, and the log is followed beneath.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from hosts.errors import GatewatchError
+from monitors.logs.types import LogLine
+from tui import shims
+from tui.logs.takepart import TakePart
+
+_BY_BYTE = ("vi", "vim", "nvim", "view", "gvim")
+_PAGERS = ("more", "most", "vi", "view")
+_BATS = ("bat", "batcat")
+_BY_LINE = ("vi", "view", "nano", "emacs", "emacsclient", "micro", "joe", "kak", "mg", "ne", "pico")
+
+
+class HandPart(TakePart):
+    """Hands the terminal to other programs."""
+
+    _handed = False
+
+    def action_pager(self) -> None:
+        """$PAGER at the line."""
+        self._hand_over(_named("PAGER") or "less", pager=True)
+
+    def action_editor(self) -> None:
+        """$VISUAL or $EDITOR at the line."""
+        self._hand_over(_named("VISUAL") or _named("EDITOR") or "vi", pager=False)
+
+    def _hand_over(self, command: str, *, pager: bool) -> None:
+        line, model = self.view.line, self.model
+        if line is None or model is None or self._handed:
+            return
+        generation = next((one for one in model.state.shape.generations if one.number == line.at.generation), None)
+        path = generation.name if generation is not None and generation.live else ""
+        if not path or not os.path.isfile(path):
+            self.say("only a file of this machine can be opened; S saves what is shown to one", bad=True)
+            return
+        try:
+            argv = shlex.split(command)
+        except ValueError as error:
+            self.say(f"{command}: {error}", bad=True)
+            return
+        argv += at_line(argv[0], path, line, pager=pager)
+        self._handed = True
+        begin: Callable[[], Awaitable[None]] = partial(self._lend, argv)
+        # The app's and not the pane's: the program goes on if this pane is closed meanwhile
+        self.app.run_worker(begin, group="terminal", exit_on_error=False)
+
+    async def _lend(self, argv: Sequence[str]) -> None:
+        try:
+            with self._keys_waiting():
+                code = await shims.run_in_terminal(self.app, argv, os.environ)
+        except (OSError, GatewatchError) as error:
+            self.say(f"{argv[0]}: {getattr(error, 'strerror', None) or error}", bad=True)
+        else:
+            if code:  # without its folder: a whole path may be broken over rows
+                self.say(f"{os.path.basename(argv[0])} ended with {code}", bad=True)
+        finally:
+            self._handed = False
+
+    def _keys_waiting(self) -> contextlib.AbstractContextManager[None]:
+        """What was typed ahead is meant for what is here once the program has ended."""
+        waiting = getattr(self.app, "keys_waiting", contextlib.nullcontext)
+        held: contextlib.AbstractContextManager[None] = waiting()
+        return held
+
+
+def _named(variable: str) -> str:
+    """The command that a variable names; "" where it is blank: else what it is to open would be run."""
+    return os.environ.get(variable, "").strip()
+
+
+def at_line(program: str, path: str, line: LogLine, *, pager: bool) -> Sequence[str]:
+    """The arguments that open a file at a line, for the programs that are known; else the file alone.
+
+    A name that begins with a dash is never taken for an option.
+    """
+    name = os.path.basename(program)
+    safe = f"./{path}" if path.startswith("-") else path
+    if pager and name == "less":
+        return (f"+{line.at.offset}P", safe)
+    if pager and name in _BATS and line.number is not None:
+        # It hands over to less, which counts the rows it is given: none may be made of a long line before that. What
+        # bat puts above the file only moves the line down a little, and the line is marked.
+        return ("--wrap=never", f"--highlight-line={line.number}", f"--pager=less -R +{line.number}g", safe)
+    if line.number is not None and name in (_PAGERS if pager else _BY_LINE):
+        return (f"+{line.number}", safe)
+    if name in _BY_BYTE:
+        return (f"+goto {line.at.offset + 1}", safe)
+    if line.number is not None and name in ("code", "codium", "subl", "hx", "helix"):
+        return (*(("-g",) if name.startswith("cod") else ()), f"{safe}:{line.number}")
+    return (safe,)

@@ -1,0 +1,127 @@
+"""What is written of the rows of a log: those that pass, all of them or the last so many, and rows of ours between."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+
+from monitors.logs.types import Filter
+from tui.logs.plaintext import PlainText
+from tui.logs.sieve import Sieve, sieve_of
+
+LONGEST = 2 << 20
+"""Bytes of a line that are waited for before it is printed in pieces."""
+
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")  # a carriage return ends none
+_REDRAWS = frozenset(b"\r\x08\x1b")
+
+
+class Printer:
+    """Writes rows, each once its line has ended.
+
+    Args:
+        wanted: Which lines, None for all.
+        lines: Write the last so many of those that pass, once all that is there was taken; None: all as they come.
+            Whoever wants the last of all lines begins there.
+        text: How lines become text.
+        write: Takes the text; may wait for whoever reads it.
+
+    Raises:
+        InputError: An expression is none.
+    """
+
+    def __init__(
+        self, wanted: Filter | None, lines: int | None, text: PlainText, write: Callable[[bytes], None]
+    ) -> None:
+        self._sieve: Sieve = sieve_of(wanted)
+        self._text = text
+        self._write = write
+        self._rest = b""  # of a line that has not ended
+        self._open = False  # whether the last line that was written has not ended
+        self._last = None if lines is None or not self._sieve.active else deque[bytes](maxlen=lines)
+        self._before = b""  # rows of ours before the next of these
+
+    @property
+    def owes(self) -> bool:
+        """Whether the next line is written whatever it says: it stands behind one that passes."""
+        return self._sieve.owes
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a line has not ended that may be a question; what redraws itself is shown once it has ended."""
+        return bool(self._rest) and not self._sieve.active and not _REDRAWS.intersection(self._rest)
+
+    def take(self, data: bytes) -> None:
+        """Write the lines that are ended by these bytes."""
+        cut = data.rfind(b"\n") + 1
+        if not cut:
+            self._rest += data
+            if len(self._rest) > LONGEST:
+                self.show_rest()  # a line without end is let through in pieces
+            return
+        rows = b"".join((self._rest, memoryview(data)[:cut]))
+        self._rest = data[cut:]
+        self._print(rows)
+
+    def leap(self, *, passing: bool) -> None:
+        """Rows are left out, none of which is wanted, and what was begun of one; see `Sieve.leap`."""
+        self._rest = b""
+        self.end_line()
+        self._sieve.leap(passing=passing)
+
+    def turn(self) -> None:
+        """Another file begins."""
+        self.end_line()
+        self._sieve.turn()
+
+    def show_rest(self) -> None:
+        """Write a line as far as it goes."""
+        rest, self._rest = self._rest, b""
+        self._print(rest)
+
+    def end_line(self) -> None:
+        """No more of this line will come."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._print(rest + b"\n")
+        elif self._open:
+            if self._last is None:
+                self._write(b"\n")
+            elif self._last:
+                self._last[-1] += b"\n"
+            self._open = False
+
+    def say(self, line: bytes) -> None:
+        """Write a row of ours."""
+        self.end_line()
+        if self._last is None:
+            self._write(self._text.render(line))
+        else:
+            self._before += line
+
+    def go_on(self) -> None:
+        """All that was there is taken: write the last of it; from here on all that passes is written as it comes."""
+        if self._last is None:
+            return
+        rest = self._before if self._last.maxlen else b""
+        rows, self._last, self._before = b"".join(self._last) + rest, None, b""
+        if rows:
+            self._write(self._text.render(rows if rows.endswith(b"\n") else rows + b"\n"))
+            self._open = False
+
+    def finish(self) -> None:
+        """Nothing more will come."""
+        self.end_line()
+        self.go_on()
+
+    def _print(self, rows: bytes) -> None:
+        for some in self._sieve.sift(rows):
+            self._open = not some.endswith(b"\n")
+            if self._last is None:
+                self._write(self._text.render(some))
+            else:
+                lines: list[bytes] = _LINE.findall(some)
+                if lines:
+                    lines[0], self._before = self._before + lines[0], b""
+                self._last.extend(lines)

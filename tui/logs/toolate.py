@@ -1,0 +1,32 @@
+"""Why a time that somebody asked for is not in a log, in words."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING
+
+from tui.logs.goto import says_when
+
+if TYPE_CHECKING:
+    from monitors.logs.model import LogModel
+
+NO_TIMES = "no line says when it was written"
+
+
+async def why_not(model: LogModel, when: float, zone: tzinfo | None = None) -> str:
+    """Why `LogModel.at_time` found no line of a log that has some.
+
+    Args:
+        model: The log.
+        when: The time, seconds since the epoch.
+        zone: Of times that do not name theirs, and of the one that is said; the machine's own where None.
+
+    Raises:
+        UnreachableError: Nobody answers.
+    """
+    if not await says_when(model, when, zone):
+        return NO_TIMES
+    last = await model.last_time(when)
+    if last is None or last >= when:  # such a log runs backwards, or its end says no time
+        return "no line is from then or later"
+    return f"nothing in this log is that late, its last line is of {datetime.fromtimestamp(last, zone):%F %T}"
