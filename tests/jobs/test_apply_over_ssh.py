@@ -190,6 +190,7 @@ def test_a_file_that_changed_since_the_plan_is_refused(far: Far) -> None:
     assert everything(far) == before
 
 
+@pytest.mark.timeout(180)  # six applies over SSH, each with a start, checks and proofs of its own
 @pytest.mark.parametrize(("way", "word"), [("--finish", "completed"), ("--roll-back", "rolled back")])
 def test_an_apply_whose_helper_is_killed_half_way(far: Far, way: str, word: str) -> None:
     before = everything(far)
