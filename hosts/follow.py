@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from hosts.errors import InputError
 from hosts.host import Chunk, Data, Gap, Position, Rotated
-from hosts.local.following import BLOCK, HELD, Follower, Item, Look
+from hosts.local.following import BESIDE, BLOCK, HELD, Follower, Item
 from hosts.local.observe import NotThereError
 
 INTERVAL = 0.5
 
 Read = Callable[[str, int, int], Awaitable[Chunk]]
+Beside = Callable[[Position], Awaitable[list[str]]]
 
 
 async def follow(
@@ -27,6 +28,7 @@ async def follow(
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     last: bytes = b"",
     block: int = BLOCK,
+    beside: Beside | None = None,
 ) -> AsyncGenerator[Data | Gap | Rotated]:
     """Hand out what is appended to a file, for as long as it is asked.
 
@@ -40,6 +42,7 @@ async def follow(
         sleep: Waits that long.
         last: The last bytes before `at`, where they are known: by them a copy of the file is found.
         block: Bytes that one look takes at most, about.
+        beside: Finds the files beside it that it may be by now (see hosts.local.following.likely), likeliest first.
 
     Raises:
         UnreachableError: The host does not answer; the position of the last item is where to go on.
@@ -48,20 +51,23 @@ async def follow(
     follower = Follower(path, at, last)
     while True:
         waiting = True
-        for item in await _seen(follower.look(block), read):
+        for item in await _seen(follower, block, read, beside):
             waiting = False
             yield item
         if waiting:
             await sleep(interval)
 
 
-async def _seen(look: Look, read: Read) -> list[Item]:
+async def _seen(follower: Follower, block: int, read: Read, beside: Beside | None) -> list[Item]:
+    look = follower.look(block)
     try:
         wanted = next(look)
         while True:
             chunk: Chunk | None = None
             try:
-                if wanted.path != HELD:  # nothing is kept open between two reads
+                if wanted.path == BESIDE:
+                    follower.beside = await beside(follower.position) if beside is not None else []
+                elif wanted.path != HELD:  # nothing is kept open between two reads
                     chunk = await read(wanted.path, wanted.offset, wanted.size)
             except NotThereError:
                 wanted = look.send(None)

@@ -2,7 +2,7 @@
 
 Which file it is, is known by inode, by the first KiB (as far as it went when it was last seen) and by the last
 bytes that were handed out. When another file has taken its place, the old one is looked for where whoever reads
-keeps it open, then under the names that log rotation gives, and read to its end first.
+keeps it open, then under the names that log rotation gives, last among all files beside it, and read to its end first.
 
 No I/O here: a look says which ranges it wants to see, and whoever drives it reads them, here or on another host.
 """
@@ -10,9 +10,10 @@ No I/O here: a look says which ranges it wants to see, and whoever drives it rea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+import os
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
-from typing import Union
+from typing import NamedTuple, Union
 
 from hosts.errors import InputError
 from hosts.host import Chunk, Data, Gap, Position, Rotated
@@ -23,7 +24,14 @@ OVERLAP = 64
 HELD = ""
 """In place of a path: the file of the look before, where whoever reads has it open still."""
 
+BESIDE = "\0"
+"""In place of a path: no file is read, but `Follower.beside` is to be set to what `likely` finds beside the file."""
+
+PACKED = (".gz", ".xz", ".zst", ".bz2", ".lz4")
+"""Ends of names whose files are compressed: there, and not readable as they are."""
+
 _ROTATED = (".1", ".0", ".old")
+_LIKELY = 4  # files that are looked into, each a read
 
 Item = Union[Data, Gap, Rotated]
 
@@ -41,6 +49,49 @@ class Range:
 Look = Generator[Range, Union[Chunk, None], list[Item]]
 
 
+class Neighbour(NamedTuple):
+    """A file beside the one that is followed.
+
+    Attributes:
+        name: Its name in the folder.
+        inode: Which file it is.
+        size: Bytes.
+        mtime_ns: When it was last written, ns since the epoch.
+    """
+
+    name: str
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+def likely(path: str, at: Position, there: Iterable[Neighbour]) -> list[str]:
+    """The files into which rotation may have moved or copied the one at `path`, whatever it calls them.
+
+    What they hold decides in the end; this only keeps those away that are not worth a read.
+
+    Args:
+        path: The file that is followed.
+        at: Which one it was, and how far it was read.
+        there: What is in its folder.
+    """
+    folder, base = os.path.split(path)
+    stem = os.path.splitext(base)[0]
+    found = [
+        one
+        for one in there
+        if one.name != base
+        and one.size >= at.offset
+        and (one.inode == at.inode or (_is_dated(one.name, stem) and not one.name.endswith(PACKED)))
+    ]
+    found.sort(key=lambda one: (one.inode != at.inode, -one.mtime_ns))
+    return [os.path.join(folder, one.name) for one in found[:_LIKELY]]
+
+
+def _is_dated(name: str, stem: str) -> bool:
+    return name.startswith(stem) and any(sign.isdigit() for sign in name[len(stem) :])
+
+
 class Follower:
     """One file that is followed.
 
@@ -55,6 +106,7 @@ class Follower:
         size: Bytes in the file at `path` when it was last looked at; None where there was none.
         ahead: How many of them come after the position; 0 while an earlier file is read to its end.
         at_end: Whether the last look went to the end of the file at `path`, so that the next has nothing to see yet.
+        beside: What lies beside the file and may be it by now; set by whoever is asked for BESIDE.
     """
 
     def __init__(self, path: str, at: Position, last: bytes = b"") -> None:
@@ -62,6 +114,7 @@ class Follower:
         self.size: int | None = None
         self.ahead = 0
         self.at_end = False
+        self.beside: list[str] = []
         self._path = path
         self._last = last  # the last bytes handed out of this file, which end at the position
         self._drained: str | None = None  # where the old file went, once it was found there
@@ -182,25 +235,39 @@ class Follower:
 
     def _drain(self, block: int) -> Look:
         """More of the old file, found where it is held or under a name that rotation gives."""
-        everywhere = [HELD, *(self._path + suffix for suffix in _ROTATED)]
-        for name in everywhere if self._drained is None else [self._drained]:
-            start = self._start()
-            try:
-                chunk = yield self._range(name, start, block)
-            except InputError:
-                continue
-            # A copy has another inode; then the bytes that were handed out last have to be in their place
-            if (
-                chunk is not None
-                and self._same(chunk, start)
-                and (chunk.inode == self.position.inode or len(self._last) == OVERLAP)
-            ):
-                self._drained = name
-                covers = min(FINGERPRINT, chunk.size)
-                self.position = replace(self.position, fingerprint=chunk.fingerprint, fingerprint_size=covers)
-                return self._advance(chunk, start, block)
+        known = [HELD, *(self._path + suffix for suffix in _ROTATED)]
+        for name in known if self._drained is None else [self._drained]:
+            items = yield from self._drain_from(name, block)
+            if items is not None:
+                return items
+        if self._drained is None:
+            self.beside = []
+            yield Range(BESIDE, 0, 0)
+            for name in self.beside:
+                items = yield from self._drain_from(name, block)
+                if items is not None:
+                    return items
         self._drained = None
         return []
+
+    def _drain_from(self, name: str, block: int) -> Generator[Range, Union[Chunk, None], Union[list[Item], None]]:
+        """What is new in the file with a name, None where that is not the old one."""
+        start = self._start()
+        try:
+            chunk = yield self._range(name, start, block)
+        except InputError:
+            return None
+        # A copy has another inode; then the bytes that were handed out last have to be in their place
+        if (
+            chunk is None
+            or not self._same(chunk, start)
+            or (chunk.inode != self.position.inode and len(self._last) < OVERLAP)
+        ):
+            return None
+        self._drained = name
+        covers = min(FINGERPRINT, chunk.size)
+        self.position = replace(self.position, fingerprint=chunk.fingerprint, fingerprint_size=covers)
+        return self._advance(chunk, start, block)
 
 
 def seen_by(look: Look, read: Callable[[Range], Chunk | None]) -> list[Item]:
@@ -208,7 +275,7 @@ def seen_by(look: Look, read: Callable[[Range], Chunk | None]) -> list[Item]:
 
     Args:
         look: What `Follower.look` gave.
-        read: Reads a range; None where there is no such file, InputError where it cannot be read.
+        read: Reads a range; None where there is no such file (and of BESIDE), InputError where it cannot be read.
 
     Raises:
         InputError: The file is there and cannot be read.

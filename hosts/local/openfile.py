@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import stat
 
 from hosts.errors import InputError
-from hosts.host import Chunk
-from hosts.local.following import FINGERPRINT, HELD, Follower, Item, Range, seen_by
+from hosts.host import Chunk, Position
+from hosts.local.following import BESIDE, FINGERPRINT, HELD, Follower, Item, Neighbour, Range, likely, seen_by
 from hosts.local.reasons import why
 
 _RETRIES = 5
@@ -67,6 +68,20 @@ class OpenFile:
             pass  # the whole look meets it too, and tells
         return None
 
+    def beside(self, at: Position) -> list[str]:
+        """The files beside it that it may be by now; none where the folder cannot be read."""
+        found = []
+        try:
+            with os.scandir(os.path.dirname(self._path) or ".") as entries:
+                for entry in entries:
+                    with contextlib.suppress(OSError):  # moved on since
+                        status = entry.stat(follow_symlinks=False)
+                        if stat.S_ISREG(status.st_mode):
+                            found.append(Neighbour(entry.name, status.st_ino, status.st_size, status.st_mtime_ns))
+        except OSError:
+            return []
+        return likely(self._path, at, found)
+
     def settle(self, inode: int) -> None:
         """Keep the file with this inode open from now on, and not the one of before."""
         if self._met.inode and self._met.inode == inode:
@@ -108,7 +123,14 @@ def look(follower: Follower, file: OpenFile, most: int) -> list[Item]:
     Raises:
         InputError: The file is there and cannot be read.
     """
-    items = seen_by(follower.look(most), file.read)
+
+    def read(wanted: Range) -> Chunk | None:
+        if wanted.path == BESIDE:
+            follower.beside = file.beside(follower.position)
+            return None
+        return file.read(wanted)
+
+    items = seen_by(follower.look(most), read)
     file.settle(follower.position.inode)
     return items
 

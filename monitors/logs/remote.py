@@ -243,7 +243,8 @@ class RemoteSource:
             at, last = self._place()
             # So little comes over the pipe that is there in any case
             block = BLOCK if self._visible else _LITTLE
-            new = follow(self._look, self._path, at, sleep=self._rest, last=last, block=block)
+            beside = self._beside
+            new = follow(self._look, self._path, at, sleep=self._rest, last=last, block=block, beside=beside)
             async with contextlib.aclosing(new) as items:
                 async for item in items:
                     self._take(item)
@@ -280,6 +281,14 @@ class RemoteSource:
                     self._ahead = chunk.size - offset - len(chunk.data)
                     self._saw(True)
                 return chunk
+
+    async def _beside(self, at: Position) -> list[str]:
+        """Where the file may have gone, for the follower: it waits as long as the host does not answer."""
+        while True:
+            try:
+                return await self._way.patiently(self._ranges.beside(at))
+            except UnreachableError as error:
+                await self._way.lost(error)
 
     async def _rest(self, _seconds: float) -> None:
         """Between two looks: longer and longer while nothing comes; while nobody watches, until something has."""
@@ -322,8 +331,8 @@ class RemoteSource:
         live, old = self._record.live, self._live()
         if gap and live is not None:
             # What was not read in time is gone with the file; where that was its end, nothing can be said of the rest
+            self._ranges.unreadable(live.number, old)
             old.lost = True
-            self._record.settle(first=old.ring.start if live.size == old.ring.end else live.size)
         if not gap:
             self._turn(MarkKind.ROTATED, "rotated: another file took the place", 0, item.position)
         elif item.why == "truncated":

@@ -6,11 +6,12 @@ import contextlib
 import glob
 import os
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hosts.errors import InputError
 from hosts.host import Chunk, HostReader, Position, TreeWant, Wants
 from hosts.local.counting import Counts, CountWish
+from hosts.local.following import Neighbour, likely
 from hosts.local.lines import Encoding
 from hosts.local.observe import FINGERPRINT, MAX_READ
 from hosts.stream import Counting
@@ -23,7 +24,6 @@ from monitors.logs.types import Generation, GoneError, Status
 _SAMPLE = 1024
 _NO_CONTENT = -1
 _LOOK_S = 10.0
-_MANY = 16  # files that one may be looked for in
 _ROTATED = (".1", ".0", ".old", *(f".{number}" for number in range(2, 10)))
 
 
@@ -67,7 +67,7 @@ class Ranges:
             GoneError: The file that held them is not there any more.
             UnreachableError: The host does not answer.
         """
-        async for name in self._names(file):
+        async for name in self._names(file, known.size):
             try:
                 chunk = await self._host.read(name, offset, min(size, MAX_READ))
                 if chunk.data and await self._is(known, file, name, chunk):
@@ -86,7 +86,7 @@ class Ranges:
             GoneError: It is not there any more.
             UnreachableError: The host does not answer.
         """
-        async for name in self._names(file):
+        async for name in self._names(file, known.size):
             with contextlib.suppress(InputError):
                 chunk = await self._host.read(name, known.first, 1)
                 if await self._is(known, file, name, chunk):
@@ -103,7 +103,7 @@ class Ranges:
             missing = first - known.first
             self._record.cut(number, first, f"{missing:,} bytes went with the file that held them", missing)
 
-    async def _names(self, file: RemoteFile) -> AsyncGenerator[str]:
+    async def _names(self, file: RemoteFile, size: int) -> AsyncGenerator[str]:
         """Where the file may be, the likeliest first."""
         if file.lost:
             return
@@ -112,24 +112,31 @@ class Ranges:
             tried.insert(0, file.found[0])
         for name in tried:
             yield name
-        for name in await self._moved(file):
+        for name in await self.beside(replace(file.position, offset=size)):
             if name not in tried:
                 yield name
 
-    async def _moved(self, file: RemoteFile) -> list[str]:
-        """Files beside it that may be it, whatever rotation called it."""
+    async def beside(self, at: Position) -> list[str]:
+        """Files beside it that one which was there may be by now, whatever rotation called it.
+
+        Args:
+            at: Which one it was, and how much of it there was at least.
+
+        Raises:
+            UnreachableError: The host does not answer.
+        """
         folder, base = os.path.split(self._path)
         stem = glob.escape(os.path.splitext(base)[0])
         want = TreeWant(folder or ".", (f"{stem}*",), _NO_CONTENT)
         with contextlib.suppress(InputError):
             seen = await self._host.observe(Wants(trees=(want,)), None, _LOOK_S)
-            found = [
-                os.path.join(folder, name)
+            there = [
+                Neighbour(name, one.inode, one.size, one.mtime_ns)
                 for tree in seen.trees
                 for name, one in tree.files.items()
-                if one.error is None and one.inode == file.position.inode
+                if one.error is None
             ]
-            return found[:_MANY]
+            return likely(self._path, at, there)
         return []
 
     async def _is(self, known: Generation, file: RemoteFile, name: str, chunk: Chunk) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import follow
 from hosts.host import Chunk, Data, Gap, Position, Rotated
-from hosts.local.following import BLOCK, OVERLAP, Follower, seen_by
+from hosts.local.following import BLOCK, OVERLAP, Follower, Neighbour, likely, seen_by
 from hosts.local.observe import read_range
 from hosts.local.openfile import OpenFile, glance, look
 
@@ -42,6 +42,9 @@ class Log:
         self.reads += 1
         return read_range(path, offset, size)
 
+    async def beside(self, at: Position) -> list[str]:
+        return OpenFile(str(self.path)).beside(at)
+
     def append(self, text: str) -> None:
         with self.path.open("a") as file:
             file.write(text)
@@ -59,7 +62,7 @@ class Log:
         with contextlib.suppress(_StopError):
             if self.held:
                 await self._look(at, sleep, found)
-            async for item in follow(self.read, str(self.path), at, 1.0, sleep):
+            async for item in follow(self.read, str(self.path), at, 1.0, sleep, beside=self.beside):
                 found += [item]
         return found
 
@@ -413,3 +416,45 @@ async def test_no_line_is_lost_or_doubled_without_a_mark(log: Log, seed: int, se
             marks.add(at)
     for before, after in zip([-1, *numbers], numbers, strict=False):
         assert after == before + 1 or before in marks, f"lines between {before} and {after} are lost without a mark"
+
+
+@pytest.mark.parametrize("name", ["log-20240102", "log.2024-01-02_10-00-00", "elsewhere"])
+async def test_what_was_left_of_a_file_is_read_whatever_its_new_name_is(log: Log, name: str) -> None:
+    log.append("one\n")
+    first = await log.items()
+    log.append("two\n")
+    os.rename(log.path, log.path.with_name(name))
+    log.append("three\n")
+    assert plain(await log.items(at=first[-1].position)) == ["two\n", "<replaced>", "three\n"]
+
+
+async def test_what_was_left_of_a_copy_with_a_date_is_read(log: Log) -> None:
+    whole = "".join(f"line {number}\n" for number in range(200))
+    log.append(whole)
+
+    def rotate() -> None:
+        log.append("late\n")
+        shutil.copyfile(log.path, log.path.with_name("log-20240103"))
+        os.truncate(log.path, 0)
+        log.append("new\n")
+
+    log.path.with_name("log-20240101").write_text("another\n" * 300)
+    log.path.with_name("log-20240102.gz").write_bytes(b"x" * 5000)
+    shutil.copyfile(log.path, log.path.with_name("log-20240102"))
+    assert "".join(plain(await log.items(rotate))) == f"{whole}late\n<truncated>new\n"
+
+
+def test_files_beside_it_that_are_worth_a_look(tmp_path: Path) -> None:
+    at = Position(10, 7, "", 0)
+    there = [
+        Neighbour("run.log", 7, 50, 9),
+        Neighbour("moved", 7, 50, 1),
+        Neighbour("run.log-20240101", 1, 50, 2),
+        Neighbour("run.2024-01-02.log", 2, 50, 3),
+        Neighbour("run.log-20240103", 3, 9, 4),
+        Neighbour("run.log-20240104.gz", 4, 50, 5),
+        Neighbour("run.err", 5, 50, 6),
+        Neighbour("other-20240105", 6, 50, 7),
+    ]
+    names = [os.path.basename(name) for name in likely(str(tmp_path / "run.log"), at, there)]
+    assert names == ["moved", "run.2024-01-02.log", "run.log-20240101"]

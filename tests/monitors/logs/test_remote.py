@@ -262,8 +262,9 @@ async def test_truncation_keeps_what_was_read(follow: Open, log: Path) -> None:
     old, _ = source.shape.generations
     assert len(whole) - remote._TAIL <= old.first + len(lines(100)) < len(whole)
     assert await readable(source) == whole[old.first :] + b"new\n"
-    [mark] = source.shape.marks
-    assert (mark.kind, mark.missing) == (MarkKind.TRUNCATED, None)
+    lost, truncated = source.shape.marks
+    assert (lost.kind, lost.missing, lost.at.offset) == (MarkKind.LOST, old.first, old.first)
+    assert (truncated.kind, truncated.missing) == (MarkKind.TRUNCATED, None)
 
 
 async def test_a_file_that_is_replaced_without_a_trace(follow: Open, log: Path, tmp_path: Path) -> None:
@@ -322,16 +323,34 @@ async def test_a_deleted_file_of_which_nothing_arrived_is_marked_as_lost(follow:
     assert [mark.missing for mark in source.shape.marks if mark.kind is MarkKind.LOST] == [len(written)]
 
 
+@pytest.mark.parametrize("anew", [False, True])
 @pytest.mark.parametrize("name", ["run.log-20240102", "run.2024-01-02_10-00-00.log"])
-async def test_a_file_that_was_moved_to_a_name_with_a_date_is_read_there(follow: Open, log: Path, name: str) -> None:
+async def test_a_file_that_was_moved_to_a_name_with_a_date_is_read_there(
+    follow: Open, log: Path, name: str, anew: bool
+) -> None:
     written = lines(20_000)
     append(log, written)
     source = await follow()
     assert await until(lambda: source.shape.status is Status.LIVE and sizes(source) == [len(written)])
+    append(log, "late\n")
     os.rename(log, log.with_name(name))
-    assert await until(lambda: source.shape.status is Status.WAITING)
-    assert await source.read(0, 0, 100) == written[:100]
-    assert source.shape.marks == ()
+    if anew:
+        append(log, "new\n")
+    assert await until(lambda: sizes(source) == [len(written) + 5, *([4] if anew else [])])
+    assert await readable(source) == written + b"late\n" + (b"new\n" if anew else b"")
+    assert kinds(source) == ([MarkKind.ROTATED] if anew else [])
+
+
+async def test_a_copy_with_a_date_is_read_for_what_was_truncated(follow: Open, log: Path) -> None:
+    written = lines(20_000)
+    append(log, written)
+    source = await follow()
+    assert await until(lambda: source.shape.status is Status.LIVE and sizes(source) == [len(written)])
+    shutil.copyfile(log, log.with_name("run.log-20240102"))
+    os.truncate(log, 0)
+    append(log, "new\n")
+    assert await until(lambda: sizes(source) == [len(written), 4])
+    assert await readable(source) == written + b"new\n"
 
 
 async def test_what_is_held_of_many_files_has_a_bound(follow: Open, log: Path, tmp_path: Path) -> None:
