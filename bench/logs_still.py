@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,38 +208,44 @@ def _rested(viewer: Viewer) -> None:
             return
 
 
-def _filtered(peer: Peer, made: Made, folder: Path) -> dict[str, float | None]:
-    """Seconds until a filter has seen the whole log, and the bytes that are held then."""
-    found: dict[str, float | None] = {"filtered": None, "uss_filtered": None}
-    if peer.keys.filter is None or peer.filtered is None:
-        return found
+@contextlib.contextmanager
+def _set_filter(peer: Peer, made: Made, folder: Path, wanted: str) -> Iterator[tuple[Viewer, float] | None]:
+    """A viewer in which a filter is set once all is counted, and when that was; None where there is no such thing."""
+    if peer.keys.filter is None:
+        yield None
+        return
     with Viewer([*peer.argv, str(made.path)], folder, peer.env) as viewer:
         if viewer.until(_any_line, PATIENCE_S) is None:
-            return found
+            yield None
+            return
         _counted(peer, viewer, made)
         viewer.settle()
         viewer.press(peer.keys.filter)
         viewer.settle(0.2, 2.0)
-        pressed = viewer.press(FILTER.encode() + peer.keys.go)
-        stamp = viewer.until(peer.filtered, PATIENCE_S)
-        if stamp is not None:
-            found["filtered"], found["uss_filtered"] = stamp - pressed, viewer.uss()
+        yield viewer, viewer.press(wanted.encode() + peer.keys.go)
+
+
+def _filtered(peer: Peer, made: Made, folder: Path) -> dict[str, float | None]:
+    """Seconds until a filter has seen the whole log, and the bytes that are held then."""
+    found: dict[str, float | None] = {"filtered": None, "uss_filtered": None}
+    if peer.filtered is None:
+        return found
+    with _set_filter(peer, made, folder, FILTER) as begun:
+        if begun is not None:
+            viewer, pressed = begun
+            stamp = viewer.until(peer.filtered, PATIENCE_S)
+            if stamp is not None:
+                found["filtered"], found["uss_filtered"] = stamp - pressed, viewer.uss()
     return found
 
 
 def _rarely(peer: Peer, made: Made, folder: Path) -> dict[str, float | None]:
     """Seconds until a filter that lets few lines pass shows one of them, and until it has seen the whole log."""
     found: dict[str, float | None] = {"rare": None, "rare_filtered": None}
-    if peer.keys.filter is None:
-        return found
-    with Viewer([*peer.argv, str(made.path)], folder, peer.env) as viewer:
-        if viewer.until(_any_line, PATIENCE_S) is None:
+    with _set_filter(peer, made, folder, RARE) as begun:
+        if begun is None:
             return found
-        _counted(peer, viewer, made)
-        viewer.settle()
-        viewer.press(peer.keys.filter)
-        viewer.settle(0.2, 2.0)
-        pressed = viewer.press(RARE.encode() + peer.keys.go)
+        viewer, pressed = begun
         stamp = viewer.until(lambda screen: screen.holds(RARE_SHOWN), PATIENCE_S)
         found["rare"] = None if stamp is None else stamp - pressed
         if peer.filtered is not None:

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -33,31 +32,13 @@ from hosts.ssh import SshHost, SshSpec
 from tests.peers import badlink, sshd
 from tests.peers.callers import size, until
 from tests.peers.quick import ROOT
+from tests.peers.writing import Writer
 
 NEEDS = badlink.missing() or ("" if sshd.SSHD else "there is no sshd")
 pytestmark = [pytest.mark.skipif(bool(NEEDS), reason=NEEDS), pytest.mark.timeout(240)]
 
 ASLEEP_S = 12.0
 PATIENCE_S = 60.0
-
-
-class Writer(threading.Thread):
-    """Writes into a file until it is told to stop."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(daemon=True)
-        self._path = path
-        self._done = threading.Event()
-
-    def run(self) -> None:
-        dice = random.Random(5)
-        with self._path.open("ab", buffering=0) as file:
-            while not self._done.wait(0.02):
-                file.write(dice.randbytes(dice.choice((1, 80, 3000))))
-
-    def finish(self) -> None:
-        self._done.set()
-        self.join()
 
 
 class Follower:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,36 +26,13 @@ from monitors.logs.remote import RemoteSource
 from monitors.logs.types import MarkKind, Status
 from tests.peers import badlink, sshd
 from tests.peers.callers import is_gone, until
+from tests.peers.writing import Writer
 
 NEEDS = badlink.missing() or ("" if sshd.SSHD else "there is no sshd")
 pytestmark = [pytest.mark.skipif(bool(NEEDS), reason=NEEDS), pytest.mark.timeout(300)]
 
 KEEPALIVE = 1.0
 PATIENCE_S = 60.0
-
-
-class Writer(threading.Thread):
-    """Writes lines into a file until it is told to stop, in pieces of every size."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(daemon=True)
-        self._path = path
-        self._done = threading.Event()
-
-    def run(self) -> None:
-        dice = random.Random(3)
-        number = 0
-        with self._path.open("ab", buffering=0) as file:
-            while not self._done.wait(dice.random() / 50):
-                text = "".join(f"{number + one} {'x' * dice.randrange(90)}\n" for one in range(dice.randrange(1, 20)))
-                number += 20
-                cut = dice.randrange(len(text))
-                file.write(text[:cut].encode())
-                file.write(text[cut:].encode())
-
-    def finish(self) -> None:
-        self._done.set()
-        self.join()
 
 
 @dataclass
