@@ -56,6 +56,17 @@ async def read_mounts(sftp: Sftp) -> str:
     return await _small(sftp, "/proc/self/mountinfo", 1 << 20)
 
 
+async def read_home(sftp: Sftp) -> str:
+    """Where the session's relative paths begin, links followed, as the kernel tells it: the folder is not asked about.
+
+    "" where it does not tell.
+    """
+    with contextlib.suppress(InputError):
+        home = await sftp.link("/proc/self/cwd")
+        return home if home.startswith("/") else ""
+    return ""
+
+
 _FILES = {
     "load averages": "/proc/loadavg",
     "memory": "/proc/meminfo",

@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from hosts.bare_facts import read_mounts
-from hosts.bare_hung import Hung
+from hosts.bare_facts import read_home, read_mounts
+from hosts.bare_hung import MOST_HANGING, Hung
 from hosts.bare_sftp import PATIENCE, Sftp
 from hosts.errors import GatewatchError, UnreachableError
 from hosts.session import BytePipe
 
 _OPENING = 20.0
-# A server has room for ten sessions on a connection (sshd_config, MaxSessions), and others need some
-_MOST_STUCK = 5
 
 T = TypeVar("T")
 
@@ -23,7 +21,8 @@ class Sessions:
     """Sessions that are opened when they are needed.
 
     One that hangs is kept: what it hangs in goes on over there whatever we do, and its answer tells that the path is
-    well again.
+    well again. A server has room for ten sessions on a connection (sshd_config, MaxSessions), and others need some:
+    `hung` sees to it that one of ours is left that answers.
 
     Args:
         name: What messages call the host.
@@ -42,7 +41,7 @@ class Sessions:
         reason: Callable[[], str],
         patience: float = PATIENCE,
     ) -> None:
-        self.hung = Hung()
+        self.hung = Hung(hanging=lambda: len(self._stuck))
         self._name = name
         self._subsystem = subsystem
         self._reason = reason
@@ -55,7 +54,7 @@ class Sessions:
     @property
     def alive(self) -> bool:
         """Whether the way to the host is up, as far as its sessions tell."""
-        return self._now is not None and not self._now.lost
+        return not self._closed and self._now is not None and not self._now.lost
 
     async def do(self, work: Callable[[Sftp], Awaitable[T]]) -> T:
         """Have something done with a session; from its beginning in another one, where the first gets stuck.
@@ -79,8 +78,7 @@ class Sessions:
             UnreachableError: There is none to be had.
         """
         async with self._opening:
-            if self._closed:
-                raise UnreachableError(f"{self._name}: its SFTP session was closed")
+            self._check()
             before = self._now
             if before is not None and not before.lost and before.stuck is None:
                 return before
@@ -89,16 +87,21 @@ class Sessions:
                 await before.close()
             elif before is not None and before.stuck is not None:
                 self._keep(before)
-            if len(self._stuck) > _MOST_STUCK:
-                where = ", ".join(sorted({sftp.stuck or "?" for sftp in self._stuck}))
+            if len(self._stuck) > MOST_HANGING:  # in the kernel's own files too
+                where = ", ".join(sorted({sftp.stuck.path for sftp in self._stuck if sftp.stuck is not None}))
                 raise UnreachableError(f"{self._name}: {len(self._stuck)} SFTP sessions hang there, at {where}")
-            sftp = self._now = await self._open(before)
+            sftp = await self._open(before)
+            try:
+                self._check()
+            except UnreachableError:  # nobody else would end it
+                await sftp.close()
+                raise
+            self._now = sftp
             return sftp
 
     def forget(self) -> None:
         """Let paths be asked for that were left alone, as far as there is room for another session that hangs."""
-        if len(self._stuck) < _MOST_STUCK:
-            self.hung.forget()
+        self.hung.forget()
 
     def reopen(self) -> None:
         """Let there be sessions after `close`."""
@@ -114,6 +117,10 @@ class Sessions:
         await asyncio.gather(*(sftp.close() for sftp in {*self._stuck, *([now] if now is not None else [])}))
         self._stuck.clear()
 
+    def _check(self) -> None:
+        if self._closed:
+            raise UnreachableError(f"{self._name}: its SFTP session was closed")
+
     async def _open(self, before: Sftp | None) -> Sftp:
         try:
             async with asyncio.timeout(_OPENING):
@@ -122,7 +129,8 @@ class Sessions:
                     await sftp.start()
                     # That another session answers tells a path that hangs from a way that does
                     if before is not None and before.stuck is not None and not before.lost:
-                        self.hung.add(before.stuck, await read_mounts(sftp))
+                        mounts, home = await asyncio.gather(read_mounts(sftp), read_home(sftp))
+                        self.hung.add(before.stuck, mounts, home)
                 except BaseException:
                     await sftp.close()
                     raise

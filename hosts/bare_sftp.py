@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from hosts.bare_hung import Hung
+from hosts.bare_hung import Hung, Request
 from hosts.errors import InputError, UnreachableError
 from hosts.local.observe import NotThereError
 from hosts.session import BytePipe
@@ -66,19 +66,19 @@ class Sftp:
 
     Attributes:
         lost: Why it is of no use any more; "" while it is.
-        stuck: The path that it is not answered about; None while it answers.
+        stuck: What it does not answer; None while it answers.
         gone: Set once it is lost.
     """
 
     def __init__(self, host: str, pipe: BytePipe, hung: Hung | None = None, patience: float = PATIENCE) -> None:
         self.lost = ""
-        self.stuck: str | None = None
+        self.stuck: Request | None = None
         self.gone = asyncio.Event()
         self._host = host
         self._pipe = pipe
         self._hung = hung or Hung()
         self._patience = patience
-        self._owed: dict[int, str] = {}  # by its number, the path of each request that was not answered, in their order
+        self._owed: dict[int, Request] = {}  # by its number, what was not answered, in order
         self._moved = 0.0
         self._minding: asyncio.TimerHandle | None = None
         self._buffer = bytearray()
@@ -198,12 +198,13 @@ class Sftp:
     async def _ask(self, kind: int, body: bytes, wanted: int, path: str) -> bytes:
         if self.lost or self.stuck is not None:
             raise UnreachableError(f"{self._host}: {self.lost or self._silence()}")
-        self._hung.check(path)
+        request = Request(kind, path)
+        self._hung.check(request)
         self._count += 1
         number = self._count & 0xFFFFFFFF
         future: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        self._owe(number, path)
+        self._owe(number, request)
         try:
             await self._send(struct.pack(">BI", kind, number) + body)
             came, answer = await future
@@ -265,18 +266,18 @@ class Sftp:
                 future.set_result((packet[0], packet[5:]))
         del self._buffer[:at]
 
-    def _owe(self, number: int, path: str) -> None:
+    def _owe(self, number: int, request: Request) -> None:
         if not self._owed:
             self._moved = time.monotonic()
-        self._owed[number] = path
+        self._owed[number] = request
         if self._minding is None:
             self._mind(self._patience)
 
     def _paid(self, number: int) -> None:
         first = next(iter(self._owed), None) == number
-        path = self._owed.pop(number, None)
-        if path is not None:
-            self._hung.answered(path)
+        request = self._owed.pop(number, None)
+        if request is not None:
+            self._hung.answered(request)
         if first:
             self._moved = time.monotonic()
             if self.stuck is not None:
@@ -301,7 +302,8 @@ class Sftp:
                 future.exception()  # seen, also where nobody waits
 
     def _silence(self) -> str:
-        return f"no answer about {self.stuck} within {self._patience:g} s"
+        about = self.stuck.path if self.stuck is not None else "it"
+        return f"no answer about {about} within {self._patience:g} s"
 
     def lose(self, why: str) -> None:
         """Give the session up; whatever is under way ends with UnreachableError."""

@@ -14,9 +14,11 @@ from monitors.logs.strip import AllLines
 from monitors.logs.types import Generation, LogLine, Place, Shape, Source
 from monitors.logs.walk import Purse
 
-_MEMORY = 1 << 20
+_MEMORY = 3 << 20  # where a line without an end begins is looked for in 2 MiB, at every look
 _LIMIT = 256 << 10
 """Bytes that are looked at for one answer: of very long lines there are fewer."""
+_LATEST = 32 << 10
+"""Bytes at the end of a long line that are looked at for its bar."""
 
 
 class LogEnd:
@@ -31,7 +33,7 @@ class LogEnd:
         self._pages = PageCache(source.read, _MEMORY)
         self._known: dict[int, Known] = {}
         self._marks = Marks()
-        self._folding = Folding()
+        self._folding = Folding(_LATEST)
 
     @property
     def shape(self) -> Shape:
@@ -49,6 +51,8 @@ class LogEnd:
     async def lines(self, most: int) -> tuple[LogLine, ...]:
         """At most so many of the last lines, bars collapsed, each with the marks before it; no numbers.
 
+        Of a line that is longer than a window carries, its bar stands alone, as it was written last.
+
         Raises:
             GoneError: They were thrown away meanwhile: the source's new shape says what is left.
             UnreachableError: Whoever has them does not answer.
@@ -61,11 +65,11 @@ class LogEnd:
         self._pages.forget(shape.generations)
         scene = Scene(shape.generations, self._pages, self._learn, Purse(_LIMIT))
         strip = await AllLines(scene).behind(scene.end, most + 1)  # one more tells which marks stand before the first
-        scene.purse.refill()
         found: list[LogLine] = []
         previous: Place | None = None
         for spot, text in zip(strip.spots, await scene.texts(strip.spots), strict=True):
             known = await self._learn(spot.generation)
+            scene.purse.refill()  # a long bar costs no other line what it says
             said = strip.said.get(spot.at)
             shown = said if said is not None else (await self._folding.fold(scene, spot, text, known.encoding))[0]
             row = spot.row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from hosts.local.lines import Encoding, content, rfind_newline
+from hosts.local.lines import Encoding, content, find_newline, rfind_newline
 from monitors.logs.scene import Scene, Spot
 from monitors.logs.types import KEEP, Place
 
@@ -15,9 +15,14 @@ _REMEMBERED = 64
 
 
 class Folding:
-    """Collapses lines; of long ones it remembers how far it got, so that what is added to them is all it looks at."""
+    """Collapses lines; of long ones it remembers how far it got, so that what is added to them is all it looks at.
 
-    def __init__(self) -> None:
+    Args:
+        latest: Bytes at the end of a long line that are looked at: the last state of its bar. None for all of it.
+    """
+
+    def __init__(self, latest: int | None = None) -> None:
+        self._latest = latest
         self._states: OrderedDict[Place, tuple[int, bytes]] = OrderedDict()
 
     async def fold(self, scene: Scene, spot: Spot, text: bytes, encoding: Encoding) -> tuple[bytes, bool]:
@@ -47,7 +52,7 @@ class Folding:
         generation, row = spot
         end = row.end - (encoding.unit if row.ended else 0)
         back = encoding._replace(newline=encoding.carriage_return)
-        upto, shown = self._states.get(spot.at, (row.start, b""))
+        upto, shown = await self._begin(scene, spot, end, back)
         rest = b""
         while upto + len(rest) < end and len(shown) <= KEEP and not scene.purse.empty:
             begin = upto + len(rest)
@@ -67,3 +72,15 @@ class Folding:
             joined = back.newline.join((shown, rest)) if upto > row.start else rest
             shown = await asyncio.to_thread(collapse, joined, encoding.name)
         return shown[:KEEP], finished
+
+    async def _begin(self, scene: Scene, spot: Spot, end: int, back: Encoding) -> tuple[int, bytes]:
+        """Where to go on, and what is shown of all before that."""
+        known = self._states.get(spot.at, (spot.row.start, b""))
+        if self._latest is None or end - known[0] <= self._latest:
+            return known
+        begin = (end - self._latest) // back.unit * back.unit
+        data = await scene.read(spot.generation, begin, end)
+        at = find_newline(data, back, begin)
+        if at < 0 or not data[at:].strip(b"\r\0"):
+            return known
+        return begin + at + back.unit, b""

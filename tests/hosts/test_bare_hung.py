@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,14 +14,17 @@ from typing import Any
 
 import pytest
 
+from hosts import bare_hung
 from hosts.bare import BareReader
-from hosts.bare_hung import Hung, NoAnswerError
+from hosts.bare_hung import Hung, Request
+from hosts.bare_pipe import EitherReader
 from hosts.bare_sftp import Sftp
 from hosts.child import open_subprocess
 from hosts.connects import Connects
 from hosts.errors import UnreachableError
 from hosts.host import Position, TailWant, TreeWant, Wants
 from hosts.openssh import OpenSshHost
+from hosts.session import BytePipe
 from hosts.ssh import SshHost, SshSpec
 from tests.peers import bare, hang_sftp, sshd
 from tests.peers.callers import until
@@ -27,9 +32,7 @@ from tests.peers.callers import until
 pytestmark = pytest.mark.skipif(not (sshd.SSHD and hang_sftp.SERVER), reason="needs OpenSSH's servers")
 
 PATIENCE = 1.0
-MOUNTS = """22 1 259:1 / / rw - ext4 /dev/root rw
-30 22 0:40 / /data rw - nfs4 server:/x rw
-"""
+OPEN = 3
 
 
 @pytest.fixture
@@ -50,16 +53,20 @@ def peer(tmp_path: Path, folder: Path) -> Iterator[sshd.SshPeer]:
 
 
 @pytest.fixture(params=["asyncssh", "openssh"])
-async def host(request: pytest.FixtureRequest, peer: sshd.SshPeer) -> AsyncIterator[BareReader]:
+async def ssh(request: pytest.FixtureRequest, peer: sshd.SshPeer) -> AsyncIterator[Any]:
     spec = SshSpec(
         "127.0.0.1", peer.port, None, str(peer.keys["plain"]), known_hosts=str(peer.known_hosts), config_file=None
     )
-    shared = Connects(chance=sshd.Soonest())
-    ssh: Any = (OpenSshHost if request.param == "openssh" else SshHost)(spec, connects=shared)
+    made = (OpenSshHost if request.param == "openssh" else SshHost)(spec, connects=Connects(chance=sshd.Soonest()))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def host(ssh: Any) -> AsyncIterator[BareReader]:
     made = BareReader("box", ssh.open_subsystem, ssh.open, interval=0.01, patience=PATIENCE)
     yield made
     await made.close()
-    await ssh.close()
 
 
 def files(tmp_path: Path, *names: str) -> list[str]:
@@ -121,32 +128,155 @@ async def test_what_is_followed_goes_on_beside_it(host: BareReader, folder: Path
     await items.aclose()
 
 
-async def test_as_many_hang_as_a_server_can_bear(
-    host: BareReader, folder: Path, tmp_path: Path, peer: sshd.SshPeer
+async def seen(host: BareReader, *paths: str) -> list[str]:
+    """What is seen of some files; the host has to be there."""
+    found = await host.observe(Wants(tails=tuple(map(TailWant, paths)), load=True), None, 60)
+    assert found.load is not None
+    assert found.load.boot_id
+    return [tail.error or tail.data.decode() for tail in found.tails]
+
+
+async def test_places_that_hang_leave_a_session_for_what_is_well(
+    host: BareReader, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [f"dead{number}" for number in range(9)]
-    dead = files(tmp_path, *names)
+    monkeypatch.setattr(bare_hung, "_FIRST", PATIENCE)
+    good, *dead = files(tmp_path, "good", "dead0", "dead1", "dead2")
     hang_sftp.hang(folder, *dead)
-    said = ""
+    for _ in range(8):  # each is due to be asked about again before the next
+        assert (await seen(host, *dead, good))[-1] == "good"
+        host.forget()  # and a person wants it
+        assert (await seen(host, *dead, good))[-1] == "good"
+        await asyncio.sleep(PATIENCE / 2)
+    assert all("no answer about" in said for said in await seen(host, *dead))
+
+
+async def test_a_file_system_of_a_container_in_proc_hides_no_file(
+    host: BareReader, folder: Path, tmp_path: Path
+) -> None:
+    [good] = files(tmp_path, "good")
+    hang_sftp.hang(folder, "/proc/loadavg", "/proc/uptime")
+    found = await host.observe(Wants(tails=(TailWant(good),), load=True), None, 20)
+    assert found.tails[0].data == b"good"
+    assert found.load is not None
+    assert (found.load.averages, found.load.uptime, found.errors["load"]) == (
+        None,
+        None,
+        "load averages: cannot be read",
+    )
+    assert found.load.memory_total
+
+
+async def test_more_hang_than_a_server_can_bear(host: BareReader, folder: Path, tmp_path: Path) -> None:
+    names = [f"dead{number}" for number in range(9)]
+    good, *dead = files(tmp_path, "good", *names)
+    assert await seen(host, good) == ["good"]
+    hang_sftp.hang(folder, *dead)
     for path in dead:
-        try:
-            await host.observe(Wants(tails=(TailWant(path),)), None, 20)
-        except UnreachableError as error:
-            said = str(error)
-    assert "6 SFTP sessions hang there, at " in said
-    assert host.alive
+        said, whole = await seen(host, path, good)
+        assert "no answer about" in said or "5 SFTP sessions hang there; asked for once one of them goes on" in said
+        assert whole == "good"
     hang_sftp.hang(folder)  # they end by themselves, and it is all seen again
-
-    async def whole() -> bool:
-        try:
-            seen = await host.observe(Wants(tails=tuple(map(TailWant, dead))), None, 20)
-        except UnreachableError:
-            return False
-        return [tail.data.decode() for tail in seen.tails] == names
-
     async with asyncio.timeout(20):
-        while not await whole():  # noqa: ASYNC110 - nobody tells
+        while await seen(host, *dead) != names:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
+
+
+async def test_what_was_well_and_hangs_all_at_once_leaves_the_host(
+    host: BareReader, folder: Path, tmp_path: Path
+) -> None:
+    names = [f"dead{number}" for number in range(8)]
+    dead = files(tmp_path, *names)
+    assert await seen(host, *dead) == names
+    hang_sftp.hang(folder, *dead)
+    for _ in range(2):
+        assert all("no answer about" in said or "SFTP sessions hang" in said for said in await seen(host, *dead))
+    hang_sftp.hang(folder)
+    async with asyncio.timeout(20):
+        while await seen(host, *dead) != names:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+
+
+async def test_a_path_that_hangs_when_it_is_opened_is_not_well_for_being_there(
+    host: BareReader, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bare_hung, "_FIRST", PATIENCE / 2)
+    good, dead = files(tmp_path, "good", "dead")
+    hang_sftp.hang(folder, dead, kind=OPEN)
+    for _ in range(8):
+        said, whole = await seen(host, dead, good)
+        assert "no answer about" in said
+        assert whole == "good"
+        await asyncio.sleep(PATIENCE / 2)
+    assert "asked again once there is one" in said
+    hang_sftp.hang(folder)
+    async with asyncio.timeout(20):
+        while await seen(host, dead) != ["dead"]:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+
+
+def served(folder: Path) -> bool:
+    """Whether an SFTP server runs there."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(folder) in place.read_bytes().split(b"\0"):
+                return True
+    return False
+
+
+async def test_a_session_that_comes_up_when_it_is_closed_is_ended(ssh: Any, folder: Path, tmp_path: Path) -> None:
+    [path] = files(tmp_path, "file")
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def subsystem(name: str) -> BytePipe:
+        asked.set()
+        await go_on.wait()
+        pipe: BytePipe = await ssh.open_subsystem(name)
+        return pipe
+
+    host = BareReader("box", subsystem, ssh.open)
+    reading = asyncio.create_task(host.read(path, 0, 10))
+    await asked.wait()
+    await host.close()  # a Python was found
+    go_on.set()
+    with pytest.raises(UnreachableError, match="its SFTP session was closed"):
+        await reading
+    assert not host.alive
+    assert await until(lambda: not served(folder))
+    host.begin()
+    assert (await host.read(path, 0, 10)).data == b"file"
+    assert served(folder)
+    await host.close()
+
+
+async def test_a_python_that_is_found_while_a_session_comes_up_is_used(
+    ssh: Any, folder: Path, tmp_path: Path, image: Any
+) -> None:
+    good, dead = files(tmp_path, "good", "dead")
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    go_on.set()
+
+    async def subsystem(name: str) -> BytePipe:
+        asked.set()
+        await go_on.wait()
+        pipe: BytePipe = await ssh.open_subsystem(name)
+        return pipe
+
+    without = BareReader("box", subsystem, ssh.open, patience=PATIENCE)
+    host = EitherReader("box", bare=without, image=image, opener=ssh.open, on_close=ssh.close, retry=ssh.retry_now)
+    want = Wants(tails=(TailWant(dead), TailWant(good)))
+    assert (await host.observe(want, None, 20)).tails[1].data == b"good"
+    asked.clear()
+    go_on.clear()
+    hang_sftp.hang(folder, dead)
+    looking = asyncio.create_task(host.observe(want, None, 20))
+    await asked.wait()
+    (tmp_path / "bin" / "python3").symlink_to(sys.executable)
+    await host.retry_now()
+    go_on.set()
+    for seen in (await looking, await host.observe(want, None, 20)):
+        assert ([tail.data for tail in seen.tails], seen.errors) == ([b"dead", b"good"], {})
+    assert not host.bare
+    await host.close()
 
 
 async def test_a_fifo_that_is_opened_hangs_the_real_server(tmp_path: Path) -> None:
@@ -156,7 +286,7 @@ async def test_a_fifo_that_is_opened_hangs_the_real_server(tmp_path: Path) -> No
     await sftp.start()
     with pytest.raises(UnreachableError, match=r"box: no answer about .*fifo within 0\.3 s"):
         await sftp.open(str(tmp_path / "fifo"))
-    assert sftp.stuck == str(tmp_path / "fifo")
+    assert sftp.stuck == Request(OPEN, str(tmp_path / "fifo"))
     writer = await asyncio.to_thread(os.open, tmp_path / "fifo", os.O_WRONLY)
     os.close(writer)
     async with asyncio.timeout(10):
@@ -185,48 +315,3 @@ async def test_a_server_that_is_stopped_is_not_the_path_s_fault_for_long(tmp_pat
     assert (await host.read(path, 0, 10)).data == b"file"
     assert len(started) == 2
     await host.close()
-
-
-def test_a_file_server_that_is_gone_takes_its_mount_with_it() -> None:
-    now = 0.0
-    hung = Hung(lambda: now)
-    hung.add("/data/run/log", MOUNTS)
-    with pytest.raises(NoAnswerError, match="cannot read /data/x: no answer about /data; asked again in 60 s"):
-        hung.check("/data/x")
-    hung.check("/database")
-    hung.add("/home/x", MOUNTS)
-    hung.check("/home")
-    with pytest.raises(NoAnswerError):
-        hung.check("/home/x/y")
-    now = 61.0
-    hung.check("/data/x")
-    hung.answered("/data/y")
-    hung.add("/data/x", MOUNTS)
-    now = 62.0 + 60.0
-    hung.check("/data/x")
-
-
-def test_what_hangs_for_ever_holds_two_sessions_and_no_more() -> None:
-    now = 0.0
-    hung = Hung(lambda: now)
-    for _ in range(2):
-        hung.check("/data/x")
-        hung.add("/data/x", MOUNTS)
-        now += 61.0
-    now += 100_000.0
-    with pytest.raises(NoAnswerError, match="asked again once there is one"):
-        hung.check("/data/x")
-    hung.forget()  # a person wants it
-    hung.check("/data/x")
-    hung.add("/data/x", MOUNTS)
-    with pytest.raises(NoAnswerError):
-        hung.check("/data/x")
-    hung.ended("/data/x")  # the connection was lost
-    now += 1_000.0
-    hung.check("/data/x")
-
-
-def test_a_host_whose_root_is_served_is_not_all_left_alone() -> None:
-    hung = Hung()
-    hung.add("/home/x", "22 1 0:40 / / rw - nfs4 server:/x rw\n")
-    hung.check("/proc/loadavg")

@@ -2,8 +2,8 @@
 
     python hang_sftp.py FOLDER
 
-stands in front of the real server. While a path that a request names is on a line of FOLDER/hang, the request and all
-behind it wait.
+stands in front of the real server. While a path that a request names is on a line of FOLDER/hang, behind the kind of
+request that is meant or 0, the request and all behind it wait.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def settings(folder: Path) -> str:
     return f"Subsystem sftp {sys.executable} -I {__file__} {folder}\n"
 
 
-def hang(folder: Path, *paths: str) -> None:
-    """Have requests about these paths hang, and about no others."""
-    (folder / "new").write_text("".join(f"{path}\n" for path in paths))
+def hang(folder: Path, *paths: str, kind: int = 0) -> None:
+    """Have requests about these paths hang, and about no others; those of one kind, as SFTP numbers it, or all."""
+    (folder / "new").write_text("".join(f"{kind} {path}\n" for path in paths))
     (folder / "new").rename(folder / "hang")
 
 
@@ -42,7 +42,10 @@ def _take(size: int) -> bytes:
 
 def _hangs(folder: Path, packet: bytes) -> bool:
     lines = (folder / "hang").read_bytes().split(b"\n") if (folder / "hang").exists() else []
-    return any(len(line).to_bytes(4, "big") + line in packet for line in lines if line)
+    for kind, _, path in (line.partition(b" ") for line in lines if line):
+        if int(kind) in (0, packet[0]) and len(path).to_bytes(4, "big") + path in packet:
+            return True
+    return False
 
 
 def _main(folder: Path) -> None:

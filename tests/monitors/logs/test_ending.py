@@ -37,6 +37,57 @@ async def test_they_are_those_that_the_model_shows(name: str, most: int) -> None
     await end.close()
 
 
+def step(number: int) -> str:
+    return f"train: step {number}/500000 |####| 3.1 it/s"
+
+
+def bar(first: int, count: int) -> str:
+    return "".join(f"\r{step(number)}" for number in range(first, first + count))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_long_bar_is_shown_as_it_was_written_last(encoding: str, ended: bool) -> None:
+    text = f"start\n{bar(0, 12_000)}\n{bar(100_000, 12_000)}" + "\n" * ended
+    source = MemorySource((b"\xff\xfe" if encoding == "utf-16-le" else b"") + text.encode(encoding))
+    end = LogEnd(source)
+    await end.start(lambda: None)
+    found = [(one.data.decode(encoding), one.complete) for one in await end.lines(12)]
+    wanted = [(step(11_999), True), (step(111_999), ended)]
+    assert found == wanted[-len(found) :], "of long ones there may be fewer"
+    for number in range(0 if ended else 3):
+        source.append(bar(200_000 + 9_000 * number, 9_000).encode(encoding))
+        [last] = await end.lines(1)
+        # What stands before it, if anything, is a bar that was cut where a line is too long for one row
+        assert last.data.decode(encoding).split("\r")[-1] == step(200_000 + 9_000 * (number + 1) - 1)
+    await end.close()
+
+
+async def test_a_bar_that_goes_on_costs_what_it_writes() -> None:
+    source = MemorySource(b"start\n" + bar(0, 100_000).encode())
+    end = LogEnd(source)
+    await end.start(lambda: None)
+    await end.lines(12)
+    before = source.bytes_read
+    for number in range(9):
+        source.append(bar(100_000 + number, 1).encode())
+        assert (await end.lines(12))[-1].data.decode() == step(100_000 + number)
+    assert source.bytes_read - before < 1 << 10
+    await end.close()
+
+
+async def test_a_long_line_without_a_bar_at_its_end_shows_its_beginning() -> None:
+    for text in (b"a\rb" + b"x" * (1 << 20), b"a\rb" + b"x" * (1 << 20) + b"\r\n"):
+        model, end = LogModel(MemorySource(text)), LogEnd(MemorySource(text))
+        await model.start()
+        await end.start(lambda: None)
+        while (window := await model.window(model.end_place(), 1, 0)).busy:
+            pass
+        assert [one.data for one in await end.lines(1)] == [one.data for one in window.lines]
+        await model.close()
+        await end.close()
+
+
 async def test_a_large_log_costs_as_little_as_a_small_one() -> None:
     source = MemorySource(b"".join(b"%09d\n" % number for number in range(1_000_000)))
     end = LogEnd(source)

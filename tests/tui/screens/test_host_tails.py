@@ -68,6 +68,18 @@ async def test_the_last_lines_stand_there_and_go_on(tmp_path: Path, size: tuple[
         assert "\x1b" not in at.shown
 
 
+async def test_a_long_bar_stands_as_it_was_written_last(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("start\n" + "".join(f"\rtrain: step {number}/500000 |####|" for number in range(40_000)))
+    async with fleet((120, 40), (quiet(run(path)),), open_log=Logs()) as at:
+        await into(at, "h")
+        await at.until(lambda: "train: step " in at.shown)
+        assert "train: step 39999/500000" in at.shown
+        with path.open("a") as file:
+            file.write("".join(f"\rtrain: step {number}/500000 |####|" for number in range(100_000, 140_000)))
+        await at.until(lambda: "train: step 139999/500000" in at.shown)
+
+
 async def test_meters_and_processes_come_first_and_a_key_goes_to_the_logs(tmp_path: Path) -> None:
     paths = [log(tmp_path, f"{name}.log") for name in "abcd"]
     runs = tuple(run(path, written=float(place)) for place, path in enumerate(paths))
