@@ -19,6 +19,10 @@ _PROBE = 5.0
 _SHOWN = 200
 _PATIENCE = 2.0
 _PIECE = 1 << 16
+_AWAY_BEATS = 1.5
+# The window of a session in OpenSSH (channels.h, CHAN_SES_WINDOW_DEFAULT), and bytes per second of the slowest way
+_HELD = 1 << 21
+_SLOWEST = 1 << 16
 
 
 class BytePipe(Protocol):
@@ -237,18 +241,28 @@ class Session(ABC):
         self.lose(why)
 
     async def _beat(self) -> None:
-        asked, went = time.monotonic(), self._gone_out
+        beat, went, asked, away = time.monotonic(), self._gone_out, False, False
         while not self.lost:
             await asyncio.sleep(self._heartbeat)
             now, before, went = time.monotonic(), went, self._gone_out
-            if self._sending and went > before:
-                self._moved = now  # something large on a slow way: that it moves is a sign of life too
-            if now - self._last_sign > self._heartbeat * _SILENT_BEATS:
+            self._note_moved(now, went - before)
+            # Late by that much we were stopped ourselves, and what came meanwhile may be unread: ask first
+            away = not away and now - beat > self._heartbeat * _AWAY_BEATS
+            if not away and now - self._last_sign > self._heartbeat * _SILENT_BEATS:
                 return self._silenced("the helper stopped answering")
-            if self._heard < asked and isinstance(self._pipe, Minded):
-                self._pipe.silent(now - self._heard)
-            asked = now
-            self._ping()
+            owed = asked or any(since <= beat for since in self._sending.values())
+            if not away and owed and self._last_sign < beat and isinstance(self._pipe, Minded):
+                self._pipe.silent(now - self._last_sign)
+            beat, asked = now, self._ping()
+
+    def _note_moved(self, now: float, count: int) -> None:
+        """Something large on a slow way: that it moves is a sign of life too.
+
+        Whoever takes our bytes may hold them for long (ssh: as many as the other side allows it), and what we ask then
+        waits behind them. Until they are there at the latest, nothing is to be expected.
+        """
+        if count > _PIECE or (self._sending and count > 0):
+            self._moved = min(max(self._moved, now) + count / _SLOWEST, now + _HELD / _SLOWEST)
 
     @property
     def _gone_out(self) -> int:
@@ -267,16 +281,18 @@ class Session(ABC):
         self.lose(why)
 
     async def _probe(self) -> None:
-        heard = self._heard
+        heard, asked = self._heard, time.monotonic()
         self._ping()
         await asyncio.sleep(min(_PROBE, self._heartbeat))
-        if self._heard == heard:
+        if self._heard == heard and self._moved < asked:
             self.lose("the helper stopped answering")
 
-    def _ping(self) -> None:
-        """Ask for a sign of life, unless something is being sent: it would only wait behind that."""
-        if not self._sending:
-            self._spawn(self._send(encode_frame(self._nonce, {"id": 0, "verb": "ping"})))
+    def _ping(self) -> bool:
+        """Ask for a sign of life, unless something is being sent: it would only wait behind that. Whether it did."""
+        if self._sending:
+            return False
+        self._spawn(self._send(encode_frame(self._nonce, {"id": 0, "verb": "ping"})))
+        return True
 
     def _failed(self, hello: Json) -> GatewatchError:
         kind = hello.get("failed") if isinstance(hello, dict) else None

@@ -126,8 +126,8 @@ class SshHost:
         """
         await asyncio.to_thread(importlib.import_module, "hosts.ssh_lane")
         self._standing.pardon()
-        self._again = True
         if not any(lane.alive for lane in self._lanes):
+            self._again = True
             await self._connect()
 
     async def close(self) -> None:

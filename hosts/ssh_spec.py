@@ -18,6 +18,11 @@ _ADDRESS = re.compile(r"[0-9A-Fa-f:]{2,45}(%[A-Za-z0-9_.-]{1,32})?\Z")
 _HOP = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]+))(?::(?P<port>[0-9]{1,5}))?\Z")
 
 
+def is_host(text: str) -> bool:
+    """Whether this may be the name, or the address, of a host."""
+    return bool(_NAME.match(text) or _ADDRESS.match(text))
+
+
 @dataclass(frozen=True)
 class SshSpec:
     """How a host is reached.
@@ -48,7 +53,7 @@ class SshSpec:
 
     def __post_init__(self) -> None:
         # Threat S2: a name like this ends up in a ProxyCommand of the person's own configuration
-        if not _NAME.match(self.host) and not _ADDRESS.match(self.host):
+        if not is_host(self.host):
             raise InputError(f"bad host name {self.host!r}")
         if self.user is not None and not _NAME.match(self.user):
             raise InputError(f"bad user name {self.user!r} for host {self.host}")
@@ -57,8 +62,10 @@ class SshSpec:
 
     @property
     def called(self) -> str:
-        """What a person is told that it is."""
-        return self.name or self.host
+        """What a person is told that it is, who is to give a secret: two machines of one name are told apart."""
+        host = f"[{self.host}]" if ":" in self.host and self.port is not None else self.host
+        where = f"{self.user or ''}{'@' if self.user else ''}{host}{'' if self.port is None else f':{self.port}'}"
+        return where if self.name in ("", self.host) else f"{self.name} ({where})"
 
     def hops(self, jumps: str | None) -> tuple[SshSpec, ...]:
         """The hosts that `[user@]host[:port],…` names, held to the same files as this one.

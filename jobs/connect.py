@@ -157,13 +157,18 @@ def _way(profile: HostProfile, connects: Connects | None) -> _Way:
 
 def _guessing(opener: Opener, typed: TypedHost) -> Opener:
     """The same, and where nobody knows the host that was typed it asks for one that is called much the same."""
+    near: str | None = None
 
     async def open_it(argv: tuple[str, ...]) -> BytePipe:
+        nonlocal near
         try:
             return await opener(argv)
         except (InputError, UnreachableError) as error:
-            near = await asyncio.to_thread(likely, typed) if is_unknown(str(error)) else ""
-            if not near or type(error) not in (InputError, UnreachableError):
+            if type(error) not in (InputError, UnreachableError) or not is_unknown(str(error)):
+                raise
+            if near is None:  # it reads files, and whoever watches a host tries it again and again
+                near = await asyncio.to_thread(likely, typed)
+            if not near:
                 raise
             raise type(error)(f"{error}; did you mean {near}?") from None
 

@@ -6,18 +6,23 @@ import contextlib
 import difflib
 import fnmatch
 import glob
+import heapq
 import os
+import re
 from pathlib import Path
 
 from hosts.errors import InputError
 from hosts.local.files import read_bytes_limited
 from hosts.profiles import HostProfile, Ssh, profile_paths, read_profile, select_profile
+from hosts.ssh_spec import is_host
 from hosts.target import parse_target
 from jobs.calibration.checkout import find_hosts
 
 _SSH = "~/.ssh/config"
 _LIMIT = 1 << 20
 _MOST_FILES = 64
+_MOST_COMPARED = 500  # half a millisecond each
+_WORD = re.compile(r"""["]([^"]*)["]|[']([^']*)[']|([^\s"']+)""")
 _NAMELESS = ("name or service not known", "could not resolve", "name resolution", "no address associated")
 
 
@@ -72,10 +77,29 @@ def likely(typed: TypedHost, config: str = _SSH) -> str:
     with contextlib.suppress(InputError):
         known |= _names(Path(typed.folder)) if typed.folder is not None else set()
     patterns = set(_patterns(config))
-    if any(pattern != "*" and fnmatch.fnmatchcase(host, pattern) for pattern in patterns):
+    vague = (pattern for pattern in patterns if glob.has_magic(pattern) and pattern != "*")
+    if host in patterns or any(fnmatch.fnmatchcase(host, pattern) for pattern in vague):
         return ""
-    known |= {pattern for pattern in patterns if not glob.has_magic(pattern) and not pattern.startswith("!")}
-    return next(iter(difflib.get_close_matches(host, sorted(known), n=1)), "")
+    known |= {pattern for pattern in patterns if is_host(pattern)}
+    return next(iter(difflib.get_close_matches(host, _nearest(host, known), n=1)), "")
+
+
+def _nearest(host: str, known: set[str]) -> list[str]:
+    """Those of many names that are worth a thorough look: they begin and end most like this one, and are as long."""
+    if len(known) <= _MOST_COMPARED:
+        return sorted(known)
+
+    def far(name: str) -> tuple[int, str]:
+        return abs(len(host) - len(name)) - _alike(host, name) - _alike(host[::-1], name[::-1]), name
+
+    return heapq.nsmallest(_MOST_COMPARED, known, key=far)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters two begin with together."""
+    return next(
+        (count for count, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
 
 
 def _patterns(config: str) -> list[str]:
@@ -89,9 +113,9 @@ def _patterns(config: str) -> list[str]:
         except InputError:
             continue
         for line in text.splitlines():
-            word, *rest = line.replace("=", " ", 1).split() or [""]
+            word, *rest = ["".join(one) for one in _WORD.findall(line.replace("=", " ", 1))] or [""]
             if word.lower() == "host":
-                found += [one.strip('"') for one in rest]
+                found += rest
             elif word.lower() == "include":
                 for one in rest:
                     left += sorted(glob.glob(os.path.join(os.path.expanduser("~/.ssh"), os.path.expanduser(one))))

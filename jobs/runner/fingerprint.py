@@ -16,9 +16,10 @@ IMAGE_VARIABLE = "GATEWATCH_IMAGE"
 CACHE_VARIABLES: tuple[str, ...] = ("HOME", "HF_HOME", "OMNI_CI_HOME", "XDG_CACHE_HOME", "TORCHINDUCTOR_CACHE_DIR")
 _TIMEOUT_S = 60.0
 # Python 3.8 reads this; the versions come from metadata, since importing torch takes seconds and may fail. Importing
-# all of pytest takes a third of a second of a core at every start; its version lies in a module of its own.
+# all of pytest takes a third of a second of a core at every start; its version lies in a module of its own, and what it
+# cannot do without is in its metadata. One that has none is imported.
 _PROBE = """
-import json, os, platform, sys
+import json, os, platform, re, sys
 try:
     from importlib import metadata
 except ImportError:
@@ -34,11 +35,30 @@ def there(name):
         return importlib.util.find_spec(name) is not None
     except Exception:
         return False
+def lacks(requirement):
+    text, _, marker = requirement.partition(";")
+    older = re.match(r"python_version *< *.([0-9]+)[.]([0-9]+).$", marker.strip())
+    if marker.strip() and not (older and sys.version_info[:2] < tuple(map(int, older.groups()))):
+        return False
+    name = re.match("[A-Za-z0-9._-]*", text.strip()).group()
+    return not there(re.sub("[-.]", "_", name.lower())) and version(name) is None
+def runs():
+    try:
+        needed = metadata.requires("pytest")
+    except Exception:
+        needed = None
+    if needed is not None:
+        return not any(map(lacks, needed))
+    try:
+        import pytest
+    except (Exception, SystemExit):
+        return False
+    return True
 try:
     from _pytest import __version__ as has
 except Exception:
     has = None
-if not (there("pytest") and there("pluggy")):
+if not (there("pytest") and there("pluggy") and runs()):
     has = None
 v = sys.implementation.version
 full = "%d.%d.%d" % v[:3] + ("" if v[3] == "final" else v[3][0] + str(v[4]))

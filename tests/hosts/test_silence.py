@@ -29,6 +29,7 @@ from tests.peers.callers import until
 
 NONCE = "0123456789abcdef"
 HEARTBEAT = 0.4
+SHORT = 1.0
 LARGE = "x" * (4 << 20)
 # Hands on what it reads, slowly
 SLOW = """
@@ -40,6 +41,22 @@ while data := os.read(0, 1 << 16):
     time.sleep(0.05)
 helper.stdin.close()
 helper.wait()
+"""
+# The same for what ssh says and hears, once it has begun
+SLOW_WAY = """
+import os, socket, sys, threading, time
+far = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def back():
+    while data := far.recv(65536):
+        os.write(1, data)
+    os._exit(0)
+threading.Thread(target=back, daemon=True).start()
+count = 0
+while data := os.read(0, 16384):
+    far.sendall(data)
+    count += len(data)
+    if count > 1 << 20:
+        time.sleep(len(data) / 500000)
 """
 TALKS = """
 import sys, time
@@ -143,4 +160,65 @@ async def test_over_ssh_itself_a_host_is_stale_before_it_is_dead(
     assert (await host.query("ping", None, 20))["pid"]  # type: ignore[index, call-overload]
     await asyncio.sleep(0)
     assert ssh.connection.way is Way.UP
+    await host.close()
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A helper gives signs of life so often that a test need not take a minute."""
+    monkeypatch.setattr("hosts.openssh.BEAT", SHORT)
+
+
+def ways(ssh: OpenSshHost) -> list[Way]:
+    """What the host's standing is from here on."""
+    told: list[Way] = []
+    ssh.on_change(lambda now: told.append(now.way))
+    return told
+
+
+@needs_both
+@pytest.mark.usefixtures("short")
+async def test_what_ssh_still_holds_is_no_silence(peer: sshd.SshPeer, image: Any, tmp_path: Path) -> None:
+    """It takes two megabytes at once, and then brings them there, slowly; what we ask waits behind them."""
+    way, config = tmp_path / "way.py", tmp_path / "config"
+    way.write_text(SLOW_WAY)
+    config.write_text(
+        f"Host *\n  ProxyCommand {sys.executable} {way} {peer.port}\n  UserKnownHostsFile {peer.known_hosts}\n"
+    )
+    key, known = str(peer.keys["plain"]), str(peer.known_hosts)
+    spec = SshSpec("127.0.0.1", peer.port, None, key, known_hosts=known, config_file=str(config))
+    ssh = OpenSshHost(spec, connects=Connects(chance=sshd.Soonest()))
+    host = PipeReader("box", ssh.open, image, python=sys.executable, connection=lambda: ssh.connection)
+    first: Any = await host.query("ping", None, 20)
+    told, began = ways(ssh), time.monotonic()
+    second: Any = await host.query("ping", {"more": "x" * (7 << 19)}, 40)
+    assert time.monotonic() - began > 4 * SHORT
+    assert (second["pid"], told) == (first["pid"], [])
+    await host.close()
+    await ssh.close()
+
+
+@needs_both
+@pytest.mark.usefixtures("short")
+async def test_a_first_look_that_takes_long_is_no_silence(ssh: OpenSshHost, image: Any) -> None:
+    host = PipeReader("box", ssh.open, image, python=sys.executable, connection=lambda: ssh.connection)
+    told = ways(ssh)
+    await host.query("nap", {"takes": 3 * SHORT}, 20)
+    assert told == [Way.CONNECTING, Way.UP]
+    await host.close()
+
+
+@needs_both
+@pytest.mark.usefixtures("short")
+async def test_who_was_stopped_asks_before_a_helper_is_given_up(ssh: OpenSshHost, image: Any) -> None:
+    """As ctrl-z and fg do: nothing was asked all that time, so that nothing was heard says nothing."""
+    host = PipeReader("box", ssh.open, image, python=sys.executable, connection=lambda: ssh.connection)
+    first: Any = await host.query("ping", None, 20)
+    await asyncio.sleep(1.5 * SHORT)
+    told, until_then = ways(ssh), time.monotonic() + 4 * SHORT
+    while time.monotonic() < until_then:
+        pass  # none of our tasks goes on
+    await asyncio.sleep(3 * SHORT)
+    second: Any = await host.query("ping", None, 20)
+    assert (second["pid"], told) == (first["pid"], [])
     await host.close()

@@ -204,7 +204,7 @@ async def test_a_certificate(reach: Any, tmp_path: Path, how: str, request: pyte
             config.write_text(f"CertificateFile {tmp_path}/elsewhere-cert.pub\n")
         await host.retry_now()
         await up(host)
-        asked = [("127.0.0.1", f"passphrase of {key}")] if how.startswith("locked") else []
+        asked = [opened(key, peer)] if how.startswith("locked") else []
         assert [each for each in person.asked if "passphrase" in each[1]] == asked
 
 
@@ -216,7 +216,7 @@ def make(folder: Path) -> Path:
 @needs_sshd
 async def test_a_passphrase_is_asked_at_most_three_times(reach: Any, tmp_path: Path, ssh_peer: sshd.SshPeer) -> None:
     key = lock(sshd.make_key(tmp_path / "key", "ecdsa"), "open sesame")
-    what = ("127.0.0.1", f"passphrase of {key}")
+    what = opened(key, ssh_peer)
     with allowing(ssh_peer, key):
         person = Person("wrong", "öpen", "open sesame")
         host = reach(ssh_peer.port, ssh_peer.known_hosts, person, identity_file=str(key))
@@ -239,8 +239,8 @@ def locked(ssh_peer: sshd.SshPeer, tmp_path: Path) -> Iterator[Path]:
         yield key
 
 
-def opened(key: Path) -> tuple[str, str]:
-    return "127.0.0.1", f"passphrase of {key}"
+def opened(key: Path, peer: sshd.SshPeer) -> tuple[str, str]:
+    return f"127.0.0.1:{peer.port}", f"passphrase of {key}"
 
 
 @needs_sshd
@@ -252,15 +252,15 @@ async def test_a_passphrase_is_asked_once_per_key_however_many_hosts_want_it(
     way = (ssh_peer.port, ssh_peer.known_hosts, connects)
     hosts = [reach(*way, identity_file=str(locked), deadline=5) for _ in range(12)]
     await asyncio.gather(*map(up, hosts))
-    assert person.asked == [opened(locked)] * 2
+    assert person.asked == [opened(locked, ssh_peer)] * 2
     hosts[0].abort()
     await hosts[0].retry_now()
     await up(hosts[0])
     await up(reach(*way, identity_file=str(locked), proxy_jump=f"127.0.0.1:{ssh_peer.port}"))
-    assert person.asked == [opened(locked)] * 2
+    assert person.asked == [opened(locked, ssh_peer)] * 2
     other = Person("open sesame")
     await up(reach(*way[:2], other, identity_file=str(locked)))
-    assert other.asked == [opened(locked)]
+    assert other.asked == [opened(locked, ssh_peer)]
 
 
 @needs_sshd
@@ -268,7 +268,7 @@ async def test_a_hop_and_the_host_behind_it_ask_once(reach: Any, ssh_peer: sshd.
     person = Person("open sesame")
     hop = f"127.0.0.1:{ssh_peer.port}"
     await up(reach(ssh_peer.port, ssh_peer.known_hosts, person, identity_file=str(locked), proxy_jump=hop))
-    assert person.asked == [opened(locked)]
+    assert person.asked == [opened(locked, ssh_peer)]
 
 
 @needs_sshd
@@ -282,7 +282,7 @@ async def test_a_key_file_that_has_changed_is_asked_for_again(
     with allowing(ssh_peer, other):
         other.rename(locked)
         await up(reach(ssh_peer.port, ssh_peer.known_hosts, connects, identity_file=str(locked)))
-    assert person.asked == [opened(locked)] * 2
+    assert person.asked == [opened(locked, ssh_peer)] * 2
 
 
 @needs_sshd
@@ -294,7 +294,7 @@ async def test_one_who_leaves_a_passphrase_open_is_asked_again_when_it_is_tried_
     way = (ssh_peer.port, ssh_peer.known_hosts, Connects(asker=person))
     hosts = [reach(*way, identity_file=str(locked)) for _ in range(6)]
     told = await asyncio.gather(*map(refused, hosts))
-    assert person.asked == [opened(locked)] * len(answers)
+    assert person.asked == [opened(locked, ssh_peer)] * len(answers)
     assert sum(f"passphrase of {locked} was asked for another host, in vain" in said for said in told) == 5
     person.answers = ["open sesame"]
     for host in hosts:
@@ -311,7 +311,7 @@ async def test_a_host_that_goes_while_its_question_stands_leaves_it_to_the_next(
     way = (ssh_peer.port, ssh_peer.known_hosts, Connects(asker=person))
     first, second = (reach(*way, identity_file=str(locked)) for _ in range(2))
     asking = asyncio.create_task(first.open(("cat",)))
-    assert await until(lambda: person.asked == [opened(locked)])
+    assert await until(lambda: person.asked == [opened(locked, ssh_peer)])
     person.answers = ["open sesame"]
     waiting = asyncio.create_task(up(second))
     await first.close()
@@ -326,7 +326,7 @@ async def test_a_password_is_asked_for_each_host(reach: Any, tmp_path: Path) -> 
         connects = Connects(asker=person)
         for _ in range(2):
             await up(reach(port, known, connects, user="op"))
-        assert person.asked == [("127.0.0.1", "password of op")] * 2
+        assert person.asked == [(f"op@127.0.0.1:{port}", "password of op")] * 2
         assert got == ["sesame"] * 2
 
 
@@ -337,7 +337,7 @@ async def test_a_usual_key_with_a_passphrase(reach: Any, tmp_path: Path, ssh_pee
     with allowing(ssh_peer, key):
         person = Person("open sesame")
         await up(reach(ssh_peer.port, ssh_peer.known_hosts, person))
-        assert person.asked == [("127.0.0.1", f"passphrase of {key}")]
+        assert person.asked == [opened(key, ssh_peer)]
 
 
 @needs_sshd
@@ -407,7 +407,7 @@ async def test_a_password_is_asked_at_most_three_times(reach: Any, tmp_path: Pat
     async with passwords(tmp_path, "password") as (port, known, got):
         person = Person("a", "b", "sesame")
         await up(reach(port, known, person, user="op"))
-        assert person.asked == [("127.0.0.1", "password of op")] * 3
+        assert person.asked == [(f"op@127.0.0.1:{port}", "password of op")] * 3
         assert got == ["a", "b", "sesame"]
         person = Person("a", "b", "c", "sesame")
         assert "login refused for op" in await refused(reach(port, known, person, user="op"))
@@ -432,8 +432,8 @@ async def test_what_a_host_asks_is_shown_plain_and_answered_in_order(reach: Any,
         assert (
             person.asked
             == [
-                ("127.0.0.1", "answer to: Password"),
-                ("127.0.0.1", "answer to: ?[31mCode from your phone"),
+                (f"127.0.0.1:{port}", "answer to: Password"),
+                (f"127.0.0.1:{port}", "answer to: ?[31mCode from your phone"),
             ]
             * 2
         )

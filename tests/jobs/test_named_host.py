@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,44 @@ def test_a_configuration_that_includes_itself_ends(root: Path) -> None:
     profile = named_profile("bastoin", str(root))
     assert isinstance(profile, TypedHost)
     assert likely(profile) == "bastion"
+
+
+def test_among_very_many_names_the_likely_one_is_found_soon(root: Path) -> None:
+    """Some sites write a name for each of their machines."""
+    with (root / ".ssh" / "config").open("a") as file:
+        file.writelines(f"Host node{number:06d}.cluster.example.org\n" for number in range(20000))
+    for typed, meant in (
+        ("nodee004711.cluster.example.org", "node004711.cluster.example.org"),
+        ("mode004711.cluster.example.org", "node004711.cluster.example.org"),
+        ("bastoin", "bastion"),
+    ):
+        profile = named_profile(typed, str(root))
+        assert isinstance(profile, TypedHost)
+        began = time.process_time()
+        assert likely(profile) == meant
+        assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize("written", ['"gpu box"', "'gpu box'", "gpu\x1b[31m", '"gpu-?"', "!gpu-a"])
+def test_what_is_written_there_and_is_no_host_is_not_meant(written: str, root: Path) -> None:
+    with (root / ".ssh" / "config").open("a") as file:
+        file.write(f"Host {written}\n")
+    profile = named_profile("gpub", str(root))
+    assert isinstance(profile, TypedHost)
+    assert likely(profile) == ""
+
+
+async def test_the_files_are_read_once_however_often_a_host_is_tried(root: Path) -> None:
+    async def opener(_: tuple[str, ...]) -> object:
+        raise UnreachableError("bastoin: [Errno -2] Name or service not known")
+
+    profile = await asyncio.to_thread(named_profile, "bastoin", str(root))
+    assert isinstance(profile, TypedHost)
+    opened = _guessing(opener, profile)  # type: ignore[arg-type]  # it gives nothing
+    for _ in range(2):
+        with pytest.raises(UnreachableError, match=r"did you mean bastion\?$"):
+            await opened(("python3",))
+        (root / ".ssh" / "config").unlink(missing_ok=True)
 
 
 def test_who_has_no_files_at_all_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def test_a_key_is_opened_with_what_is_typed(house: Path, tmp_path: Path) -> None
         argv = [sys.executable, "-c", CONNECT, str(peer.port), str(key), str(peer.known_hosts)]
         env = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
         with Terminal(argv, house, env, size=(24, 300)) as terminal:
-            asked = f"127.0.0.1: passphrase of {key}: "
+            asked = f"127.0.0.1:{peer.port}: passphrase of {key}: "
             terminal.until(asked)
             terminal.press(b"wrong\n")
             terminal.until(f"{asked}\r\n{asked}")

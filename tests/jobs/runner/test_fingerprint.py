@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import subprocess
@@ -93,6 +94,35 @@ def test_half_a_pytest_is_none(tmp_path: Path) -> None:
         assert probe(sys.executable, {**os.environ, "PYTHONPATH": str(tmp_path)}, ())["pytest"] is None
         (tmp_path / f"{name}.py").write_text("")
     assert probe(sys.executable, {**os.environ, "PYTHONPATH": str(tmp_path)}, ())["pytest"] == "8.4.0"
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["with metadata", "without"])
+def test_a_pytest_without_what_it_needs_is_none(tmp_path: Path, told: bool) -> None:
+    """As somebody leaves it who removes a package, or copies some; what it needs depends on the Python."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sys\nsys.path[:] = [p for p in sys.path if 'site-packages' not in p] + [{str(packages)!r}]\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    if told:
+        folder = Path(pytest.__file__).parents[1] / f"pytest-{pytest.__version__}.dist-info"
+        (packages / folder.name).symlink_to(folder)
+    for name in ("_pytest", "pytest", "py", "pluggy", "packaging", "typing_extensions"):
+        link(name, packages)
+    for name in ("exceptiongroup", "tomli", "iniconfig", "pygments"):  # the first two in an older Python alone
+        if sys.version_info < (3, 11) or name not in ("exceptiongroup", "tomli"):
+            assert probe(sys.executable, environment, ())["pytest"] is None, name
+            link(name, packages)
+    assert probe(sys.executable, environment, ())["pytest"] == pytest.__version__
+    subprocess.run([sys.executable, "-m", "pytest", "--version"], env=environment, cwd="/", check=True)
+
+
+def link(name: str, folder: Path) -> None:
+    """Have a module or a package that is installed here there too, if it is."""
+    spec = importlib.util.find_spec(name)
+    for place in (spec.submodule_search_locations or [str(spec.origin)]) if spec is not None else []:
+        (folder / Path(place).name).symlink_to(place)
 
 
 def test_an_interpreter_that_talks_when_it_starts(tmp_path: Path) -> None:
