@@ -11,10 +11,11 @@ import codecs
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hosts.errors import InputError, UnreachableError
-from hosts.local.lines import BLOCK, UTF8, rfind_newline
+from hosts.local.lines import BLOCK, ENCODINGS, SNIFF, UTF8, rfind_newline
 from monitors.logs import extent
 from monitors.logs.marks import gone_words
 from monitors.logs.model import LogModel
@@ -87,7 +88,9 @@ class Stream:
         self._news = news
         self._request = request
         self._tell = tell
-        self._printer = Printer(request.wanted, request.lines, text, write)
+        self._new_printer = partial(Printer, request.wanted, request.lines, text, write)
+        self._printer = self._new_printer()
+        self._reach = request.lines or 0  # lines that are looked for from the end
         self._at = Place(-1, 0)
         self._line = 0  # where the line begins that has not ended, in the same generation
         self._leaps: Leaps | None = None
@@ -97,6 +100,8 @@ class Stream:
         self._through = True  # whether nothing more of the generation at `_at` can come
         self._marks: set[Key] = set()  # that were printed, or stand before what was asked for
         self._outage: Status | None = None
+        self._unclear = False  # whether bytes wait for those that say how they are written
+        self._as_it_is = -1  # the generation in which none came for long
 
     async def run(self) -> None:
         """Print until there is nothing more to print; for ever where the log is followed.
@@ -124,6 +129,9 @@ class Stream:
                     raise
                 self._tell(str(error))
                 await asyncio.sleep(_RETRY_S)
+                continue
+            if self._leaps is not None and self._leaps.more and self._printer.lacks:
+                await self._reach_back()
                 continue
             if (end is not None and self._at >= end) or self._over(shape):
                 break
@@ -161,9 +169,16 @@ class Stream:
         elif lines is not None and request.wanted is not None and self._is_worth_searching(shape):
             from tui.logs.plainlast import leaps  # what searches is not loaded for a log that is printed whole
 
-            self._leaps = await leaps(self._model, request.wanted, end, lines, goes_on=request.follow)
+            self._leaps = await leaps(self._model, request.wanted, end, self._reach, goes_on=request.follow)
         self._line = self._at.offset
         self._marks = {key(mark) for mark in shape.marks if mark.at < self._at}
+
+    async def _reach_back(self) -> None:
+        """Begin further before: of the lines that were found some are painted over by others."""
+        self._reach = max(1, self._reach) * 4
+        self._printer, self._leaps = self._new_printer(), None
+        self._number, self._through = -1, True
+        await self._begin()
 
     def _is_worth_searching(self, shape: Shape) -> bool:
         return self._request.since is None and extent.size(shape.generations) > _LITTLE
@@ -172,6 +187,7 @@ class Stream:
 
     async def _catch_up(self, shape: Shape, end: Place | None) -> None:
         """Print all that is there now."""
+        self._unclear = False
         for generation in shape.generations:
             if generation.number < self._at.generation:
                 continue
@@ -184,6 +200,8 @@ class Stream:
                 stop = min(stop, end.offset)
             if self._at.offset < stop:
                 await self._learn(generation)
+                if end is None and await self._is_unclear(generation, shape):
+                    stop = self._at.offset
             for mark in (*self._marks_from(shape, generation, stop), None):
                 await self._read(generation, stop if mark is None else mark.at.offset)
                 if mark is not None:
@@ -237,11 +255,27 @@ class Stream:
     async def _learn(self, generation: Generation) -> None:
         """How this generation is written; that of one which has just begun may turn out later."""
         encoding = await self._model.encoding(generation.number)
+        if self._number == generation.number and encoding is not self._written:
+            # What was taken of its last line was misread; a character begins where the newline's ends
+            line = max(generation.first, min(self._at.offset, self._line))
+            self._line = line + line % encoding.unit
+            self._at = Place(generation.number, self._line)
+            self._printer.begin_again()
         if self._number != generation.number or encoding is not self._written:
             self._number, self._written = generation.number, encoding
             self._decoder = (
                 None if encoding is UTF8 else codecs.getincrementaldecoder(encoding.name)("backslashreplace")
             )
+
+    async def _is_unclear(self, generation: Generation, shape: Shape) -> bool:
+        """Whether the next bytes of a log that has just begun will tell how it is written."""
+        if shape.status is not Status.LIVE or not generation.live or generation.number == self._as_it_is:
+            return False
+        if generation.first or self._written is not UTF8 or generation.size >= SNIFF:
+            return False
+        head = await self._model.read(Place(generation.number, 0), generation.size)
+        self._unclear = b"\0" in head or any(head != one.bom and one.bom.startswith(head) for one in ENCODINGS.values())
+        return self._unclear
 
     async def _read(self, generation: Generation, stop: int) -> None:
         while self._at.offset < stop:
@@ -252,9 +286,8 @@ class Stream:
             if not data:
                 return
             self._at = Place(generation.number, offset + len(data))
-            if self._leaps is not None:
-                newline = rfind_newline(data, self._written, offset)
-                self._line = offset + newline + self._written.unit if newline >= 0 else self._line
+            newline = rfind_newline(data, self._written, offset)
+            self._line = offset + newline + self._written.unit if newline >= 0 else self._line
             self._printer.take(self._utf8(data, offset))
 
     async def _leap(self, leaps: Leaps, stop: int) -> None:
@@ -286,7 +319,7 @@ class Stream:
         """Wait for news; meanwhile say what has not changed for too long."""
         outage = shape.status if shape.status in OUTAGES else None
         silent = self._printer.is_asking
-        if outage is not self._outage or silent:
+        if outage is not self._outage or silent or self._unclear:
             try:
                 async with asyncio.timeout(_STALE_S):
                     await self._news.wait()
@@ -297,6 +330,9 @@ class Stream:
                         self._tell(said(shape))
                 if silent:
                     self._printer.show_rest()
+                if self._unclear:
+                    self._as_it_is = self._at.generation
+                    return
         await self._news.wait()
 
     async def _changed(self, shape: Shape) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hosts.local.lines import count, rfind_newline
+from hosts.local.lines import BLOCK, count, rfind_newline
 from monitors.logs.model import LogModel
 from monitors.logs.types import Generation, Place
 
@@ -53,6 +53,23 @@ async def lines_back(model: LogModel, before: Place, lines: int) -> Place:
         if generation.number <= before.generation and high > generation.first and left:
             begin, left = await _back_in(model, generation, high, left)
     return begin
+
+
+async def line_begin(model: LogModel, row: Place) -> Place:
+    """Where the line begins of which a row is a part: a long one is looked at in several (`hosts.local.lines`).
+
+    Raises:
+        GoneError: What was there was thrown away meanwhile.
+        UnreachableError: Nobody answers.
+    """
+    encoding = await model.encoding(row.generation)
+    if row.offset < BLOCK or row.offset % BLOCK:
+        return row
+    first = next((one.first for one in model.shape.generations if one.number == row.generation), row.offset)
+    before = Place(row.generation, row.offset - encoding.unit)
+    if row.offset <= first or await model.read(before, encoding.unit) == encoding.newline:
+        return row
+    return await lines_back(model, row, 1)
 
 
 async def _back_in(model: LogModel, generation: Generation, size: int, lines: int) -> tuple[Place, int]:

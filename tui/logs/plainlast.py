@@ -13,7 +13,7 @@ from hosts.local.lines import BLOCK
 from monitors.logs.hits import Search
 from monitors.logs.model import LogModel
 from monitors.logs.types import Filter, Place, Query
-from tui.logs.plainback import lines_back
+from tui.logs.plainback import line_begin, lines_back
 
 _STUCK_S = 3.0  # without anything found out, after which whoever has the bytes is asked for some
 _ANY_LEVEL = Query(level=LEVELS[0])
@@ -23,17 +23,24 @@ async def last_hits(model: LogModel, wanted: Query | Filter, before: Place, most
     """Where the last lines before a place begin that pass, at most so many, in order.
 
     Raises:
+        GoneError: What was there was thrown away meanwhile.
         InputError: They cannot be looked for.
         UnreachableError: Nobody answers.
     """
     for generation in model.shape.generations:
         await model.encoding(generation.number)  # else the search takes it for UTF-8 at first
-    search = model.search(wanted)
+    search, found = model.search(wanted), deque[Place]()
     try:
-        hits, whole = await _waiting(model, search, before, most)
-        if not whole and len(hits) < most:
-            raise InputError(search.progress.problem or "the search was given up")
-        return hits
+        while (left := most - len(found)) > 0:
+            hits, whole = await _waiting(model, search, found[0] if found else before, left)
+            if not whole and len(hits) < left:
+                raise InputError(search.progress.problem or "the search was given up")
+            for hit in reversed(hits):
+                if not found or hit < found[0]:
+                    found.appendleft(await line_begin(model, hit))
+            if len(hits) < left:
+                break
+        return [*found]
     finally:
         search.close()
 
@@ -61,9 +68,14 @@ class Leaps:
         hits: Where those lines begin.
         context: Lines that are wanted before each of them.
         end: Where reading goes on behind the last of them.
+        more: Whether there may be others before them.
+
+    Attributes:
+        more: See there.
     """
 
-    def __init__(self, model: LogModel, hits: Iterable[Place], context: int, end: Place) -> None:
+    def __init__(self, model: LogModel, hits: Iterable[Place], context: int, end: Place, *, more: bool) -> None:
+        self.more = more
         self._model = model
         self._hits = deque(hits)
         self._context = context
@@ -108,7 +120,8 @@ async def leaps(model: LogModel, wanted: Filter, before: Place, most: int, *, go
     """
     # One more than wanted: rows of ours between it and the next are no part of what is wanted. And where the last line
     # may go on, it is none of those that are wanted yet.
-    hits = await last_hits(model, wanted, before, most + 1 + goes_on) if most else []
+    asked = most + 1 + goes_on if most else 0
+    hits = await last_hits(model, wanted, before, asked)
     end = before
     if goes_on:
         end = await lines_back(model, before, wanted.context + 1)
@@ -116,4 +129,4 @@ async def leaps(model: LogModel, wanted: Filter, before: Place, most: int, *, go
             # A line that names no level has that of the one before it
             named = await last_hits(model, _ANY_LEVEL, end, 1)
             end = named[0] if named else model.start_place()
-    return Leaps(model, hits, wanted.context, end)
+    return Leaps(model, hits, wanted.context, end, more=bool(asked) and len(hits) == asked)

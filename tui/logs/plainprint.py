@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from collections.abc import Callable
 
 from monitors.logs.types import Filter
+from tui.logs.plainkept import Kept
 from tui.logs.plaintext import PlainText
 from tui.logs.sieve import Sieve, sieve_of
 
 LONGEST = 2 << 20
 """Bytes of a line that are waited for before it is printed in pieces."""
 
-_LINE = re.compile(rb"[^\n]*\n|[^\n]+")  # a carriage return ends none
 _REDRAWS = frozenset(b"\r\x08\x1b")
 
 
@@ -39,13 +37,17 @@ class Printer:
         self._write = write
         self._rest = b""  # of a line that has not ended
         self._open = False  # whether the last line that was written has not ended
-        self._last = None if lines is None or not self._sieve.active else deque[bytes](maxlen=lines)
-        self._before = b""  # rows of ours before the next of these
+        self._last = None if lines is None or not self._sieve.active else Kept(lines)
 
     @property
     def owes(self) -> bool:
-        """Whether the next line is written whatever it says: it stands behind one that passes."""
+        """Whether what comes next is written whatever it says: it stands behind what passes."""
         return self._sieve.owes
+
+    @property
+    def lacks(self) -> bool:
+        """Whether fewer lines than the last so many were found so far."""
+        return self._last is not None and self._last.lacks
 
     @property
     def is_asking(self) -> bool:
@@ -86,29 +88,32 @@ class Printer:
         if rest:
             self._print(rest + b"\n")
         elif self._open:
-            if self._last is None:
-                self._write(b"\n")
-            elif self._last:
-                self._last[-1] += b"\n"
+            self._put(b"\n")
             self._open = False
+        self._sieve.end_line()
+
+    def begin_again(self) -> None:
+        """What has not ended is read anew, because it was read wrongly."""
+        self._rest = b""
+        self.end_line()
 
     def say(self, line: bytes) -> None:
         """Write a row of ours."""
         self.end_line()
+        row = self._text.render(line)
         if self._last is None:
-            self._write(self._text.render(line))
+            self._write(row)
         else:
-            self._before += line
+            self._last.say(row)
 
     def go_on(self) -> None:
         """All that was there is taken: write the last of it; from here on all that passes is written as it comes."""
         if self._last is None:
             return
-        rest = self._before if self._last.maxlen else b""
-        rows, self._last, self._before = b"".join(self._last) + rest, None, b""
+        rows, self._last = self._last.text, None
         if rows:
-            self._write(self._text.render(rows if rows.endswith(b"\n") else rows + b"\n"))
-            self._open = False
+            self._write(rows)
+            self._open = not rows.endswith(b"\n")
 
     def finish(self) -> None:
         """Nothing more will come."""
@@ -117,11 +122,11 @@ class Printer:
 
     def _print(self, rows: bytes) -> None:
         for some in self._sieve.sift(rows):
+            self._put(self._text.render(some))
             self._open = not some.endswith(b"\n")
-            if self._last is None:
-                self._write(self._text.render(some))
-            else:
-                lines: list[bytes] = _LINE.findall(some)
-                if lines:
-                    lines[0], self._before = self._before + lines[0], b""
-                self._last.extend(lines)
+
+    def _put(self, text: bytes) -> None:
+        if self._last is None:
+            self._write(text)
+        else:
+            self._last.add(text)

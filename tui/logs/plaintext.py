@@ -51,6 +51,11 @@ def suspects(rows: bytes) -> tuple[bool, list[re.Pattern[bytes]]]:
     return odd, [lines for signs, lines in _SIGNS if any(map(left.__contains__, signs))]
 
 
+def paints_over(rows: bytes) -> bool:
+    """Whether some of these lines may paint over lines before them."""
+    return b"\x1b[" in rows and _MOVES_UP.search(rows) is not None
+
+
 class PlainText:
     """Lines as a stream gets them: one line each, without control characters, without secrets, tabs kept.
 
@@ -73,7 +78,7 @@ class PlainText:
         odd, secret = suspects(rows)
         if odd and not secret and not self._colour and not _CONTROL.search(rows):
             rows, odd = self._letters(rows)
-        if odd and b"\x1b[" in rows and _MOVES_UP.search(rows):
+        if odd and paints_over(rows):
             rows = b"".join(self._settled(rows))
         elif odd or secret or self._colour:
             starts = self._needy(rows, [_ODD, *secret] if odd else secret)

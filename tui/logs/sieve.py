@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from enum import Enum, auto
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hosts.local.blocks import FAILS, PASSES, Matcher
+from tui.logs.plaintext import paints_over
 
 if TYPE_CHECKING:
-    from hosts.local.match import Finder, Region
+    from hosts.local.match import Finder, Found, Region
     from monitors.logs.types import Filter
+
+HELD = 16 << 20
+"""Bytes of a line that are kept until it is known whether it passes; of a longer one the last so many."""
+
+
+class _Open(Enum):
+    """What is known of a line of which only the first pieces were there."""
+
+    SHOWN = auto()
+    WAITS = auto()  # none of them passes, a later one may
+    BARRED = auto()  # something in it is not wanted
 
 
 class Sieve:
     """Lets lines pass, and those around them.
+
+    A line may come in pieces. It passes from the moment that one of them does, with what is kept of it until then.
 
     Args:
         matcher: Which lines, None for all.
@@ -28,67 +44,154 @@ class Sieve:
         self.active = matcher is not None
         self._matcher = matcher or Matcher()
         self._finder: Finder | None = None
+        self._bars: Finder | None = None  # finds what holds nothing that is not wanted
         self._carry = self._at_first = PASSES if self._matcher.level is None else FAILS
         self._around = context
         self._before: deque[bytes] = deque(maxlen=context)
         self._after = 0  # lines that pass because of the last one which passed by itself
+        self._open: _Open | None = None
+        self._held: deque[bytes] = deque()  # of the open line, while it is not shown
 
     @property
     def owes(self) -> bool:
-        """Whether the next line passes whatever it says."""
-        return self._after > 0
+        """Whether what comes next passes whatever it says."""
+        return self._after > 0 or self._open is _Open.SHOWN
 
     def leap(self, *, passing: bool) -> None:
         """Rows are left out that do not pass; `passing`: the next that names no level is around one that passes."""
         self._before.clear()
+        self._held.clear()
+        self._open = None
         self._carry = PASSES if passing else self._at_first
 
     def turn(self) -> None:
         """Another file begins: nothing in it has the level of a line before it."""
+        self.end_line()
         self._carry = self._at_first
 
+    def end_line(self) -> None:
+        """No more of an open line will come."""
+        if self._held:
+            self._before.append(b"".join(self._held))
+            self._held.clear()
+        self._open = None
+
     def sift(self, rows: bytes) -> Iterator[bytes]:
-        """What passes of these rows; the last one may lack its newline."""
+        """What passes of these rows.
+
+        The first goes on with an open line, if there is one; the last is open if it lacks its newline. Rows between
+        which others are left out come apart, if some of them may paint over those before them.
+        """
         if not self.active:
             yield rows
             return
-        from hosts.local.match import Finder, Region  # a log that is printed whole does not need it
+        if self._open is not None:
+            cut = rows.find(b"\n") + 1 or len(rows)
+            yield from self._go_on(rows[:cut])
+            rows = rows[cut:]
+        if rows:
+            yield from self._begin(rows)
 
-        self._finder = self._finder or Finder(self._matcher)
+    def _begin(self, rows: bytes) -> Iterator[bytes]:
+        """What passes of rows the first of which is whole."""
+        from hosts.local.match import Region  # a log that is printed whole does not need it
+
+        ended = rows.endswith(b"\n")
         region = Region(rows.removesuffix(b"\n"))
-        found = self._finder.find(region, self._carry)
+        found = self._find(region)
         self._carry = found.leaves
         if found.bits == region.all:
-            if self._before:
-                yield b"\n".join(self._before) + b"\n"
+            yield from self._context()
             yield rows
-            self._before.clear()
             self._after = self._around
+            self._open = None if ended else _Open.SHOWN
             return
-        passing = self._passing(region, found.bits)
-        if passing:
-            yield b"\n".join(passing) + b"\n"
+        passing, gaps = self._passing(region, found.bits, ended)
+        text = b"\n".join(passing)
+        bounds = [0, *gaps] if gaps and paints_over(text) else [0]
+        for low, high in pairwise([*bounds, len(passing)]):
+            if low < high:
+                part = text if len(bounds) == 1 else b"\n".join(passing[low:high])
+                yield part if high == len(passing) and self._open is _Open.SHOWN else part + b"\n"
 
-    def _passing(self, region: Region, bits: int) -> list[bytes]:
-        lines, found, at = region.lines, list[bytes](), 0
+    def _find(self, region: Region) -> Found:
+        from hosts.local.match import Finder
+
+        self._finder = self._finder or Finder(self._matcher)
+        return self._finder.find(region, self._carry)
+
+    def _context(self) -> Iterator[bytes]:
+        if self._before:
+            yield b"\n".join(self._before) + b"\n"
+            self._before.clear()
+
+    def _passing(self, region: Region, bits: int, ended: bool) -> tuple[list[bytes], list[int]]:
+        """The lines that pass, and which of them do not follow the one before them in the log."""
+        lines, found, gaps, at = region.lines, list[bytes](), list[int](), 0
         while bits:
             row = (bits & -bits).bit_length() - 1
             bits &= bits - 1
-            found += self._between(lines[at:row], last=False)
+            self._between(lines[at:row], found, gaps)
+            found += self._before
+            self._before.clear()
             found.append(lines[row])
             at, self._after = row + 1, self._around
-        return found + self._between(lines[at:], last=True)
+        begun = None if ended else _Open.SHOWN
+        if begun and at + self._after < len(lines):
+            piece = lines.pop()
+            begun = _Open.BARRED if self._is_barred(piece) else _Open.WAITS
+            self._hold(piece)
+        self._between(lines[at:], found, gaps)
+        self._open = begun
+        return found, gaps
 
-    def _between(self, lines: list[bytes], *, last: bool) -> list[bytes]:
+    def _between(self, lines: list[bytes], found: list[bytes], gaps: list[int]) -> None:
         """Lines that do not pass by themselves, before one that does or before the end of what there is."""
         behind = lines[: self._after]
         self._after -= len(behind)
-        self._before.extend(lines[len(behind) :])
-        if last:
-            return behind
-        found = behind + list(self._before)
-        self._before.clear()
-        return found
+        found += behind
+        rest = lines[len(behind) :]
+        if len(self._before) + len(rest) > self._around:
+            gaps.append(len(found))
+        self._before.extend(rest)
+
+    # A line in pieces.
+
+    def _go_on(self, piece: bytes) -> Iterator[bytes]:
+        """What passes of an open line, of which this is the next piece."""
+        from hosts.local.match import Region
+
+        text = piece.removesuffix(b"\n")
+        if text and self._open is not _Open.BARRED and self._find(Region(text)).bits:
+            self._after = self._around
+            if self._open is _Open.WAITS:
+                yield from self._context()
+                yield b"".join(self._held)
+                self._held.clear()
+            self._open = _Open.SHOWN
+        if self._open is _Open.SHOWN:
+            yield piece
+        else:
+            self._hold(text)
+            if self._open is _Open.WAITS and self._is_barred(text):
+                self._open = _Open.BARRED
+        if len(text) < len(piece):
+            self.end_line()
+
+    def _hold(self, piece: bytes) -> None:
+        self._held.append(piece)
+        held = sum(map(len, self._held))
+        while held > HELD and len(self._held) > 1:
+            held -= len(self._held.popleft())
+
+    def _is_barred(self, piece: bytes) -> bool:
+        """Whether something stands in it because of which its line does not pass."""
+        if not self._matcher.exclude:
+            return False
+        from hosts.local.match import Finder, Region
+
+        self._bars = self._bars or Finder(Matcher(exclude=self._matcher.exclude))
+        return not self._bars.find(Region(piece)).bits
 
 
 def sieve_of(wanted: Filter | None) -> Sieve:
