@@ -124,6 +124,10 @@ class Search:
         known = self._scan is not None and self._scan.is_settled(generation, block)
         return known and self.hits.is_known(generation, block)
 
+    def covers(self, generation: int, size: int) -> bool:
+        """Whether the block that a generation of this size ends in was looked at up to there."""
+        return self._scan is not None and self._scan.covers(generation, size)
+
     @property
     def closed(self) -> bool:
         """Whether nobody looks any more."""

@@ -70,7 +70,7 @@ class LogModel:
         now: Callable[[], float] = time.time,
         zone: tzinfo | None = None,
     ) -> None:
-        self._source = source
+        self.source = source
         self._now = now
         self._zone = zone
         self._shape = Shape()
@@ -100,7 +100,7 @@ class LogModel:
         self._listeners.start()
         if self._counts:
             await asyncio.to_thread(load)
-        await self._source.start(self._changed)
+        await self.source.start(self._changed)
         self._notice()
         self._begun = True
         self._tally = self._begin_tally() if self._counts else Uncounted()
@@ -119,7 +119,7 @@ class LogModel:
             self._tally.close()
         if self._own_scanner and self._scanner is not None:
             await self._scanner.close()
-        await self._source.close()
+        await self.source.close()
 
     def listen(self, call: Callable[[], None]) -> Callable[[], None]:
         """Have `call` called on the loop soon after anything changed (see `Listeners`); gives what ends it."""
@@ -127,7 +127,7 @@ class LogModel:
 
     def visible(self, visible: bool) -> None:
         """Whether anybody sees it; while nobody does, its lines are counted, and nothing else is looked for."""
-        self._source.watch(visible)
+        self.source.watch(visible)
         self._searches.visible(visible)
 
     def needed(self) -> contextlib.AbstractContextManager[None]:
@@ -294,7 +294,7 @@ class LogModel:
 
     def _notice(self) -> Shape:
         """Take in the source's newest shape."""
-        shape = self._source.shape
+        shape = self.source.shape
         if shape is not self._shape:
             self._shape = shape
             now = self._now()
@@ -341,7 +341,7 @@ class LogModel:
 
         at = self._reader
         search = Search(
-            *(self._source, self._need_scanner(), wanted),
+            *(self.source, self._need_scanner(), wanted),
             encoding=self._encoding,
             at=at,
             forward=at is not None,
@@ -361,7 +361,7 @@ class LogModel:
     def _begin_tally(self) -> Tally | FarTally:
         from monitors.logs.tally_far import begin_tally
 
-        return begin_tally(self._source, self._need_scanner(), self._known, self._encoding, self._counted)
+        return begin_tally(self.source, self._need_scanner(), self._known, self._encoding, self._counted)
 
     def _encoding(self, number: int) -> Encoding:
         known = self._known.get(number)

@@ -89,7 +89,9 @@ def typed_time(text: str, near: float | None, zone: tzinfo | None = None) -> flo
     for form in _FORMS:
         match = form.fullmatch(text)
         if match is not None:
-            return _of(match.groupdict(), near, zone)
+            when = _of(match.groupdict(), near, zone)
+            if when is not None:
+                return when
     match = _EPOCH.fullmatch(text)
     return _number(match[1]) if match is not None else None
 

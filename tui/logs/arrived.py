@@ -13,6 +13,9 @@ from monitors.logs.types import Filter, Place
 from tui import words
 from tui.logs.reader import LetGo
 
+_LITTLE = 16 << 10
+"""Bytes at the end that may be not looked at yet without anybody being told: else each line would be told of twice."""
+
 Later = Callable[[Callable[[], Awaitable[None]], str], None]
 
 
@@ -57,7 +60,9 @@ class Arrived:
         if asked != self._asked:
             self._asked = asked
             self._later(lambda: self._count(model, search, first, last), "arrived")
-        count = self._hits[1] if self._hits is not None and self._hits[0] == first else 0
+        count = self._counted(search, first) if last >= model.end_place() else None
+        if count is None:
+            count = self._hits[1] if self._hits is not None and self._hits[0] == first else 0
         if search.progress.problem:
             return ""
         if _is_seen(model, search, first, last):
@@ -65,6 +70,12 @@ class Arrived:
         if count:
             return f"+{words.counted(count, 'line')} or more"
         return f"+{words.size(grown)} to filter" if grown > 0 else ""
+
+    def _counted(self, search: Search, first: Place) -> int | None:
+        """Hits that were found from a place on; None where somebody has to look for that."""
+        if first not in self._within:
+            return None
+        return search.progress.hits - search.hits.before(_block(first)) - self._within[first]
 
     async def _count(self, model: LogModel, search: Search, first: Place, last: Place) -> None:
         try:
@@ -78,7 +89,7 @@ class Arrived:
 
     async def _before(self, search: Search, place: Place) -> int:
         """Hits before a place; its block is read no more once all of it before the place was looked at."""
-        block = Spot(place.generation, place.offset // lines.BLOCK, 0)
+        block = _block(place)
         if place in self._within:
             return search.hits.before(block) + self._within[place]
         settled = search.progress.done or search.hits.is_known(place.generation, block.block + 1)
@@ -88,8 +99,12 @@ class Arrived:
         return count
 
 
+def _block(place: Place) -> Spot:
+    return Spot(place.generation, place.offset // lines.BLOCK, 0)
+
+
 def _is_seen(model: LogModel, search: Search, first: Place, last: Place) -> bool:
-    """Whether the filter has looked at all of it, but for the block in which it ends: that is about to be."""
+    """Whether the filter has looked at all of it, but for a little at its end: that is about to be."""
     for generation in model.state.shape.generations:
         if first.generation <= generation.number <= last.generation:
             low = max(first.offset, generation.first) if generation.number == first.generation else generation.first
@@ -97,4 +112,6 @@ def _is_seen(model: LogModel, search: Search, first: Place, last: Place) -> bool
             for block in range(low // lines.BLOCK, (high - 1) // lines.BLOCK):
                 if not search.hits.is_known(generation.number, block):
                     return False
+            if high - low > _LITTLE and not search.covers(generation.number, high - _LITTLE):
+                return False
     return True

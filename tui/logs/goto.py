@@ -26,6 +26,7 @@ _DAY = re.compile(
 )
 _SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _YEAR = 365.25 * 86400.0
+_LEAP = 17  # halves of the longest time without a 29 February, and one
 _AHEAD = 86400.0  # a clock elsewhere, or in another zone, may be ahead of ours
 
 _LOOK = 64 << 10  # bytes that are looked at in a place
@@ -129,9 +130,15 @@ def _as_lines_show_it(text: str, now: float, zone: tzinfo | None) -> float | Non
     from monitors.logs.times import typed_time
 
     when = typed_time(text, now, zone)
-    if when is not None and when > now + _AHEAD:  # without a year, it is the last such day, not the next
-        when = typed_time(text, now - _YEAR / 2, zone)
-    return when
+    if when is None or when <= now + _AHEAD:
+        return when
+    # Without a year, it is the last such day, not the next; 29 February may be that of eight years ago
+    last = None
+    for years in range(1, _LEAP):
+        last = typed_time(text, now - years * _YEAR / 2, zone)
+        if last is not None and last <= now + _AHEAD:
+            return last
+    return when if last is None else last
 
 
 def _zone(text: str | None) -> tzinfo | None:

@@ -11,8 +11,8 @@ import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from hosts.errors import GatewatchError
-from monitors.logs.types import LogLine
+from hosts.errors import GatewatchError, InputError
+from monitors.logs.types import Generation, LogLine, Source
 from tui import shims
 from tui.logs.takepart import TakePart
 
@@ -40,14 +40,17 @@ class HandPart(TakePart):
         if line is None or model is None or self._handed:
             return
         generation = next((one for one in model.state.shape.generations if one.number == line.at.generation), None)
-        path = generation.name if generation is not None and generation.live else ""
-        if not path or not os.path.isfile(path):
-            self.say("only a file of this machine can be opened; S saves what is shown to one", bad=True)
-            return
         try:
+            path = _path(generation, model.source) if generation is not None else ""
             argv = shlex.split(command)
+        except InputError as error:
+            self.say(str(error), bad=True)
+            return
         except ValueError as error:
             self.say(f"{command}: {error}", bad=True)
+            return
+        if not path:
+            self.say("only a file of this machine can be opened; S saves what is shown to one", bad=True)
             return
         argv += at_line(argv[0], path, line, pager=pager)
         self._handed = True
@@ -72,6 +75,27 @@ class HandPart(TakePart):
         waiting = getattr(self.app, "keys_waiting", contextlib.nullcontext)
         held: contextlib.AbstractContextManager[None] = waiting()
         return held
+
+
+def _path(generation: Generation, source: Source) -> str:
+    """The file of this machine that holds a generation, by the name that it has; "" where none does.
+
+    Raises:
+        InputError: It had a name, and has none any more.
+    """
+    name = generation.name
+    if generation.live:
+        return name if os.path.isfile(name) else ""
+    handle = source.descriptor(generation.number)
+    if handle is None or not name or name == "-" or (os.path.exists(name) and not os.path.isfile(name)):
+        return ""  # of a pipe, what is read from is a file of ours
+    with contextlib.suppress(OSError):
+        there = os.fstat(handle)
+        for path in (name, os.readlink(f"/proc/self/fd/{handle}")):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.stat(path), there):
+                    return path
+    raise InputError("the file that this line is in was rotated away; S saves what is shown to another")
 
 
 def _named(variable: str) -> str:

@@ -19,6 +19,7 @@ from monitors.logs.model import LogModel
 from monitors.logs.spans import LOOKAHEAD
 from monitors.logs.types import Filter, Generation, GoneError, LogLine, Place
 from tui.logs.batches import batches
+from tui.logs.wholes import Lost, Part, Wholes
 
 _BATCH = 128
 """Lines that are asked for at a time: of long ones, each comes with up to `monitors.logs.types.KEEP` bytes."""
@@ -37,7 +38,7 @@ class Piece:
         lines: How many lines begin in it.
     """
 
-    parts: Sequence[tuple[LogLine, bytes]]
+    parts: Sequence[Part]
     lines: int
 
     @property
@@ -46,55 +47,66 @@ class Piece:
         return self.parts[0][0].at
 
 
-async def pieces(model: LogModel, at: Place, end: Place, spec: Filter | None) -> AsyncIterator[Piece]:
-    """All that passes and begins from `at` on and before `end`, in order.
+async def pieces(
+    model: LogModel, at: Place, end: Place, spec: Filter | None, lost: Lost | None = None
+) -> AsyncIterator[Piece]:
+    """All lines that pass and begin from `at` on and before `end`, in order and each of them whole.
+
+    A line passes if any row of it does, or stands next to one that does: a very long line is many rows.
 
     Args:
         model: The log.
         at: A place where a line begins.
         end: Where it ends.
         spec: The model's filter.
+        lost: Takes in what is thrown away meanwhile: it is left out.
 
     Raises:
         InputError: The filter cannot go on.
         UnreachableError: Nobody answers.
     """
     until = end if spec is None or spec.until is None else min(end, spec.until)
+    lost = lost or Lost()
+    since = at if spec is None or spec.since is None else max(at, spec.since)
+    lost.begin(model.shape.generations, since, until)
+    wholes = Wholes(model, at, spec, lost)
     with model.needed():
         while at < end:
-            upto = None
+            wholes.look(at)
             async with contextlib.aclosing(batches(model, at, end, _BATCH)) as found:
-                async for some in found:
-                    async for piece in _by_line(model, some):
-                        yield piece
-                    if some[-1].complete:
-                        upto = Place(some[-1].at.generation, some[-1].end)
-                        break
-            if upto is None:
-                return
-            at = upto
+                some = await anext(found, None)
+            if some is None:
+                break
+            async for piece in _by_line(wholes, some):
+                yield piece
+            at = max(wholes.upto, Place(some[-1].at.generation, some[-1].end))
             while (taken := await _at_once(model, at, until, spec)) is not None:
-                at, whole = taken
-                if whole is not None:
-                    yield whole
+                if taken[1] is not None:
+                    if (seam := wholes.seam(taken[1].at)) is not None:
+                        yield Piece([seam], 0)
+                    yield taken[1]
+                    wholes.given(taken[0])
+                at = taken[0]
+                wholes.look(at)
+        wholes.look(min(at, end))
 
 
-async def _by_line(model: LogModel, some: list[LogLine]) -> AsyncIterator[Piece]:
-    parts: list[tuple[LogLine, bytes]] = []
+async def _by_line(wholes: Wholes, some: list[LogLine]) -> AsyncIterator[Piece]:
+    parts: list[Part] = []
     size = 0
-    for line in some:
-        data = await model.read(line.at, line.end - line.at.offset) if line.end > line.at.offset else b""
-        parts.append((line, data))
-        size += len(data)
-        if size >= _MOST:
-            yield _piece(parts)
-            parts, size = [], 0
+    for row in some:
+        async for part in wholes.line(row):
+            parts.append(part)
+            size += len(part[1])
+            if size >= _MOST:
+                yield _piece(parts)
+                parts, size = [], 0
     if parts:
         yield _piece(parts)
 
 
-def _piece(parts: list[tuple[LogLine, bytes]]) -> Piece:
-    return Piece(parts, sum(line.piece == 0 and line.end > line.at.offset for line, _ in parts))
+def _piece(parts: list[Part]) -> Piece:
+    return Piece(parts, sum(line.piece == 0 for line, _ in parts))
 
 
 async def _at_once(model: LogModel, at: Place, until: Place, spec: Filter | None) -> tuple[Place, Piece | None] | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hosts.errors import InputError
+from hosts.local.lines import ENCODINGS, content
 from monitors.logs.model import LogModel
-from monitors.logs.types import LogLine, Place
+from monitors.logs.types import KEEP, LogLine, Place
 from tui import words
 from tui.logs.batches import batches
 from tui.logs.rows import DisplayRow, decoded, unmarked
 from tui.logs.viewport import Row
+from tui.logs.wholes import Wholes
 from tui.sanitise import clean, redact
 
 MOST = 16 << 20
@@ -100,20 +104,50 @@ async def collect(model: LogModel, selection: Selection, whole: Callable[[LogLin
     """
     parts: list[str] = []
     length = lines = 0
-    last = selection.last.place
+    last, upto = selection.last.place, None
+    wholes = Wholes(model, model.start_place())
     async for chosen in batches(model, selection.first.place, Place(last.generation, last.offset + 1), _BATCH):
         for line in chosen:
-            text = _cut(await _text(model, line, whole), selection, line)
-            glued = line.piece > 0 and bool(parts)
+            if selection.lines and (line.piece or (not line.complete and line.size > KEEP)):
+                text, glued = await _all_of(wholes, line), False
+                if not text:
+                    continue  # it was taken with another row of it
+            else:
+                text = _cut(await _text(model, line, whole), selection, line)
+                glued = line.piece > 0 and line.at == upto
+            upto = Place(line.at.generation, line.end)
             parts.append(text if glued or not parts else f"\n{text}")
             lines += 0 if glued else 1
             length += len(text) + 1
             if length > MOST:
-                raise InputError(f"more than {words.size(MOST)} are selected: save them to a file instead")
+                raise _too_much()
     text = "".join(parts)
     if lines == 1 and not selection.lines:
         return Taken(text, words.counted(len(text), "character"))
     return Taken(text + ("\n" if selection.lines else ""), words.counted(lines, "line"))
+
+
+async def _all_of(wholes: Wholes, line: LogLine) -> str:
+    """The whole line of a row that is a part of it; "" where it was given already."""
+    wholes.upto = max(wholes.upto, Place(line.at.generation, max(0, line.at.offset - MOST)))  # more is too much
+    data, size = [], 0
+    begun: LogLine | None = None
+    async with contextlib.aclosing(wholes.line(line)) as found:
+        async for part, some in found:
+            begun = begun or part
+            data.append(some)
+            size += len(some)
+            if size > MOST:
+                raise _too_much()
+    if begun is None:
+        return ""
+    encoding = ENCODINGS[line.encoding]
+    text = unmarked(begun, content(b"".join(data), encoding))
+    return await asyncio.to_thread(lambda: clean(redact(decoded(text, encoding.name)), keep_tabs=True, limit=None))
+
+
+def _too_much() -> InputError:
+    return InputError(f"more than {words.size(MOST)} are selected: save them to a file instead")
 
 
 async def _text(model: LogModel, line: LogLine, whole: Callable[[LogLine], tuple[DisplayRow, ...]]) -> str:

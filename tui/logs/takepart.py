@@ -14,6 +14,7 @@ from tui.logs.filterpart import FilterPart
 from tui.logs.pieces import pieces
 from tui.logs.saving import NewFile, OneWay
 from tui.logs.selection import Point, Selection, collect
+from tui.logs.wholes import Lost
 
 _HELD = 4 << 20
 """Bytes from which on what is saved is written, so that saving takes little memory, however long the lines are."""
@@ -110,15 +111,18 @@ class TakePart(FilterPart):
         if model is not None:
 
             async def save() -> None:
+                lost = Lost()
                 try:
-                    said = await self._save(model, path)
+                    said = await self._save(model, path, lost)
                 finally:
                     self.doing("")
-                self.say(said)
+                if lost.size:
+                    said = f"{words.size(lost.size)} of the log were thrown away meanwhile and are missing: {said}"
+                self.say(said, bad=lost.size > 0)
 
             self.later(save, "save")
 
-    async def _save(self, model: LogModel, path: Path) -> str:
+    async def _save(self, model: LogModel, path: Path, lost: Lost) -> str:
         """Write it, and say what was written.
 
         Raises:
@@ -131,7 +135,7 @@ class TakePart(FilterPart):
             file = await asyncio.to_thread(NewFile, path)
             try:
                 data = bytearray()
-                async for piece in pieces(model, model.start_place(), model.end_place(), self._applied):
+                async for piece in pieces(model, model.start_place(), model.end_place(), self._applied, lost):
                     self.doing(f"saving {words.percent(model.fraction(piece.at))}")
                     count += piece.lines
                     for line, found in piece.parts:

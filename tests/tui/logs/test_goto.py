@@ -48,6 +48,8 @@ def at(hour: int, minute: int = 0, second: float = 0, day: int = 22, month: int 
         ("Nov 20 10:00:00", at(10, day=20)),
         ("Nov  2 10:00:00", at(10, day=2)),
         ("Dec 31 23:59:59", at(23, 59, 59, day=31, month=12, year=2025)),  # the one before, not the one to come
+        ("Feb 29 10:00:00", at(10, day=29, month=2, year=2024)),  # the one before, not that of 2028
+        ("26/11/20 10:00:00", at(10, day=20)),
         ("Fri Nov 20 10:00:00 2026", at(10, day=20)),
         ("20/Nov/2026:10:00:00 +0000", at(10, day=20)),
         ("E1120 10:00:00.042000", at(10, 0, 0.042, day=20)),
@@ -124,6 +126,17 @@ def test_any_text_is_a_goal_or_a_wrong_value(zone: timezone | None, typed: str) 
     with contextlib.suppress(ValueError):
         goal = parse(typed, NOW.timestamp(), zone)
         assert [goal.time, goal.number, goal.share].count(None) == 2
+
+
+@pytest.mark.parametrize(
+    ("year", "last"), [(2027, 2024), (2025, 2024), (2028, 2028), (2096, 2096), (2103, 2096), (2104, 2104), (2000, 2000)]
+)
+def test_the_29th_of_february_is_the_last_one(year: int, last: int) -> None:
+    now = at(12, day=1, month=7, year=year)
+    assert parse("Feb 29 10:00:00", now, UTC).time == at(10, day=29, month=2, year=last)
+    before = at(12, day=1, month=2, year=year)  # in a year that has one, it is still to come
+    last = last if year != last else 2096 if year == 2104 else year - 4
+    assert parse("Feb 29 10:00:00", before, UTC).time == at(10, day=29, month=2, year=last)
 
 
 def test_options_take_the_same_times() -> None:

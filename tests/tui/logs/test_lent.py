@@ -95,6 +95,39 @@ def test_the_log_is_followed_beneath(house: Path, log: Path, program: Program) -
         clean_afterwards(screen)
 
 
+def rotated(screen: Screen, log: Path) -> None:
+    """Another file takes the log's place, and one is at the last line of the one before."""
+    log.rename(log.with_name("engine.log.1"))
+    log.write_bytes(b"the first of another\n")
+    screen.until("the first of another")
+    screen.press_and_see(b"k", "paused")
+
+
+def test_a_rotated_file_is_opened_by_the_name_that_it_has(house: Path, log: Path, program: Program) -> None:
+    with started(house, log, env={"PAGER": str(program.path)}) as screen:
+        screen.until("300 lines")
+        rotated(screen, log)
+        screen.press(b"v")
+        program.has_the_terminal(screen)
+        past = str(log.with_name("engine.log.1"))
+        assert program.arguments == ["--wrap=never", "--highlight-line=280", "--pager=less -R +280g", past]
+        before = len(screen.text)
+        program.let_go()
+        until(lambda: "301 lines" in screen.text[before:], "the log")
+        screen.press(b"q")
+        assert screen.wait() == 0
+
+
+def test_a_rotated_file_that_has_no_name_is_told(house: Path, log: Path, program: Program) -> None:
+    with started(house, log, env={"PAGER": str(program.path)}) as screen:
+        screen.until("300 lines")
+        rotated(screen, log)
+        log.with_name("engine.log.1").unlink()
+        screen.press_and_see(b"v", "the file that this line is in was rotated away")
+        screen.press(b"q")
+        assert screen.wait() == 0
+
+
 @pytest.mark.parametrize("key", [CTRL_C, b"\x1c"], ids=["ctrl-c", "ctrl-backslash"])
 def test_a_key_that_is_a_signal_is_the_programs_alone(key: bytes, house: Path, log: Path, program: Program) -> None:
     if key != CTRL_C:

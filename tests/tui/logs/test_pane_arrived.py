@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from hosts.target import Target
@@ -78,6 +79,27 @@ async def test_what_lies_behind_the_end_of_a_range_is_not_counted() -> None:
         await at.until(lambda: at.pane.model is not None and at.pane.model.state.lines == 1050)
         await at.settled()
         assert chip(at) == ""
+
+
+async def test_a_fast_writer_is_not_told_of_as_if_all_were_counted() -> None:
+    """What is said without "or more" is what has come, to a few lines, whenever one looks."""
+    async with desk(numbered(1000)) as at:
+        await filtered(at, "line")
+        await at.press("pageup")
+        await at.settled()
+        pane = at.pane
+        assert pane.model is not None
+        told: list[tuple[int, str]] = []
+        written = 0
+        for _ in range(60):
+            at.source.append(b"line 7\n" * 5000)
+            written += 5000
+            for _ in range(4):
+                told.append((written, pane.chip()))
+                await asyncio.sleep(0.005)
+        exact = [(came, int(text[1:].split()[0].replace(",", ""))) for came, text in told if text.endswith("lines")]
+        assert [pair for pair in exact if pair[0] - pair[1] > 3000] == []
+        await at.until(lambda: chip(at) == "+300,000 lines")
 
 
 async def test_what_the_filter_has_not_looked_at_is_said(tmp_path: Path) -> None:
