@@ -17,7 +17,7 @@ from typing import Any
 from hosts.bare_hung import Hung, Request
 from hosts.errors import InputError, UnreachableError
 from hosts.local.observe import NotThereError
-from hosts.session import BytePipe
+from hosts.session import BytePipe, Minded
 
 _INIT, _VERSION, _OPEN, _CLOSE, _READ, _FSTAT, _OPENDIR, _READDIR = 1, 2, 3, 4, 5, 8, 11, 12
 _REALPATH, _STAT, _READLINK, _STATUS, _HANDLE, _DATA, _NAME, _ATTRS = 16, 17, 19, 101, 102, 103, 104, 105
@@ -271,7 +271,7 @@ class Sftp:
             self._moved = time.monotonic()
         self._owed[number] = request
         if self._minding is None:
-            self._mind(self._patience)
+            self._mind(self._glance)
 
     def _paid(self, number: int) -> None:
         first = next(iter(self._owed), None) == number
@@ -283,6 +283,11 @@ class Sftp:
             if self.stuck is not None:
                 self.lose("it had hung")  # others have gone on without it
 
+    @property
+    def _glance(self) -> float:
+        """Seconds without an answer after which whoever looks after the way is told."""
+        return min(self._patience, self._pipe.beat) if isinstance(self._pipe, Minded) else self._patience
+
     def _mind(self, seconds: float) -> None:
         self._minding = asyncio.get_running_loop().call_later(seconds, self._see)
 
@@ -291,9 +296,13 @@ class Sftp:
         self._minding = None
         if self.lost or not self._owed:
             return
-        left = self._moved + self._patience - time.monotonic()
-        if left > 0:
-            return self._mind(left)
+        silent = time.monotonic() - self._moved
+        if silent < self._patience:
+            if silent < self._glance:
+                return self._mind(self._glance - silent)
+            if isinstance(self._pipe, Minded):
+                self._pipe.silent(silent)
+            return self._mind(self._patience - silent)
         self.stuck = next(iter(self._owed.values()))
         error = UnreachableError(f"{self._host}: {self._silence()}")
         for future in self._waiting.values():

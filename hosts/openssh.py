@@ -306,7 +306,9 @@ class OpenSshHost:
         if pipe not in self._pipes:
             return
         self._pipes.remove(pipe)
-        if self._pipes:
+        lost = failure is not None and pipe.heard
+        # Those that only try to begin hold no way that is lost; the first that does begin is the new one
+        if any(one.heard or not lost for one in self._pipes):
             return
         if failure is None:
             self._standing.idle()

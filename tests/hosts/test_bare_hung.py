@@ -20,10 +20,11 @@ from hosts.bare_hung import Hung, Request
 from hosts.bare_pipe import EitherReader
 from hosts.bare_sftp import Sftp
 from hosts.child import open_subprocess
+from hosts.connection import Connection, Way
 from hosts.connects import Connects
 from hosts.errors import UnreachableError
 from hosts.host import Position, TailWant, TreeWant, Wants
-from hosts.openssh import OpenSshHost
+from hosts.openssh import BEAT, OpenSshHost
 from hosts.session import BytePipe
 from hosts.ssh import SshHost, SshSpec
 from tests.peers import bare, hang_sftp, sshd
@@ -277,6 +278,35 @@ async def test_a_python_that_is_found_while_a_session_comes_up_is_used(
         assert ([tail.data for tail in seen.tails], seen.errors) == ([b"dead", b"good"], {})
     assert not host.bare
     await host.close()
+
+
+@pytest.mark.parametrize("ssh", ["openssh"], indirect=True)
+async def test_over_ssh_itself_a_host_is_stale_before_it_is_dead(
+    ssh: OpenSshHost, peer: sshd.SshPeer, tmp_path: Path
+) -> None:
+    [path] = files(tmp_path, "file")
+    host = BareReader("box", ssh.open_subsystem, ssh.open)
+    assert (await host.read(path, 0, 10)).data == b"file"
+    told: list[tuple[Connection, float]] = []
+    ssh.on_change(lambda now: told.append((now, time.monotonic())))
+    signalled(peer, signal.SIGSTOP)
+    stopped = time.monotonic()
+    asked = asyncio.ensure_future(host.read(path, 0, 10))
+    assert await until(lambda: ssh.connection.way not in (Way.UP, Way.STALE))
+    assert told[0][0].way is Way.STALE
+    assert told[0][0].reason.startswith("nothing heard for ")
+    assert told[0][1] - stopped < 2 * BEAT
+    assert told[-1][1] - stopped < 12
+    signalled(peer, signal.SIGCONT)
+    await asyncio.gather(asked, return_exceptions=True)
+    await host.close()
+
+
+def signalled(peer: sshd.SshPeer, what: int) -> None:
+    assert peer.pid is not None
+    for pid in (peer.pid, *peer.sessions()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, what)
 
 
 async def test_a_fifo_that_is_opened_hangs_the_real_server(tmp_path: Path) -> None:
