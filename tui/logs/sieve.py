@@ -45,11 +45,13 @@ class Sieve:
         self._matcher = matcher or Matcher()
         self._finder: Finder | None = None
         self._bars: Finder | None = None  # finds what holds nothing that is not wanted
+        self._words: Finder | None = None  # finds what passes whatever its level
         self._carry = self._at_first = PASSES if self._matcher.level is None else FAILS
         self._around = context
         self._before: deque[bytes] = deque(maxlen=context)
         self._after = 0  # lines that pass because of the last one which passed by itself
         self._open: _Open | None = None
+        self._settled = False  # no further piece of the open line changes whether it passes by itself
         self._held: deque[bytes] = deque()  # of the open line, while it is not shown
 
     @property
@@ -104,7 +106,7 @@ class Sieve:
             yield from self._context()
             yield rows
             self._after = self._around
-            self._open = None if ended else _Open.SHOWN
+            self._open, self._settled = None if ended else _Open.SHOWN, False
             return
         passing, gaps = self._passing(region, found.bits, ended)
         text = b"\n".join(passing)
@@ -137,9 +139,11 @@ class Sieve:
             found.append(lines[row])
             at, self._after = row + 1, self._around
         begun = None if ended else _Open.SHOWN
+        # A line's level stands at its beginning
+        self._settled = not ended and (self._carry == FAILS or self._is_barred(lines[-1]))
         if begun and at + self._after < len(lines):
             piece = lines.pop()
-            begun = _Open.BARRED if self._is_barred(piece) else _Open.WAITS
+            begun = _Open.BARRED if self._settled else _Open.WAITS
             self._hold(piece)
         self._between(lines[at:], found, gaps)
         self._open = begun
@@ -159,10 +163,8 @@ class Sieve:
 
     def _go_on(self, piece: bytes) -> Iterator[bytes]:
         """What passes of an open line, of which this is the next piece."""
-        from hosts.local.match import Region
-
         text = piece.removesuffix(b"\n")
-        if text and self._open is not _Open.BARRED and self._find(Region(text)).bits:
+        if text and not self._settled and self._holds(text):
             self._after = self._around
             if self._open is _Open.WAITS:
                 yield from self._context()
@@ -174,7 +176,7 @@ class Sieve:
         else:
             self._hold(text)
             if self._open is _Open.WAITS and self._is_barred(text):
-                self._open = _Open.BARRED
+                self._open, self._settled = _Open.BARRED, True
         if len(text) < len(piece):
             self.end_line()
 
@@ -183,6 +185,13 @@ class Sieve:
         held = sum(map(len, self._held))
         while held > HELD and len(self._held) > 1:
             held -= len(self._held.popleft())
+
+    def _holds(self, piece: bytes) -> bool:
+        """Whether a further piece of a line passes by what it says."""
+        from hosts.local.match import Finder, Region
+
+        self._words = self._words or Finder(self._matcher._replace(level=None, below=None, alarm=None))
+        return bool(self._words.find(Region(piece)).bits)
 
     def _is_barred(self, piece: bytes) -> bool:
         """Whether something stands in it because of which its line does not pass."""

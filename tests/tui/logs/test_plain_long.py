@@ -48,8 +48,9 @@ def test_a_long_line_is_not_glued_to_the_next_that_passes() -> None:
     assert printed(data, Request(wanted=Filter((Query("hay"),)))) == data
 
 
-words = st.sampled_from([b"one", b"two", b"ERROR: two", b"INFO: three", b" behind", b"", b"z" * 23, b"z" * 23 + b"two"])
-logs = st.lists(st.lists(words, min_size=1, max_size=5).map(b" ".join), max_size=12).map(
+# None begins with a blank: what stands behind one may be a level, of which what tells here knows nothing
+words = st.sampled_from([b"one", b"two", b"ERROR: two", b"INFO: three", b"behind", b"z" * 23, b"z" * 23 + b"two"])
+logs = st.lists(st.lists(words, max_size=5).map(b" ".join), max_size=12).map(
     lambda rows: b"".join(row + b"\n" for row in rows)
 )
 filters = st.builds(
