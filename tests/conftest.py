@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.peers.forbidden import as_anybody
 
@@ -22,6 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # The travelling modules are also tested under Pythons that get pytest and hypothesis and little else.
 HAS_BLOCKBUSTER = importlib.util.find_spec("blockbuster") is not None
+
+# A loaded machine is not a wrong answer
+settings.register_profile("gatewatch", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gatewatch")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
