@@ -50,6 +50,7 @@ def peer(tmp_path: Path, folder: Path) -> Iterator[sshd.SshPeer]:
     settings = bare.settings(tmp_path / "bin") + hang_sftp.settings(folder) + "MaxSessions 10\n"
     with sshd.running(tmp_path / "sshd", settings) as running:
         yield running
+        signalled(running, signal.SIGCONT)
         hang_sftp.hang(folder)
 
 
