@@ -131,15 +131,15 @@ class PipeReader:
             "host": self._name,
             "deadline": deadline,
         }
-        took = 0.0
+        took = received = 0.0
 
         def understand(answer: Json) -> Observation:
-            nonlocal took
-            took = time.monotonic() - began
+            nonlocal took, received  # at the same instant, or one clock is held against another moment of the other
+            took, received = time.monotonic() - began, time.time()
             return self._decode(Observation, looked(answer))
 
         seen = await self._ask("observe", payload, None, deadline, understand)
-        return replace(seen, host=self._name, received=time.time(), rtt=took)
+        return replace(seen, host=self._name, received=received, rtt=took)
 
     async def read(self, path: str, offset: int, size: int) -> Chunk:
         # What is shown first comes sooner over the pipe that is there

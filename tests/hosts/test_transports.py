@@ -15,8 +15,9 @@ from hosts.errors import InputError, UnreachableError, VerbError
 from hosts.host import Data, Json, Position, ProcsWant, TailWant, TreeWant, Wants
 from hosts.local.observe import NotThereError
 from hosts.local.procs import self_ref
+from hosts.pipe import PipeReader
 from tests.peers import sshd
-from tests.peers.callers import home, is_gone, size, until, until_told
+from tests.peers.callers import home, is_gone, pid_of, size, until, until_told
 
 ME = self_ref()
 REMOTE = pytest.mark.parametrize("transport", ["pipe", sshd.NAME], indirect=True)  # where a helper is at work
@@ -41,10 +42,23 @@ def new_key() -> str:
     return secrets.token_hex(16)
 
 
-async def pid_of(host: Any) -> int:
-    answer = await host.query("ping", None, 20)
-    assert isinstance(answer["pid"], int)
-    return int(answer["pid"])
+async def test_the_clock_is_told_of_the_instant_in_which_the_answer_came(
+    transport: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an answer takes to be understood here is no part of the way there."""
+    decode = PipeReader._decode
+
+    def slow(*arguments: Any) -> Any:
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            pass  # what decoding a large answer does
+        return decode(*arguments)
+
+    host = transport.reader()
+    await host.observe(Wants(load=True), None, 20)
+    monkeypatch.setattr(PipeReader, "_decode", slow)
+    seen = await host.observe(Wants(load=True), None, 20)
+    assert 0 <= seen.received - seen.at <= seen.rtt < 0.3
 
 
 async def test_observe_brings_everything_then_differences(transport: Any, tmp_path: Path) -> None:
