@@ -18,7 +18,7 @@ from hosts.host import Data, Position, TailWant, Wants
 from hosts.openssh import OpenSshHost
 from hosts.ssh import SshHost, SshSpec
 from tests.peers import bare, sshd
-from tests.peers.callers import until
+from tests.peers.callers import pid_of, until
 
 pytestmark = pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd, whose SFTP this is for")
 
@@ -107,7 +107,7 @@ async def test_a_python_that_is_installed_is_used_on_the_same_connection(
             assert seen.tails[0].data == b"first "
             await asyncio.sleep(0.05)
     assert seen.tails[0].data == b"first "
-    assert (await host.query("ping", None, 20))["pid"]
+    assert await pid_of(host)
     log.write_bytes(b"first second")
     await followed.has(b"first second")
     assert (await host.read(str(log), 0, 100)).data == b"first second"

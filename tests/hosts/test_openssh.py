@@ -27,7 +27,7 @@ from hosts.pipe import PipeActor
 from hosts.ssh import SshSpec
 from hosts.standing import KeyChangedError, LoginRefusedError
 from tests.peers import sshd
-from tests.peers.callers import until
+from tests.peers.callers import pid_of, until
 
 needs_both = pytest.mark.skipif(sshd.SSHD is None or shutil.which("ssh") is None, reason="needs OpenSSH")
 
@@ -104,7 +104,7 @@ async def test_a_helper_over_it(reach: Any, image: Any, tmp_path: Path) -> None:
     host = PipeActor(
         "box", ssh.open, image, python=sys.executable, on_close=ssh.close, connection=lambda: ssh.connection
     )
-    assert (await host.query("ping", None, 20))["pid"]  # type: ignore[index, call-overload]
+    assert await pid_of(host)
     assert host.connection == ssh.connection
     counter = tmp_path / "counter"
     await host.call("bump", {"counter": str(counter)}, secrets.token_hex(16), 20)
@@ -117,7 +117,7 @@ async def test_a_helper_over_it(reach: Any, image: Any, tmp_path: Path) -> None:
 async def test_noise_of_the_login_is_no_answer(reach: Any, image: Any) -> None:
     ssh = reach(key="noisy")
     host = PipeActor("box", ssh.open, image, python=sys.executable, on_close=ssh.close)
-    assert (await host.query("ping", None, 20))["pid"]  # type: ignore[index, call-overload]
+    assert await pid_of(host)
     await host.close()
 
 

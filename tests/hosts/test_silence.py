@@ -25,7 +25,7 @@ from hosts.openssh import BEAT, OpenSshHost
 from hosts.pipe import PipeActor, PipeReader
 from hosts.ssh import SshSpec
 from tests.peers import sshd
-from tests.peers.callers import until
+from tests.peers.callers import pid_of, until
 
 NONCE = "0123456789abcdef"
 HEARTBEAT = 0.4
@@ -70,13 +70,13 @@ needs_both = pytest.mark.skipif(sshd.SSHD is None or shutil.which("ssh") is None
 
 async def test_a_helper_that_stopped_is_given_up_though_a_write_is_stuck(image: Any) -> None:
     host = PipeReader("box", open_subprocess, image, python=sys.executable, heartbeat=HEARTBEAT)
-    answer: Any = await host.query("ping", None, 20)
-    os.kill(answer["pid"], signal.SIGSTOP)
+    answer = await pid_of(host)
+    os.kill(answer, signal.SIGSTOP)
     began = time.monotonic()
     with pytest.raises(UnreachableError, match="box: the helper stopped answering"):
         await host.query("ping", {"more": LARGE}, 30)
     assert time.monotonic() - began < 10 * HEARTBEAT
-    assert (await host.query("ping", None, 20))["pid"] != answer["pid"]  # type: ignore[index, call-overload]
+    assert await pid_of(host) != answer
     await host.close()
 
 
@@ -101,9 +101,9 @@ async def test_a_slow_way_is_not_taken_for_a_dead_one(image: Any) -> None:
         python=sys.executable,
         heartbeat=HEARTBEAT,
     )
-    first: Any = await host.query("ping", None, 40)
+    first = await pid_of(host, deadline=40)
     began = time.monotonic()
-    assert (await host.query("ping", {"more": LARGE}, 40))["pid"] == first["pid"]  # type: ignore[index, call-overload]
+    assert await pid_of(host, LARGE, 40) == first
     assert time.monotonic() - began > 4 * HEARTBEAT
     await host.close()
 
@@ -137,7 +137,7 @@ async def test_over_ssh_itself_a_host_is_stale_before_it_is_dead(
 ) -> None:
     host = PipeReader("box", ssh.open, image, python=sys.executable, connection=lambda: ssh.connection)
     told: list[tuple[Connection, float]] = []
-    first: Any = await host.query("ping", None, 20)
+    first = await pid_of(host)
     ssh.on_change(lambda now: told.append((now, time.monotonic())))
     signalled(peer, signal.SIGSTOP)
     stopped = time.monotonic()
@@ -147,7 +147,7 @@ async def test_over_ssh_itself_a_host_is_stale_before_it_is_dead(
     signalled(peer, signal.SIGCONT)  # a hiccup
     assert await until(lambda: len(told) > 1)
     assert told[1][0].way is Way.UP
-    assert (await host.query("ping", None, 20))["pid"] == first["pid"]  # type: ignore[index, call-overload]
+    assert await pid_of(host) == first
     assert told[0][1] - stopped < 2 * BEAT + 1
     told.clear()
     signalled(peer, signal.SIGSTOP)
@@ -157,7 +157,7 @@ async def test_over_ssh_itself_a_host_is_stale_before_it_is_dead(
     assert told[1][1] - stopped < 10
     assert told[1][0].reason
     signalled(peer, signal.SIGCONT)
-    assert (await host.query("ping", None, 20))["pid"]  # type: ignore[index, call-overload]
+    assert await pid_of(host)
     await asyncio.sleep(0)
     assert ssh.connection.way is Way.UP
     await host.close()
@@ -189,11 +189,11 @@ async def test_what_ssh_still_holds_is_no_silence(peer: sshd.SshPeer, image: Any
     spec = SshSpec("127.0.0.1", peer.port, None, key, known_hosts=known, config_file=str(config))
     ssh = OpenSshHost(spec, connects=Connects(chance=sshd.Soonest()))
     host = PipeReader("box", ssh.open, image, python=sys.executable, connection=lambda: ssh.connection)
-    first: Any = await host.query("ping", None, 20)
+    first = await pid_of(host)
     told, began = ways(ssh), time.monotonic()
-    second: Any = await host.query("ping", {"more": "x" * (7 << 19)}, 40)
+    second = await pid_of(host, "x" * (7 << 19), 40)
     assert time.monotonic() - began > 4 * SHORT
-    assert (second["pid"], told) == (first["pid"], [])
+    assert (second, told) == (first, [])
     await host.close()
     await ssh.close()
 
@@ -213,12 +213,12 @@ async def test_a_first_look_that_takes_long_is_no_silence(ssh: OpenSshHost, imag
 async def test_who_was_stopped_asks_before_a_helper_is_given_up(ssh: OpenSshHost, image: Any) -> None:
     """As ctrl-z and fg do: nothing was asked all that time, so that nothing was heard says nothing."""
     host = PipeReader("box", ssh.open, image, python=sys.executable, connection=lambda: ssh.connection)
-    first: Any = await host.query("ping", None, 20)
+    first = await pid_of(host)
     await asyncio.sleep(1.5 * SHORT)
     told, until_then = ways(ssh), time.monotonic() + 4 * SHORT
     while time.monotonic() < until_then:
         pass  # none of our tasks goes on
     await asyncio.sleep(3 * SHORT)
-    second: Any = await host.query("ping", None, 20)
-    assert (second["pid"], told) == (first["pid"], [])
+    second = await pid_of(host)
+    assert (second, told) == (first, [])
     await host.close()

@@ -25,7 +25,7 @@ from hosts.pipe import PipeActor, PipeReader
 from hosts.ssh import SshHost, SshSpec, remote_command
 from tests.hosts.conftest import make_image
 from tests.peers import sshd
-from tests.peers.callers import until_told
+from tests.peers.callers import pid_of, until_told
 
 SHELLS = ("bash", "csh", "dash", "fish", "tcsh", "zsh")
 WORDS = [
@@ -86,14 +86,14 @@ async def failure(host: Any) -> GatewatchError:
 
 @pytest.mark.skipif(sshd.SSHD is None, reason="needs the forced commands of OpenSSH's sshd")
 async def test_noise_of_the_login_is_no_answer(connect: Any) -> None:
-    assert (await connect(key="noisy").query("ping", None, 20))["pid"]
+    assert await pid_of(connect(key="noisy"))
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 async def test_any_login_shell_will_do(connect: Any, ssh_peer: sshd.SshPeer, shell: str) -> None:
     if shell not in ssh_peer.keys:
         pytest.skip(f"NOT TESTED: there is no {shell} on this machine")
-    assert (await connect(key=shell).query("ping", None, 20))["pid"]
+    assert await pid_of(connect(key=shell))
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -181,7 +181,7 @@ async def test_a_new_kind_of_host_key_stops_everything(connect: Any, tmp_path: P
     assert "offers ssh-ed25519 SHA256:" in str(error)
     with known.open("a") as file:
         file.write(ssh_peer.known_hosts.read_text())
-    assert (await connect(known_hosts=str(known)).query("ping", None, 20))["pid"]
+    assert await pid_of(connect(known_hosts=str(known)))
 
 
 async def test_a_revoked_host_key_stops_everything(connect: Any, tmp_path: Path, ssh_peer: sshd.SshPeer) -> None:
@@ -276,7 +276,7 @@ async def test_one_connection_serves_several_sessions(ssh_peer: sshd.SshPeer, im
         )
     )
     hosts = [PipeReader(f"box{n}", ssh.open, image, python=sys.executable) for n in range(3)]
-    pids = [(await host.query("ping", None, 20))["pid"] for host in hosts]  # type: ignore[index, call-overload]
+    pids = [await pid_of(host) for host in hosts]
     assert len(set(pids)) == 3
     if ssh_peer.pid is not None:
         assert len([pid for pid in ssh_peer.sessions() if pid in sshd.children(ssh_peer.pid)]) == 1
@@ -287,7 +287,7 @@ async def test_one_connection_serves_several_sessions(ssh_peer: sshd.SshPeer, im
 
 async def test_through_another_host(connect: Any, ssh_peer: sshd.SshPeer, tmp_path: Path) -> None:
     host = connect(proxy_jump=f"127.0.0.1:{ssh_peer.port}")
-    assert (await host.query("ping", None, 20))["pid"]
+    assert await pid_of(host)
     config = tmp_path / "config"
     config.write_text(
         f"Host far\n  HostName 127.0.0.1\n  Port {ssh_peer.port}\n  ProxyJump near\n  RequestTTY force\n"
@@ -295,7 +295,7 @@ async def test_through_another_host(connect: Any, ssh_peer: sshd.SshPeer, tmp_pa
         "Host *\n  UserKnownHostsFile none\n  StrictHostKeyChecking no\n  ForwardAgent yes\n"
     )
     host = connect(host="far", port=None, config_file=str(config))
-    assert (await host.query("ping", None, 20))["pid"]
+    assert await pid_of(host)
     # what the configuration says of known hosts does not count, for the host to go through neither
     strict = tmp_path / "known"
     strict.write_text("")
@@ -341,7 +341,7 @@ async def test_a_server_that_freezes_is_noticed(connect: Any, ssh_peer: sshd.Ssh
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 os.kill(pid, signal.SIGCONT)
-    assert (await host.query("ping", None, 20))["pid"]
+    assert await pid_of(host)
 
 
 def test_asyncssh_is_imported_by_the_first_connection_only() -> None:

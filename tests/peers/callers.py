@@ -25,6 +25,13 @@ async def until(condition: Callable[[], bool], seconds: float = _PATIENCE) -> bo
     return True
 
 
+async def pid_of(host: Any, more: str = "", deadline: float = 20) -> int:
+    """The process that answers for a host; `more` is sent along."""
+    answer = await host.query("ping", {"more": more} if more else None, deadline)
+    assert isinstance(answer["pid"], int)
+    return int(answer["pid"])
+
+
 async def until_told(host: Any, verb: str, payload: Json, key: str) -> Any:
     """Call until there is a result."""
     end = time.monotonic() + _PATIENCE

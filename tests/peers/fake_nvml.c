@@ -1,7 +1,7 @@
 /*
  * A stand-in for libnvidia-ml.so.1: as much of NVML as we call, told by a text file what to answer.
  *
- * The file is named by FAKE_NVML and read anew at every call, so that a test can change it meanwhile. Each line
+ * The file is named by FAKE_NVML and looked at in every call, so that a test can change it meanwhile. Each line
  * is "WHO FIELD VALUE" where WHO is "driver", a GPU's index, or "0.1" for MIG instance 1 of GPU 0. A VALUE of "!15"
  * makes the call return error 15, "~" makes it hang until the file says something else, and a field that is not there
  * is not supported. Without the file no driver is loaded. Built with -DOLD_DRIVER it is one that lacks the newest form
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, TOO_SMALL = 7, NOT_LOADED = 9, BAD_VERSION = 25 };
@@ -25,26 +26,45 @@ enum { WHOLE = -1, NOT_FOUND = 6, PARTS = 8 };
 static device devices[MOST], parts[MOST][PARTS];
 static int opened;
 
+/* What the file says now; read anew only where it is another one, since hundreds of stand-ins may share a machine. */
+static const char *said(void)
+{
+    static char text[1 << 16];
+    static struct stat before;
+    const char *path = getenv("FAKE_NVML");
+    struct stat now;
+    FILE *file;
+
+    if (!path || stat(path, &now))
+        return NULL;
+    if (now.st_ino != before.st_ino || now.st_mtim.tv_sec != before.st_mtim.tv_sec ||
+        now.st_mtim.tv_nsec != before.st_mtim.tv_nsec) {
+        if (!(file = fopen(path, "r")))
+            return NULL;
+        text[fread(text, 1, sizeof text - 1, file)] = 0;
+        fclose(file);
+        before = now;
+    }
+    return text;
+}
+
 /* Finds the nth line of WHO and FIELD. */
 static int seek(const char *who, const char *field, int nth, char *value, size_t size)
 {
-    const char *path = getenv("FAKE_NVML");
-    FILE *file = path ? fopen(path, "r") : NULL;
-    char line[512], name[64], key[64];
-    int start, result = NOT_SUPPORTED;
+    const char *line = said();
+    char start[128];
+    int length = snprintf(start, sizeof start, "%s %s ", who, field);
 
-    if (!file)
+    if (!line)
         return NOT_LOADED;
-    while (fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = 0;
-        if (sscanf(line, "%63s %63s %n", name, key, &start) < 2 || strcmp(name, who) || strcmp(key, field) || nth--)
+    for (; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        if (strncmp(line, start, length) || nth--)
             continue;
-        snprintf(value, size, "%s", line + start);
-        result = value[0] == '!' ? atoi(value + 1) : OK;
-        break;
+        line += length;
+        snprintf(value, size, "%.*s", (int)strcspn(line, "\n"), line);
+        return value[0] == '!' ? atoi(value + 1) : OK;
     }
-    fclose(file);
-    return result;
+    return NOT_SUPPORTED;
 }
 
 /* Likewise, and hangs for as long as the file says so. */
