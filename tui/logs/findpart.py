@@ -81,7 +81,7 @@ class FindPart(PaneBase):
         hits = self._hits if self._search.bounded else progress.hits
         which = f"{words.count(self._ordinal)} of " if self._ordinal else ""
         scanned = "" if progress.done or not progress.total else f", {words.percent(progress.scanned / progress.total)}"
-        found = words.counted(hits, "line") if not which else words.count(hits)
+        found = f"{words.count(hits)} found" if not which else words.count(hits)
         return f"{which}{found}{scanned}"
 
     # Words and expressions.

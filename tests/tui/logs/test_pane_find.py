@@ -23,7 +23,7 @@ async def test_finding_while_one_types_with_a_count_and_back_again() -> None:
         before = at.lines
         await at.press("slash")
         await at.type("line 77")
-        await at.until(lambda: any("11 lines" in row or "of 11" in row for row in at.rows))
+        await at.until(lambda: any("11 found" in row or "of 11" in row for row in at.rows))
         await at.until(lambda: any(line.startswith("line 77") for line in at.lines))
         assert at.pane.reader is not None
         assert not at.pane.reader.following
@@ -95,11 +95,11 @@ async def test_a_search_that_is_given_up_says_nothing_of_what_is_there(taken: bo
     async with desk(numbered(300) + b"a" * 60 + b"!\n" + numbered(50)) as at:
         await at.press("slash", "ctrl+r")
         await at.type("(a+)+b|no such")  # years, for a line of that many
-        await at.until(lambda: any("0 lines" in row for row in at.rows))
+        await at.until(lambda: any("0 found" in row for row in at.rows))
         if taken:
             await at.press("enter")
         await at.press("escape")
-        await at.until(lambda: not any("0 lines" in row for row in at.rows))
+        await at.until(lambda: not any("0 found" in row for row in at.rows))
         await at.settled()
         assert not any("line found" in row for row in at.rows)
         assert at.pane.asking is None

@@ -49,7 +49,7 @@ async def test_another_filter_is_another_count_and_none_gives_all_again() -> Non
         await at.until(lambda: "271 of 271" in at.rows[-2])
         await filtered(at, "exclamation_mark", "9")
         left = [f"line {n}" for n in range(1, 1001) if "5" in str(n) and "9" not in str(n)]
-        await at.until(lambda: f"of {len(left)}" in at.rows[-2] or f"{len(left)} lines" in at.rows[-2])
+        await at.until(lambda: f"of {len(left)}" in at.rows[-2] or f"{len(left)} found" in at.rows[-2])
         await at.press("n")
         await at.until(lambda: at_line(at) == left[0])
         await at.press("backspace")
