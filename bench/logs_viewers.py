@@ -159,7 +159,7 @@ def _gatewatch(folder: Path, install: bool, toolong: str | None) -> Peer:
         return "shown of" in screen.line(-2) and "filtered" not in screen.line(-2)
 
     def searches(screen: Screen) -> bool:
-        return re.search(r"\d lines?, \d+ %$", screen.line(-2).rstrip()) is not None
+        return re.search(r"\d found, \d+ %$", screen.line(-2).rstrip()) is not None
 
     # Byte code is written once, as an installation has it, and not into this tree
     state = {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
