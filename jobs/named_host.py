@@ -16,7 +16,7 @@ from hosts.local.files import read_bytes_limited
 from hosts.profiles import HostProfile, Ssh, profile_paths, read_profile, select_profile
 from hosts.ssh_spec import is_host
 from hosts.target import parse_target
-from jobs.calibration.checkout import find_hosts
+from jobs.calibration.checkout import NoHostsError, SeveralError, find_hosts
 
 _SSH = "~/.ssh/config"
 _LIMIT = 1 << 20
@@ -41,12 +41,17 @@ def named_profile(name: str, root: str | None = None) -> HostProfile:
         root: Where the checkout is, None to find it from here.
 
     Raises:
-        InputError: The name is none, or the profile cannot be read.
+        InputError: The name is none, the profile cannot be read, or nobody knows which folder of profiles is meant.
     """
     user, host = _named(name)
     folder = None
-    with contextlib.suppress(InputError):  # without a checkout there are no profiles
+    try:
         folder = find_hosts(root)
+    except NoHostsError:
+        pass
+    except SeveralError as error:
+        if not user and any(knows(one.hosts_folder, host) for one in error.checkouts):
+            raise  # which of them is meant decides how and where something runs
     if not user and folder is not None and knows(folder, host):
         selected = select_profile(folder, host, {})
         if selected is not None:

@@ -5,16 +5,38 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from errno import ENOENT
 from pathlib import Path
 from typing import Literal
 
 from gates.calibration.schema import Manifest, SchemaError, parse_manifest
 from gates.documents import Json
 from hosts.errors import InputError
+from hosts.local.files import ReadError, read_bytes_limited
 from hosts.profiles import HostProfile, profile_paths
 from hosts.yamldoc import YamlDocument, load
 from hosts.yamlmodel import Loaded
 from jobs.calibration.config import ModelConfig, read_config
+
+_MOST_MANIFEST = 32 << 20  # a thousand stages take less than one
+
+
+class NoHostsError(InputError):
+    """There is no folder of host profiles here, and nobody said where."""
+
+
+class SeveralError(InputError):
+    """There are several checkouts.
+
+    Attributes:
+        checkouts: Which.
+    """
+
+    def __init__(self, checkouts: Sequence[Checkout]) -> None:
+        names = ", ".join(str(one.root) for one in checkouts)
+        super().__init__(f"several folders hold models: {names}; choose one with --root, or work in it")
+        self.checkouts = tuple(checkouts)
+
 
 VenvSource = Literal["flag", "env", "host", "config"]
 
@@ -97,8 +119,7 @@ def find_checkout(root: str | None, cwd: Path | None = None) -> Checkout:
                 break
         searched = f"no models/*/config.yaml in {start} or above it"
     if len(found) > 1:
-        names = ", ".join(str(path) for path in found)
-        raise InputError(f"several folders hold models: {names}; choose one with --root")
+        raise SeveralError([Checkout(folder) for folder in found])
     if not found:
         raise InputError(f"{searched}; --root is the folder that holds models/ and hosts/, or its repository")
     return Checkout(found[0])
@@ -112,7 +133,9 @@ def find_hosts(root: str | None, cwd: Path | None = None) -> Path:
         cwd: The current folder.
 
     Raises:
-        InputError: There is none, or there are several checkouts.
+        NoHostsError: There is none here, and nobody said where.
+        SeveralError: There are several checkouts.
+        InputError: There is none where it was said to be.
     """
     try:
         return find_checkout(root, cwd).hosts_folder
@@ -124,7 +147,7 @@ def find_hosts(root: str | None, cwd: Path | None = None) -> Path:
             return found
         if root is not None or any(map(_checkouts_in, _upwards(start))):
             raise
-    raise InputError(
+    raise NoHostsError(
         f"no hosts/*.yaml in {start} or above it, and no models/*/config.yaml; "
         "--root is the folder that holds them, or its repository"
     )
@@ -224,11 +247,11 @@ def load_manifest_document(checkout: Checkout, model: str) -> tuple[Manifest, Js
     """
     path = checkout.manifest_path(model)
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; make it with: gatewatch calibrate discover --model {model}") from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        data = read_bytes_limited(path, _MOST_MANIFEST)
+    except ReadError as error:
+        if error.errno == ENOENT:
+            raise InputError(f"{path} is missing; make it with: gatewatch calibrate discover --model {model}") from None
+        raise
     try:
         document = _with_typed_variables(load(data, str(path)))
         return parse_manifest(document, str(path)), document

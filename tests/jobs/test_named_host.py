@@ -145,3 +145,28 @@ async def test_only_who_is_unknown_is_guessed_at(error: GatewatchError, guessed:
     with pytest.raises(type(error)) as told:
         await _guessing(opened, profile)(("python3",))  # type: ignore[arg-type]  # it gives nothing
     assert str(told.value) == f"{error}{'; did you mean h20-a?' if guessed else ''}"
+
+
+def test_which_of_several_profiles_is_meant_is_asked_and_not_guessed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        model = tmp_path / "repo" / ".claude" / "skills" / name / "models" / "m"
+        model.mkdir(parents=True)
+        (model / "config.yaml").write_text("{}")
+    hosts = tmp_path / "repo" / ".claude" / "skills" / "a" / "hosts"
+    hosts.mkdir()
+    (hosts / "inc.yaml").write_text("enter: [env, IN=container]\n")
+    (tmp_path / "repo" / ".git").mkdir()
+    monkeypatch.chdir(tmp_path / "repo")
+    with pytest.raises(InputError, match=r"several folders hold models: .*; choose one with --root, or work in it"):
+        named_profile("inc")
+    assert named_profile("inc", str(hosts.parent)).enter == ("env", "IN=container")
+    for known_to_no_profile in ("op@inc", "bastion"):
+        assert isinstance(named_profile(known_to_no_profile), TypedHost)
+
+
+@pytest.mark.parametrize("name", ["lab-gpu", "bastion", "op@bastion"])
+def test_a_folder_that_is_named_and_not_there_is_told(name: str, root: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        named_profile(name, str(root / "none"))
