@@ -285,7 +285,12 @@ def _named(folder: Path, wanted: str, asked_by: str) -> ProfileFile:
     for path in paths:
         if path.stem == wanted:
             return read_profile(path)  # whatever is wrong with the other files is no obstacle
-    files = [read_profile(path) for path in paths]
+    files, faults = [], []
+    for path in paths:
+        try:
+            files.append(read_profile(path))
+        except InputError as error:
+            faults.append(error)
     matching = [file for file in files if file.profile.name == wanted]
     if len(matching) > 1:
         raise InputError(
@@ -293,6 +298,8 @@ def _named(folder: Path, wanted: str, asked_by: str) -> ProfileFile:
         )
     if matching:
         return matching[0]
+    if faults:  # one of these may be meant
+        raise faults[0]
     if not files:
         raise InputError(f"{asked_by} {wanted}: there is no profile in {folder}")
     names = sorted({name for file in files for name in (file.path.stem, file.profile.name)})

@@ -17,12 +17,14 @@ from pydantic_core import ErrorDetails
 
 from hosts.errors import InputError
 from hosts.host import Json
+from hosts.local.files import ReadError, read_bytes_limited
 from hosts.yamldoc import YamlDocument, dotted, load
 
 M = TypeVar("M", bound="FileModel")
 V = TypeVar("V")
 Key = Union[str, int]
 
+_LIMIT = 8 << 20  # of what a person wrote; none comes near it
 _EXPECTED = {
     "string_type": "expected a text",
     "int_type": "expected a whole number",
@@ -82,9 +84,9 @@ def read_model(model: type[M], path: Path) -> Loaded[M]:
         InputError: The file cannot be read, is not YAML, or holds a wrong type; one line with its place.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        data = read_bytes_limited(path, _LIMIT)
+    except ReadError as error:
+        raise InputError(str(error)) from error
     return parse_model(model, data, str(path))
 
 

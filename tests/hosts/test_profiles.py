@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,22 @@ def test_how_new_host_keys_are_met(tmp_path: Path, wanted: str) -> None:
 def test_no_word_turns_the_check_of_host_keys_off(tmp_path: Path, off: str) -> None:
     with pytest.raises(InputError, match=r"h\.yaml:3: ssh\.host_keys"):
         read_profile(write(tmp_path, "h.yaml", f"ssh:\n  host: box\n  host_keys: {off}"))
+
+
+def test_a_broken_neighbour_is_no_obstacle_to_one_of_another_name_than_its_files(three: Path) -> None:
+    write(three, "broken.yaml", "gpu_exclude: none")
+    write(three, "file.yaml", "name: other")
+    assert chosen(three, "other") == ("other", "flag")
+    write(three, "again.yaml", "name: other")
+    with pytest.raises(InputError, match="several profiles have that name"):
+        chosen(three, "other")
+    with pytest.raises(InputError, match="gpu_exclude"):
+        chosen(three, "none of these")
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(three: Path) -> None:
+    os.mkfifo(three / "pipe.yaml")
+    (three / "zero.yaml").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(InputError, match=f"cannot read .*{name}.yaml: not a regular file"):
+            chosen(three, name)

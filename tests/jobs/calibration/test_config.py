@@ -163,7 +163,7 @@ def test_an_unknown_key_is_a_warning_that_names_its_place() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot read .*config\.yaml: No such file"):
+    with pytest.raises(InputError, match=r"cannot read .*config\.yaml: no such file"):
         read_config(tmp_path / "config.yaml")
     (tmp_path / "config.yaml").write_text("a: [\n")
     with pytest.raises(InputError, match=r"config\.yaml"):
