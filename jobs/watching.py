@@ -41,6 +41,7 @@ def pauses(
     far: bool = False,
     cost: float = _COST,
     most: float = LONGEST_INTERVAL_S,
+    failed: bool = False,
 ) -> Pauses:
     """How long to wait after a look.
 
@@ -51,10 +52,12 @@ def pauses(
         far: The look was at another machine, whose processor time nobody tells: what it lasted stands for that.
         cost: How many times as dear as the look the pause is at least, where nothing calls for the next one.
         most: Seconds that no pause exceeds, whatever the look costs.
+        failed: The look failed, and what it lasted was waiting: how long such a host is left alone is for those to say
+            who connect.
     """
     dear = took * cost if far else max(spent * cost, took * _SLOW)
     longest = min(LONGEST_INTERVAL_S, most, max(interval, dear))
-    asked = min(longest, max(SHORTEST_S, took))
+    asked = min(longest, SHORTEST_S if failed else max(SHORTEST_S, took))
     return Pauses(asked, min(longest, max(asked, SHOWER_S, spent * _SHOWER_COST)), longest)
 
 
@@ -135,7 +138,8 @@ class HostWatch:
         was_open, self._open = self._open, not self._poller.blind
         cost = _COST if self._folders is not None else _COST_FAR if was_open and self._open else _COST_OPENING
         spent = min(took, time.process_time() - self._spent)
-        pause = pauses(interval, took, spent, far=self._folders is None, cost=cost, most=self._most)
+        far, failed = self._folders is None, not self._open
+        pause = pauses(interval, took, spent, far=far, cost=cost, most=self._most, failed=failed)
         _ = (
             await _set_within(self._unseen, pause.asked)
             or await _set_within(self._asked, pause.changed - pause.asked)

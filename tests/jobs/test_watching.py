@@ -139,15 +139,32 @@ async def test_no_pause_is_longer_than_the_profile_of_the_host_says(run: RunFold
     task.cancel()
 
 
+async def test_who_asks_does_not_wait_as_long_as_a_host_that_failed_did(run: RunFolder) -> None:
+    assert pauses(5.0, 20.0, 0.1, far=True, cost=1.0, failed=True).asked == SHORTEST_S
+    assert pauses(5.0, 3.0, 0.1, far=True, cost=20.0).asked == 3.0
+    host = Flaky(True, True, True, takes=3.0)
+    watch = HostWatch(host, {"r": CalibrationMonitor(str(run.root))}, Shown(), 60.0)
+    task = asyncio.create_task(watch.run())
+    await until(lambda: watch.looks == 1)
+    failed = time.monotonic()
+    watch.request()
+    await until(lambda: host.asked == 2)
+    assert time.monotonic() - failed < 2.0
+    task.cancel()
+
+
 class Flaky(LocalReader):
     """A host whose looks take their time, and fail while it is `down`."""
 
-    def __init__(self, *down: bool) -> None:
+    def __init__(self, *down: bool, takes: float = 0.3) -> None:
         super().__init__()
         self._down = list(down)
+        self._takes = takes
+        self.asked = 0
 
     async def observe(self, want: Wants, since: Cursor | None, deadline: float) -> Observation:
-        await asyncio.sleep(0.3)
+        self.asked += 1
+        await asyncio.sleep(self._takes)
         if self._down and self._down.pop(0):
             raise UnreachableError("it is down")
         return await super().observe(want, since, deadline)
