@@ -48,6 +48,24 @@ def is_local(profile: HostProfile | None) -> bool:
     return profile.launcher is None and profile.is_here(socket.gethostname())
 
 
+def refuse_stranger(profile: HostProfile) -> None:
+    """Refuse a profile that names another machine and no way there: what is asked of it would be told of this one.
+
+    A run takes such a profile by its flag for the one of this machine, as its spec has it; who looks at hosts does not.
+
+    Raises:
+        InputError: It does.
+    """
+    here = socket.gethostname()
+    says_where = profile.ssh is not None or profile.launcher is not None or bool(profile.enter)
+    if profile.hostname is None or says_where or profile.is_here(here):
+        return
+    raise InputError(
+        f"{profile.name}: its hostname is {profile.hostname} and this machine is {here}; its profile needs "
+        "launcher: ssh to be reached there, or launcher: local if this is it"
+    )
+
+
 def open_reader(profile: HostProfile | None, connects: Connects | None = None) -> HostReader:
     """A host that can be looked at, and nothing more.
 

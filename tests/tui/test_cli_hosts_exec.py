@@ -148,6 +148,19 @@ def screen(house: Path, root: Path, *words: str) -> Terminal:
     return Terminal(argv, root, dict(os.environ))
 
 
+@pytest.mark.parametrize("word", ["exec", "check", "gpus"])
+def test_a_profile_of_another_machine_without_a_way_there_is_not_this_one(
+    word: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "hosts" / "far.yaml").write_text("hostname: far.lab\n")
+    (root / "hosts" / "near.yaml").write_text(f"hostname: {socket.gethostname()}\n")
+    command = ["--", "touch", str(root / "ran")] if word == "exec" else []
+    assert main(["hosts", word, "--root", str(root), "near", "far", *command]) == ExitCode.USAGE
+    said, here = "".join(capsys.readouterr()), socket.gethostname()
+    assert f"far: its hostname is far.lab and this machine is {here}; its profile needs launcher: ssh" in said
+    assert not (root / "ran").exists()
+
+
 def test_a_terminal_gets_nothing_that_it_would_obey(house: Path, root: Path) -> None:
     with screen(house, root, "one", "--", "printf", r"\033[2Jred \302\233x \r\n") as shown:
         assert shown.wait() == 0

@@ -17,8 +17,8 @@ import pytest
 
 from hosts.host import Accelerators, Observation
 from hosts.local import gpu_owners
+from jobs import connect
 from tests.peers import smi_replay, sshd
-from tui.cli import tail_hosts
 from tui.cli.main import main
 from tui.exits import ExitCode
 
@@ -155,7 +155,7 @@ class Late:
 
 def test_the_login_is_no_part_of_the_round_trip(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     late: Any = Late(30.0)
-    monkeypatch.setattr(tail_hosts, "open_host", lambda *_: late)
+    monkeypatch.setattr(connect, "open_reader", lambda *_: late)
     code, out, err = run("far", "--json")
     [host] = json.loads(out)["hosts"]
     assert (code, host["rtt"], host["received"], host["at"]) == (ExitCode.OK, 0.04, 1010.04, 1040.02)

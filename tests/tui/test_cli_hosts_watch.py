@@ -123,6 +123,17 @@ def test_of_two_hosts_of_one_name_the_second_is_told(tmp_path: Path) -> None:
     assert note == f"{tmp_path}/hosts/b.yaml is called gpu, as a.yaml is; give it another as name:"
 
 
+def test_a_profile_of_another_machine_without_a_way_there_is_told_and_not_shown_as_this_one(quick: Quick) -> None:
+    quick.hop("near")
+    (quick.folder / "hosts" / "far.yaml").write_text("hostname: far.lab\n")
+    root = str(quick.folder)
+    fleet = find_fleet([], root)
+    assert [one.name for one in fleet.profiles] == ["near"]
+    assert fleet.notes[0].startswith("far: its hostname is far.lab and this machine is ")
+    with pytest.raises(InputError, match=r"far: its hostname is far\.lab"):
+        find_fleet(["near", "far"], root)
+
+
 def test_where_every_profile_is_wrong_the_first_is_told(quick: Quick) -> None:
     folder = Path(quick.folder / "hosts")
     folder.mkdir()

@@ -68,7 +68,7 @@ async def _one(name: str, args: argparse.Namespace, shared: object) -> Found:
     from gates.calibration.precheck import failed
     from hosts.connects import Connects
     from hosts.errors import GatewatchError
-    from jobs.connect import open_reader
+    from jobs.connect import open_reader, refuse_stranger
     from jobs.host_check import HostCheck as Found
     from jobs.host_check import check_host
     from jobs.named_host import named_profile
@@ -76,6 +76,7 @@ async def _one(name: str, args: argparse.Namespace, shared: object) -> Found:
     assert isinstance(shared, Connects)
     try:
         profile = await asyncio.to_thread(named_profile, name, args.root)
+        refuse_stranger(profile)
         reader = await asyncio.to_thread(open_reader, profile, shared)
     except GatewatchError as error:
         return Found(name, (failed("profile", str(error)),), error.code)

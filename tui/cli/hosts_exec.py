@@ -98,7 +98,7 @@ class _Result:
 
 async def _run(args: argparse.Namespace) -> int:
     from hosts.errors import GatewatchError, InputError
-    from jobs.connect import open_commander
+    from jobs.connect import open_commander, refuse_stranger
     from jobs.named_host import named_profile
     from tui import console
     from tui.cli.asking import connects
@@ -120,6 +120,7 @@ async def _run(args: argparse.Namespace) -> int:
     for name in names:
         try:
             profile = await asyncio.to_thread(named_profile, name, args.root)
+            refuse_stranger(profile)
             hosts.append(await asyncio.to_thread(open_commander, profile, args.read_only, shared))
         except GatewatchError as error:
             if args.read_only:

@@ -90,8 +90,8 @@ def _readers(
     from hosts.errors import GatewatchError, InputError
     from hosts.profiles import profile_paths, read_profile
     from jobs.calibration.checkout import find_hosts
-    from jobs.connect import open_reader
-    from tui.cli.tail_hosts import open_host
+    from jobs.connect import open_reader, refuse_stranger
+    from jobs.named_host import named_profile
 
     readers: list[HostReader] = []
     wrong: list[tuple[str, GatewatchError]] = []
@@ -104,12 +104,16 @@ def _readers(
                 raise
     for name in dict.fromkeys(names):
         try:
-            readers.append(open_host(name, root, connects))
+            profile = named_profile(name, root)
+            refuse_stranger(profile)
+            readers.append(open_reader(profile, connects))
         except GatewatchError as error:
             wrong.append((name, error))
     for path in paths:
         try:
-            readers.append(open_reader(read_profile(path).profile, connects))
+            profile = read_profile(path).profile
+            refuse_stranger(profile)
+            readers.append(open_reader(profile, connects))
         except GatewatchError as error:
             wrong.append((path.stem, error))
     if not names and not paths:

@@ -75,10 +75,14 @@ def find_fleet(names: Sequence[str], root: str | None) -> Fleet:
     from hosts.errors import GatewatchError, InputError
     from hosts.profiles import profile_paths, read_profile
     from jobs.calibration.checkout import find_hosts
+    from jobs.connect import refuse_stranger
     from jobs.named_host import named_profile
 
     if names:
-        return Fleet(tuple(named_profile(name, root) for name in dict.fromkeys(names)))
+        meant = tuple(named_profile(name, root) for name in dict.fromkeys(names))
+        for profile in meant:
+            refuse_stranger(profile)
+        return Fleet(meant)
     try:
         folder = find_hosts(root)
     except InputError as error:
@@ -88,6 +92,7 @@ def find_fleet(names: Sequence[str], root: str | None) -> Fleet:
     for path in profile_paths(folder):
         try:
             file = read_profile(path)
+            refuse_stranger(file.profile)
         except GatewatchError as error:
             notes.append(str(error))
             continue
