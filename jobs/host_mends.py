@@ -95,6 +95,8 @@ def _in_words(spec: SshSpec, way: Way | None, error: GatewatchError, before: boo
         return Mend(needed="its SSH server has to allow one of the usual ciphers and key exchanges")
     if isinstance(error, InputError):
         return Mend(needed="correct that in the profile, or in the ssh configuration")
+    if "; and no SFTP: " in said:
+        return Mend(needed="install Python 3.10 or newer there (python: of the profile says where), or allow SFTP")
     if way in (Way.UP, Way.STALE):
         return Mend(needed="it lets us in and does not answer in time: see how busy it is, or allow more by --timeout")
     return Mend(needed=f"see whether {spec.host} is up, and can be reached from here at that port")

@@ -147,3 +147,15 @@ async def test_what_cannot_hold_a_key_is_named(peer: sshd.SshPeer, tmp_path: Pat
         f"{tmp_path} is no file: name one as ssh.known_hosts of the profile",
         f"make the folder {tmp_path}/none, in which a key can then be kept, and check again",
     ]
+
+
+async def test_a_host_with_neither_python_nor_sftp_is_told_to_lack_them(peer: sshd.SshPeer) -> None:
+    way = Ssh(
+        host="127.0.0.1", port=peer.port, identity_file=str(peer.keys["plain"]), known_hosts=str(peer.known_hosts)
+    )
+    item = await first(HostProfile(name="box", launcher="ssh", ssh=way, python="/nonexistent/python3"))
+    assert (item.ok, item.mend) == (False, None)
+    assert "no python there" in item.detail
+    assert item.detail.endswith(
+        "; install Python 3.10 or newer there (python: of the profile says where), or allow SFTP"
+    )

@@ -17,7 +17,7 @@ from tui.screens.run_ink import Row, Span, cut, fold, middle, width
 from tui.screens.run_words import lasting, seen
 from tui.words import percent, size
 
-_REASON_ROWS = 4
+_REASON_ROWS = 10  # the command that mends a changed key stands at the end
 _NAME_FROM, _HELD_FROM = 118, 160  # columns of the screen
 
 

@@ -12,6 +12,7 @@ from tui.screens.host_cells import Measure, gib, gpu_cell
 from tui.screens.host_facts import HostFacts, plain
 from tui.screens.host_look import Clock, connection_words, way_look
 from tui.screens.run_ink import Row, Span, cut, middle, width
+from tui.screens.run_words import without_wait
 
 WORD, LONG = 13, 23
 """Cells of `retry in 60 s` and of `unreachable since 14:02`."""
@@ -268,7 +269,8 @@ def told_notes(host: HostFacts, clock: Callable[[float], str]) -> list[str]:
     """What of a host deserves a word, first what keeps us from it; safe to show."""
     connection, snapshot = host.look.connection, host.look.snapshot
     wrong = connection.reason if connection is not None else ""
-    wrong = wrong or (snapshot.error if snapshot is not None else None) or ""
+    if not wrong and snapshot is not None and snapshot.error is not None:
+        wrong = without_wait(snapshot.error)  # whether and when it is tried again is told beside it
     found = [plain(wrong.removeprefix(f"{host.look.name}: "), 1000)] if wrong else []
     found += [plain(note, 200) for note in notes(host.body, clock)]
     found += [plain(f"{disk.path}: {disk.error}", 200) for disk in host.body.disks if disk.error]

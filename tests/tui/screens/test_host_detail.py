@@ -185,8 +185,27 @@ async def test_a_reason_of_many_words_is_folded_and_ends() -> None:
     long = Connection(Way.KEY_CHANGED, AT, None, None, "its host key has changed " + "word " * 400)
     async with fleet((80, 24), (look("a", body(()), long),)) as at:
         await into(at, "a")
-        assert sum("word word" in text for text in at.rows) <= 4
+        assert sum("word word" in text for text in at.rows) <= 10
         assert "load" in at.shown
+
+
+async def test_the_command_that_mends_a_changed_key_is_there_to_its_end() -> None:
+    said = (
+        "its host key has changed: SHA256:Ue3dAMWVjZ3AnuXb1dN2oVwBr0i8dR1o4wz0hVQm1Nk is not the one of line 214 of "
+        "/home/operator/.ssh/known_hosts; if that is right, remove the old one: "
+        "ssh-keygen -R '[gpu-17.cluster.example.org]:34823' -f /home/operator/.ssh/known_hosts"
+    )
+    async with fleet((80, 24), (look("a", body(()), Connection(Way.KEY_CHANGED, AT, None, None, said)),)) as at:
+        await into(at, "a")
+        shown = " ".join(" ".join(at.rows).split())
+        assert said.rpartition(": ")[2] in shown
+
+
+async def test_how_long_a_host_is_left_alone_is_told_once() -> None:
+    error = "127.0.0.1: retry in 3 s (no login within 20 s)"
+    async with fleet((80, 24), (look("a", body(()), Connection(Way.CONNECTING, AT), error=error),)) as at:
+        assert "no login within 20 s" in at.shown
+        assert "retry in" not in at.shown
 
 
 async def test_the_largest_process_comes_first_and_its_program_without_its_folder_where_room_is_short() -> None:
