@@ -105,6 +105,10 @@ class FindPart(PaneBase):
         if self._typing is not None:
             self._typing.stop()
             self._typing = None
+        wrong = problem(typed.query()) if typed.text else ""
+        if wrong and self.asking is not None:
+            self.asking.tell(wrong, bad=True)
+            return
         self.asked()
         if not typed.text:
             self.drop_find()
@@ -171,15 +175,27 @@ class FindPart(PaneBase):
         return Sought(self.model.search(wanted), spec)
 
     async def _step(self, *, forward: bool) -> None:
-        if self._search is None:
-            if self._typed.text:
-                self._origin = (False, self.reader.view.anchor if self.reader is not None else None)
-                self._find(self._typed)
-            else:
-                await self.action_find()
+        if self._search is None and not self._typed.text:
+            await self.action_find()
             return
-        search = self._search
-        self._next(lambda: self._go(search, self._here(), forward=forward))
+        # The line on top of the screen is one to go to where nothing led there
+        here = self._search is None and self.view.current is None
+        search = self._search or self._again()
+        if search is not None:
+            self._next(lambda: self._go(search, self._here(), forward=forward, here=here))
+
+    def _again(self) -> Sought | None:
+        """Look for what was looked for before."""
+        query = self._typed.query()
+        wrong = problem(query)
+        if wrong:
+            self.say(wrong, bad=True)
+        if wrong or self.model is None:
+            return None
+        self.view.highlight(query)
+        search = self._look(query)
+        self._found()
+        return search
 
     # Levels.
 

@@ -82,6 +82,47 @@ async def test_a_wrong_expression_is_said_beside_it() -> None:
         assert at.pane.asking is None
 
 
+async def test_enter_on_a_wrong_expression_leaves_it_to_be_mended() -> None:
+    async with desk(numbered(300)) as at:
+        await at.press("slash", "ctrl+r")
+        await at.type("line 7(")
+        await at.press("enter")
+        await at.until(lambda: any("not a regular expression" in row for row in at.rows))
+        assert at.pane.asking is not None
+        await at.press("backspace", "enter")
+        await at.until(lambda: "11 of 11" in at.rows[-2])
+        assert at.pane.asking is None
+
+
+@pytest.mark.parametrize(("key", "top", "led", "said"), [
+    ("N", "end", "line 299", "11 of 11"),
+    ("n", "end", "line 29", "1 of 11"),
+    ("N", "home", "line 299", "11 of 11"),
+    ("n", "home", "line 29", "1 of 11"),
+])  # fmt: skip
+async def test_a_search_that_was_left_goes_on_from_here_in_either_direction(
+    key: str, top: str, led: str, said: str
+) -> None:
+    async with desk(numbered(320)) as at:
+        await at.press("slash")
+        await at.type("line 29")
+        await at.press("enter")
+        await at.until(lambda: "11 of 11" in at.rows[-2])
+        await at.press("escape")
+        await at.until(lambda: "of 11" not in at.rows[-2])
+        await at.press(top)
+        await at.settled()
+        at.pane.view.set_current(None)
+        await at.press(key)
+        await at.until(lambda: f" {said}" in at.rows[-2])
+        assert any(row.shown.text == led and row.line.at == at.pane.view.current for row in at.pane.view.rows)
+        around = (key, top) in (("n", "end"), ("N", "home"))
+        wrapped = "past the end: on from the top" if key == "n" else "past the top: on from the end"
+        assert [line for line in at.rows if "past the" in line] == [
+            line for line in at.rows if around and wrapped in line
+        ]
+
+
 async def test_what_is_not_there_is_said() -> None:
     async with desk(numbered(300)) as at:
         await at.press("slash")
