@@ -45,7 +45,7 @@ _CANON: tuple[tuple[re.Pattern[bytes], bytes], ...] = (
     (re.compile(rb"\b0 ?(?:d|m|" + _TIME + rb")\b"), b"0"),
     (re.compile(rb"\b0(?: 0){1,40}(?=[\s\]<,)]|$)"), b"0"),
     (re.compile(rb"[|\[][\s#=>~*.\-0\x01]*(?=[|\]])"), b"["),
-    (re.compile(rb"#{2,}"), b""),
+    (re.compile(rb"#{2,}|(?<=\|)#(?=\s|$)|^\s?#(?=\s0%)"), b""),
     (re.compile(rb"^\s*[|/\\-](?=\s|$)|(?<=\s)[|/\\-]\s*$"), b""),
     (re.compile(rb"[\s\x01]+"), b""),
 )

@@ -90,14 +90,17 @@ def between(
     """
     order = [one for one in order if one.rotated or one.key == old]
     at = next((one for one in order if one.key == old), None)
-    end = next((index for index, one in enumerate(order) if one.key == new), len(order))
     number = None if at is None else at.number
+    if number is not None and any(_rises(one, number, written, ours, known) for one in order):
+        order.sort(key=lambda one: (one.mtime, one.number or 0))
+    end = next((index for index, one in enumerate(order) if one.key == new), len(order))
     found, complete = [], True
     for one in order[:end]:
         later = one.mtime > written
         if one.mtime <= written and number is not None and one.number is not None:
             # Written within one tick of the file system's clock, or the file before was written to after it was moved
             later = one.number < number and (one.mtime == written or number <= _NUMBERED)
+            later = later or _rises(one, number, written, ours, known)
         before = known.get(one.key)
         if not later and before is None and at is not None:
             later = _dated_after(one, at)  # likewise, where names tell the order and no number does
@@ -237,6 +240,12 @@ def _dated_after(one: Sibling, other: Sibling) -> bool:
     """Whether both have names with a time in one form, and that of `one` is later."""
     alike = len(one.path) == len(other.path) and one.rotated and other.rotated
     return alike and one.number is None and other.number is None and one.path > other.path
+
+
+def _rises(one: Sibling, number: int, written: int, ours: Collection[Key], known: Mapping[Key, Sibling]) -> bool:
+    """Whether a file that was not there before has a greater number than the file before it: the newest is highest."""
+    new = one.key not in ours and one.key not in known
+    return new and one.number is not None and one.number > number and one.mtime >= written
 
 
 def _number(rest: str) -> int | None:

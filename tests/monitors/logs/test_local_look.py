@@ -157,6 +157,24 @@ def test_files_that_came_and_went_within_a_tick_of_the_clock_are_in_order(log: L
     assert log.contents() == written
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_files_whose_numbers_rise_with_time_are_found_within_a_tick_of_the_clock(log: Log, late: bool) -> None:
+    log.append("older\n", log.beside(".0"))
+    written = [log.append()]
+    log.look()
+    for number in (1, 2, 3):
+        log.path.rename(log.beside(f".{number}"))
+        if late:
+            written[-1] += log.append(path=log.beside(f".{number}"))
+        written.append(log.append())
+    tick = log.path.stat().st_mtime_ns
+    for number in (1, 2, 3):
+        os.utime(log.beside(f".{number}"), ns=(tick, tick))
+    log.settle()
+    assert log.contents() == written
+    assert {mark.missing for mark in log.marks} == {0}
+
+
 def test_a_file_that_came_and_went_while_nothing_was_there_is_found(log: Log) -> None:
     written = [log.append()]
     log.look()
