@@ -25,6 +25,7 @@ class Palette(CommandPalette):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.interrupt", show=False)]
     DEFAULT_CSS = """
     Palette SearchIcon { color: $text-accent; text-style: bold; }
+    Palette CommandList { min-width: 8; }  /* as much as its padding, a scrollbar and a letter need */
     """
 
     def on_mount(self) -> None:

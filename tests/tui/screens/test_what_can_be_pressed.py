@@ -109,6 +109,17 @@ async def test_the_palette_takes_keys_where_there_is_no_room_for_it(key: str, be
         await at.until(lambda: "matrix: why" in at.shown)
 
 
+@pytest.mark.parametrize("columns", range(1, 9))
+async def test_the_palette_outlives_a_window_of_a_few_columns(columns: int, bench: RunBench) -> None:
+    async with run_desk(bench, bench.look(), (120, 40)) as at:
+        await at.press("colon")
+        await at.until(lambda: "matrix: why" in at.shown)
+        await at.pilot.resize_terminal(columns, 24)
+        await at.pilot.resize_terminal(columns, 3)
+        await at.pilot.resize_terminal(120, 40)
+        await at.until(lambda: "matrix: why" in at.shown)
+
+
 async def test_a_click_on_a_key_of_the_run_presses_it_from_any_pane(bench: RunBench) -> None:
     async with run_desk(bench, bench.look(), (120, 40)) as at:
         await at.press("3")
