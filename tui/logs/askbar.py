@@ -39,7 +39,7 @@ class Ask:
 
 ASKS: Mapping[str, Ask] = {
     "find": Ask("find", "words", words=True),
-    "filter": Ask("only lines with", "words; ! first hides them; nothing takes all filters away", words=True),
+    "filter": Ask("only lines with", "words; ! first hides them; nothing takes all words away", words=True),
     "filter-out": Ask("no lines with", "words", words=True),
     "go": Ask("go to", "14:02, a time as lines show it, -1h30m, 1234 or 48%"),
     "since": Ask("since", "14:02, a time as lines show it, -1h30m, 1234 or 48%; nothing: the line"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from hosts.local.levels import Level
 from monitors.logs.model import LogModel
-from monitors.logs.types import Filter, Place, Query
+from monitors.logs.types import Filter, LogState, Place, Query
 from tui import words
 from tui.logs.arrived import Arrived
 from tui.logs.askbar import AskBar, Typed
@@ -15,7 +15,9 @@ from tui.logs.findpart import FindPart
 from tui.logs.goto import Goal, parse
 from tui.logs.highlight import problem
 from tui.logs.home import Home, home_of, lead_back, stands_for
+from tui.logs.passed import Passed
 from tui.logs.reader import Reader
+from tui.logs.status import Facts
 from tui.logs.toolate import why_not
 
 _LEVELS: tuple[Level | None, ...] = (None, Level.INFO, Level.WARNING, Level.ERROR)
@@ -78,6 +80,7 @@ class FilterPart(FindPart):
         self.chosen = Chosen()
         self._applied: Filter | None = None
         self._arrived = Arrived(self.later, self._soon)
+        self._passed = Passed(self.later, self._soon)
         self._home: Home | None = None  # None: the end
         self._before: Home | None = None  # one typed a filter
 
@@ -97,6 +100,10 @@ class FilterPart(FindPart):
         if reader is None or model is None or reader.let_go is None:
             return ""
         return self._arrived.text(model, reader.let_go, self._applied)
+
+    def facts(self, state: LogState) -> Facts:
+        shown = self._passed.lines(self.model, self._applied) if self.model is not None else None
+        return replace(super().facts(state), shown=shown)
 
     def choose(self, chosen: Chosen) -> None:
         """Show what is chosen."""
@@ -125,12 +132,15 @@ class FilterPart(FindPart):
             self._apply(self.chosen if one is None else self._with(one))
 
     def filter_taken(self, kind: str, typed: Typed) -> None:
-        """Keep it; nothing typed takes all filters by words away."""
+        """Keep it; nothing typed takes all filters by words away, where lines with words are asked for."""
         one = read_words(typed, kind == "filter-out")
         if one is not None and problem(one.query):
             return
         self.asked()
-        self.choose(replace(self.chosen, words=()) if one is None else self._with(one))
+        if one is not None:
+            self.choose(self._with(one))
+        elif kind == "filter" and not typed.text:
+            self.choose(replace(self.chosen, words=()))
 
     def filter_cancelled(self) -> None:
         """As it was, and where one was."""
@@ -304,8 +314,9 @@ class FilterPart(FindPart):
         note = ""
         if progress is not None:
             scanned = "" if progress.done or not progress.total else words.percent(progress.scanned / progress.total)
-            note = progress.problem or words.counted(progress.hits, "line")
-            note += f", {scanned} seen" if scanned else ""
+            shown = self._passed.lines(self.model, self._applied) if self.model is not None else None
+            lines = words.counted(shown, "line") if shown is not None else ""
+            note = ", ".join(part for part in (progress.problem or lines, scanned and f"{scanned} seen") if part)
         self.chips.show(chips, note)
 
     def on_ask_bar_edited(self, event: AskBar.Edited) -> None:

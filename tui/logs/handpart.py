@@ -84,9 +84,10 @@ def _path(generation: Generation, source: Source) -> str:
         InputError: It had a name, and has none any more.
     """
     name = generation.name
-    if generation.live:
-        return name if os.path.isfile(name) else ""
     handle = source.descriptor(generation.number)
+    if generation.live and handle is None:
+        return name if os.path.isfile(name) else ""
+    # A live one too may have another name by now: its writer goes on in it after it was renamed
     if handle is None or not name or name == "-" or (os.path.exists(name) and not os.path.isfile(name)):
         return ""  # of a pipe, what is read from is a file of ours
     with contextlib.suppress(OSError):

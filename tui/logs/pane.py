@@ -57,13 +57,13 @@ class LogPane(HandPart):
         self._move(1)
 
     def _move(self, step: int) -> None:
-        if self.view.selection is not None or self.detail.is_open:
+        if self.marked is not None and (self.view.selection is not None or self.detail.is_open):
             self.move_line(step)
         elif self.reader is not None:
             self.reader.scroll(step)
 
     def move_line(self, step: int) -> None:
-        reader, current = self.reader, self.view.current
+        reader, current = self.reader, self.marked
         if reader is not None and current is not None and self._is_far(reader, current):
             self._reach(current, step)
         else:
@@ -84,12 +84,12 @@ class LogPane(HandPart):
         """Be at the line that stands `step` lines from a place, None: from the line that one is at by then."""
 
         async def reach() -> None:
-            model, reader, at = self.model, self.reader, start or self.view.current
+            model, reader, at = self.model, self.reader, start or self.marked
             if model is None or reader is None or at is None:
                 return
             window = await model.window(at, max(0, -step), max(0, step) + 1)
             found = [line.at for line in window.lines if not is_tail(line)]
-            if found and self.model is model and self.view.current is not None:
+            if found and self.model is model and self.marked is not None:
                 place = found[0] if step < 0 else found[-1]
                 self.view.set_current(place)
                 if self.view.selection is not None and self.view.selection.lines:

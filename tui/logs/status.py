@@ -38,6 +38,7 @@ class Facts:
         number: The line number there, None where it is not known.
         problem: Why nothing could be read last time, or "".
         filtered: Whether a filter is set.
+        shown: Lines that it shows, None where that is not known.
         task: What takes a while just now ("saving 48 %"), or "".
         now: Our clock.
         zone: Of times that are shown; None for the machine's own.
@@ -51,6 +52,7 @@ class Facts:
     number: int | None = None
     problem: str = ""
     filtered: bool = False
+    shown: int | None = None
     task: str = ""
     now: float = 0.0
     zone: tzinfo | None = None
@@ -153,7 +155,7 @@ def _amount(state: LogState, facts: Facts) -> str:
         share = state.counted / state.bytes if state.bytes else 0.0
         lines = f"counting lines, {words.percent(share)}"
     if facts.filtered and state.filter is not None:
-        passed = f"{words.count(state.filter.hits)} shown of {lines}"
+        passed = lines if facts.shown is None else f"{words.count(facts.shown)} shown of {lines}"
         if not state.filter.done and state.filter.total:
             passed += f", filtered {words.percent(state.filter.scanned / state.filter.total)}"
         return f"{passed}, {size}"

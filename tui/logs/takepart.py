@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hosts.errors import InputError
 from monitors.logs.model import LogModel
+from monitors.logs.types import Place
 from tui import clipboard, shims, words
 from tui.logs.askbar import Typed
 from tui.logs.filterpart import FilterPart
@@ -44,6 +45,14 @@ class TakePart(FilterPart):
         """One line more downwards."""
         self._extend(1)
 
+    @property
+    def marked(self) -> Place | None:
+        """The line that one is at; what is selected by lines ends at one, even where its mark was taken away."""
+        chosen = self.view.selection
+        if self.view.current is None and chosen is not None and chosen.lines:
+            return chosen.head.place
+        return self.view.current
+
     def _extend(self, step: int) -> None:
         if self.view.selection is None or not self.view.selection.lines:
             self.view.select(None)
@@ -53,7 +62,7 @@ class TakePart(FilterPart):
 
     def move_line(self, step: int) -> None:
         """The next or the previous line is the one that one is at, and the end of what is selected."""
-        reader, current = self.reader, self.view.current
+        reader, current = self.reader, self.marked
         if reader is None or current is None:
             return
         place = reader.view.neighbour(current, step)

@@ -169,3 +169,22 @@ def test_a_signal_ends_both_and_the_terminal_is_clean(house: Path, log: Path, pr
         assert screen.wait() == -signal.SIGTERM
         clean_afterwards(screen)
         until(lambda: program.signals == ["TERM"], "the program's end")
+
+
+def test_a_file_that_is_written_on_under_another_name_is_opened_by_that(
+    house: Path, log: Path, program: Program
+) -> None:
+    with started(house, log, env={"PAGER": str(program.path)}) as screen, log.open("ab") as writer:
+        screen.until("300 lines")
+        past = log.rename(log.with_name("engine.log.1"))
+        log.touch()
+        screen.until("moved away")
+        writer.write(b"written late\n")
+        writer.flush()
+        screen.until("written late")
+        screen.press(b"v")
+        program.has_the_terminal(screen)
+        assert program.arguments == ["--wrap=never", "--highlight-line=301", "--pager=less -R +301g", str(past)]
+        program.let_go()
+        screen.press(b"q")
+        assert screen.wait() == 0

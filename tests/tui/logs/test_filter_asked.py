@@ -1,0 +1,50 @@
+"""What the line for typing a filter takes away is what it says, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.logs.panes import PaneDesk, desk, numbered
+
+
+async def filtered(at: PaneDesk, key: str, text: str = "") -> None:
+    await at.press(key)
+    await at.type(text)
+    await at.press("enter")
+    await at.settled()
+
+
+def chips(at: PaneDesk) -> list[str]:
+    return [chip.text for chip in at.pane.chips.chips]
+
+
+async def test_nothing_takes_the_words_away_and_says_so() -> None:
+    async with desk(numbered(300), (120, 24)) as at:
+        await filtered(at, "ampersand", "line")
+        await filtered(at, "less_than_sign", "100")
+        await at.press("ampersand")
+        assert at.rows[-2].startswith("only lines with words; ! first hides them; nothing takes all words away")
+        await at.press("enter")
+        await at.settled()
+        assert chips(at) == ["since 100"]
+
+
+@pytest.mark.parametrize(("key", "typed"), [("exclamation_mark", ""), ("exclamation_mark", "!"), ("ampersand", "!")])
+async def test_words_that_nobody_typed_hide_nothing_and_take_nothing_away(key: str, typed: str) -> None:
+    async with desk(numbered(300)) as at:
+        await filtered(at, "ampersand", "line 1")
+        await filtered(at, key, typed)
+        assert at.pane.asking is None
+        assert chips(at) == ["line 1"]
+        assert at.lines[-1] == "line 199"
+
+
+async def test_words_that_were_taken_back_hide_nothing() -> None:
+    async with desk(numbered(300)) as at:
+        await filtered(at, "ampersand", "line 1")
+        await at.press("exclamation_mark", "9")
+        await at.until(lambda: at.lines[-1] == "line 188")
+        await at.press("backspace", "enter")
+        await at.until(lambda: at.lines[-1] == "line 199")
+        assert at.pane.asking is None
+        assert chips(at) == ["line 1"]
