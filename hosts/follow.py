@@ -11,13 +11,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from hosts.errors import InputError
 from hosts.host import Chunk, Data, Gap, Position, Rotated
-from hosts.local.following import BESIDE, BLOCK, HELD, Follower, Item
+from hosts.local.following import BESIDE, BLOCK, HELD, Follower, Item, Neighbour
 from hosts.local.observe import NotThereError
 
 INTERVAL = 0.5
 
 Read = Callable[[str, int, int], Awaitable[Chunk]]
-Beside = Callable[[Position], Awaitable[list[str]]]
+Beside = Callable[[], Awaitable[list[Neighbour]]]
 
 
 async def follow(
@@ -42,7 +42,7 @@ async def follow(
         sleep: Waits that long.
         last: The last bytes before `at`, where they are known: by them a copy of the file is found.
         block: Bytes that one look takes at most, about.
-        beside: Finds the files beside it that it may be by now (see hosts.local.following.likely), likeliest first.
+        beside: Finds the files in its folder.
 
     Raises:
         UnreachableError: The host does not answer; the position of the last item is where to go on.
@@ -66,7 +66,7 @@ async def _seen(follower: Follower, block: int, read: Read, beside: Beside | Non
             chunk: Chunk | None = None
             try:
                 if wanted.path == BESIDE:
-                    follower.beside = await beside(follower.position) if beside is not None else []
+                    follower.beside = await beside() if beside is not None else []
                 elif wanted.path != HELD:  # nothing is kept open between two reads
                     chunk = await read(wanted.path, wanted.offset, wanted.size)
             except NotThereError:

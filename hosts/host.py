@@ -316,10 +316,17 @@ class Gap:
 
 @dataclass(frozen=True)
 class Rotated:
-    """The file was replaced or truncated; what follows is the new one from its beginning."""
+    """The file was replaced or truncated; what follows is the next one from its beginning.
+
+    Attributes:
+        why: "replaced" or "truncated".
+        position: Where the next one begins.
+        whole: Whether no other is known to have come and gone between them.
+    """
 
     why: str
     position: Position
+    whole: bool = True
 
 
 class HostReader(Protocol):

@@ -396,7 +396,7 @@ class StreamLink(Session):
         if "at" in body:
             at = position_of(body["at"])
             if "rotated" in body:
-                inbox.put(Rotated(_text(body["rotated"]), at))
+                inbox.put(Rotated(_text(body["rotated"]), at, "skipped" not in body))
             elif "gap" in body:
                 inbox.put(Gap(None, _text(body["gap"]), at))
             elif at.offset != inbox.at.offset:

@@ -3,6 +3,7 @@
 Which file it is, is known by inode, by the first KiB (as far as it went when it was last seen) and by the last
 bytes that were handed out. When another file has taken its place, the old one is looked for where whoever reads
 keeps it open, then under the names that log rotation gives, last among all files beside it, and read to its end first.
+Then those come that took its place and were moved on before anybody looked.
 
 No I/O here: a look says which ranges it wants to see, and whoever drives it reads them, here or on another host.
 """
@@ -17,6 +18,7 @@ from typing import NamedTuple, Union
 
 from hosts.errors import InputError
 from hosts.host import Chunk, Data, Gap, Position, Rotated
+from hosts.local.rotation import PACKED, Sibling, after, sibling
 
 FINGERPRINT = 1024
 BLOCK = 1 << 20
@@ -25,13 +27,11 @@ HELD = ""
 """In place of a path: the file of the look before, where whoever reads has it open still."""
 
 BESIDE = "\0"
-"""In place of a path: no file is read, but `Follower.beside` is to be set to what `likely` finds beside the file."""
-
-PACKED = (".gz", ".xz", ".zst", ".bz2", ".lz4")
-"""Ends of names whose files are compressed: there, and not readable as they are."""
+"""In place of a path: no file is read, but `Follower.beside` is to be set to the files in the folder."""
 
 _ROTATED = (".1", ".0", ".old")
-_LIKELY = 4  # files that are looked into, each a read
+_LIKELY = 32  # files that are looked into, each a read of few bytes
+_SAMPLE = 1 << 16  # equal last bytes in equal places, by which a file is a copy of another
 
 Item = Union[Data, Gap, Rotated]
 
@@ -106,7 +106,7 @@ class Follower:
         size: Bytes in the file at `path` when it was last looked at; None where there was none.
         ahead: How many of them come after the position; 0 while an earlier file is read to its end.
         at_end: Whether the last look went to the end of the file at `path`, so that the next has nothing to see yet.
-        beside: What lies beside the file and may be it by now; set by whoever is asked for BESIDE.
+        beside: The files in its folder; set by whoever is asked for BESIDE.
     """
 
     def __init__(self, path: str, at: Position, last: bytes = b"") -> None:
@@ -114,11 +114,14 @@ class Follower:
         self.size: int | None = None
         self.ahead = 0
         self.at_end = False
-        self.beside: list[str] = []
+        self.beside: list[Neighbour] = []
         self._path = path
         self._last = last  # the last bytes handed out of this file, which end at the position
-        self._drained: str | None = None  # where the old file went, once it was found there
+        self._drained: _Drained | None = None  # where the old file went, once it was found there
         self._missed = False
+        self._since = 0  # when the file was last seen to be written in its place, ns since the epoch; 0 for never
+        self._passed: dict[int, str] = {}  # files that were read to their end: by inode, their first bytes' hash
+        self._direct = (0, 0)  # two files between which there was none
 
     def look(self, block: int = BLOCK) -> Look:
         """What is new, at most `block` bytes of it; nothing when nothing is.
@@ -138,7 +141,7 @@ class Follower:
         self._missed = False
         if self.position.inode == 0:
             if chunk.size < self.position.offset:
-                return [self._restart("truncated", chunk)]
+                return [self._restart("truncated", chunk.inode)]
             self._adopt(chunk)
         else:
             change = self._change(chunk, start)
@@ -202,6 +205,7 @@ class Follower:
 
     def _grown(self, chunk: Chunk, start: int, block: int) -> list[Item]:
         self._adopt(chunk)
+        self._since = chunk.mtime_ns
         grown = self._advance(chunk, start, block)
         self.ahead = chunk.size - self.position.offset
         self.at_end = self.ahead == 0
@@ -217,37 +221,90 @@ class Follower:
         return [Data(new, self.position)]
 
     def _turn(self, change: str, chunk: Chunk, block: int) -> Look:
-        """From the old file to the new one: first what is left of the old, as long as it gives anything."""
+        """From the old file to the next: first what is left of the old, as long as it gives anything."""
         left = yield from self._drain(block)
         if left:
             return left
-        if self._drained is not None and chunk.size == 0:
+        if self._drained is None:
+            gap = Gap(
+                None, f"the file was {change}; what was still written to the old one cannot be read", self.position
+            )
+            turned = self._restart(change, chunk.inode)
+            return [replace(gap, position=turned.position), turned]
+        between, complete = yield from self._between(self._drained, chunk)
+        if between is None and chunk.size == 0:
             return []  # whoever writes may not have turned to the new file yet
-        found, self._drained = self._drained, None
-        gap = Gap(None, f"the file was {change}; what was still written to the old one cannot be read", self.position)
-        turned = self._restart(change, chunk)
-        return [turned] if found is not None else [replace(gap, position=turned.position), turned]
+        self._passed[self._drained.inode] = self._drained.fingerprint
+        self._drained = None
+        turned = self._restart(change, chunk.inode) if between is None else self._restart("replaced", between)
+        return [replace(turned, whole=complete)]
 
-    def _restart(self, why: str, chunk: Chunk) -> Rotated:
-        self._last = b""
-        self.position = Position(0, chunk.inode, hashlib.sha256(b"").hexdigest(), 0)
+    def _between(self, old: _Drained, chunk: Chunk) -> Generator[Range, Chunk | None, tuple[int | None, bool]]:
+        """The inode of the first file that was at the path between two, None for none, and whether none is missing."""
+        if self._direct == (old.inode, chunk.inode):
+            return None, True
+        yield Range(BESIDE, 0, 0)
+        there = [sibling(self._path, one.name, (0, one.inode), one.size, one.mtime_ns) for one in self.beside]
+        siblings = [one for one in there if one is not None]
+        itself = next((one for one in siblings if one.key == (0, old.inode)), None)
+        # It may have been written to after it was moved; who follows from another session's place cannot know
+        since = min(self._since, old.mtime_ns) if self._since else old.mtime_ns
+        passed = set()
+        for one in siblings:
+            # An inode is used again; and one that was passed may have been written to once more
+            if one.mtime >= since and one.key[1] in self._passed and one is not itself:
+                seen = yield from self._glimpse(one, 0)
+                if seen is not None and seen.fingerprint == self._passed[seen.inode]:
+                    passed.add(one.key)
+        found, complete = after(siblings, itself, since, (0, chunk.inode), passed)
+        for one in found:
+            seen = yield from self._glimpse(one, _SAMPLE)
+            if seen is None:
+                complete = False
+            elif (yield from self._is_another(seen, chunk)):
+                return seen.inode, complete
+        self._direct = (old.inode, chunk.inode)
+        return None, complete
+
+    def _glimpse(self, one: Sibling, size: int) -> Generator[Range, Chunk | None, Chunk | None]:
+        """The last bytes of a file; None where it was moved on since."""
+        try:
+            seen = yield Range(one.path, max(0, one.size - size), size)
+        except InputError:
+            return None
+        return seen if seen is not None and seen.inode == one.key[1] else None
+
+    def _is_another(self, one: Chunk, live: Chunk) -> Generator[Range, Chunk | None, bool]:
+        """Whether a file holds anything, and something else than the one at the path: that may just be copied."""
+        if one.size == 0 or one.size > live.size:
+            return one.size > 0
+        same = yield Range(self._path, one.offset, len(one.data))
+        return same is None or same.inode != live.inode or same.data != one.data
+
+    def _restart(self, why: str, inode: int) -> Rotated:
+        self._last, self._since = b"", 0
+        self.position = Position(0, inode, hashlib.sha256(b"").hexdigest(), 0)
         return Rotated(why, self.position)
 
     def _drain(self, block: int) -> Look:
         """More of the old file, found where it is held or under a name that rotation gives."""
-        known = [HELD, *(self._path + suffix for suffix in _ROTATED)]
-        for name in known if self._drained is None else [self._drained]:
+        if self._drained is not None:
+            items = yield from self._drain_from(self._drained.name, block)
+            if items is not None:
+                return items
+            self._drained = None  # it was moved on
+        for name in (HELD, *(self._path + suffix for suffix in _ROTATED)):
             items = yield from self._drain_from(name, block)
             if items is not None:
                 return items
-        if self._drained is None:
-            self.beside = []
-            yield Range(BESIDE, 0, 0)
-            for name in self.beside:
-                items = yield from self._drain_from(name, block)
-                if items is not None:
-                    return items
-        self._drained = None
+        yield Range(BESIDE, 0, 0)
+        for name in likely(self._path, self.position, self.beside):
+            if (yield from self._drain_from(name, 0)) is None:
+                continue  # as most are: no more was read than it takes to know
+            items = yield from self._drain_from(name, block)
+            if items is not None:
+                return items
+            self._drained = None
         return []
 
     def _drain_from(self, name: str, block: int) -> Generator[Range, Union[Chunk, None], Union[list[Item], None]]:
@@ -264,10 +321,19 @@ class Follower:
             or (chunk.inode != self.position.inode and len(self._last) < OVERLAP)
         ):
             return None
-        self._drained = name
+        self._drained = _Drained(name, chunk.inode, chunk.mtime_ns, chunk.fingerprint)
         covers = min(FINGERPRINT, chunk.size)
         self.position = replace(self.position, fingerprint=chunk.fingerprint, fingerprint_size=covers)
         return self._advance(chunk, start, block)
+
+
+class _Drained(NamedTuple):
+    """A file that was at the path, as it was last seen elsewhere."""
+
+    name: str
+    inode: int
+    mtime_ns: int
+    fingerprint: str
 
 
 def seen_by(look: Look, read: Callable[[Range], Chunk | None]) -> list[Item]:

@@ -9,8 +9,8 @@ import os
 import stat
 
 from hosts.errors import InputError
-from hosts.host import Chunk, Position
-from hosts.local.following import BESIDE, FINGERPRINT, HELD, Follower, Item, Neighbour, Range, likely, seen_by
+from hosts.host import Chunk
+from hosts.local.following import BESIDE, FINGERPRINT, HELD, Follower, Item, Neighbour, Range, seen_by
 from hosts.local.reasons import why
 
 _RETRIES = 5
@@ -68,8 +68,8 @@ class OpenFile:
             pass  # the whole look meets it too, and tells
         return None
 
-    def beside(self, at: Position) -> list[str]:
-        """The files beside it that it may be by now; none where the folder cannot be read."""
+    def beside(self) -> list[Neighbour]:
+        """The files in its folder; none where that cannot be read."""
         found = []
         try:
             with os.scandir(os.path.dirname(self._path) or ".") as entries:
@@ -80,7 +80,7 @@ class OpenFile:
                             found.append(Neighbour(entry.name, status.st_ino, status.st_size, status.st_mtime_ns))
         except OSError:
             return []
-        return likely(self._path, at, found)
+        return found
 
     def settle(self, inode: int) -> None:
         """Keep the file with this inode open from now on, and not the one of before."""
@@ -126,7 +126,7 @@ def look(follower: Follower, file: OpenFile, most: int) -> list[Item]:
 
     def read(wanted: Range) -> Chunk | None:
         if wanted.path == BESIDE:
-            follower.beside = file.beside(follower.position)
+            follower.beside = file.beside()
             return None
         return file.read(wanted)
 

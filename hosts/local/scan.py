@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from hosts.local import lines
+from hosts.local import lines, seams
 from hosts.local.blocks import THROUGH, UNKNOWN, BlockHits, Matcher
 from hosts.local.lines import Encoding
 from hosts.local.match import Finder, Region, bits_of_rows, rows_of_bits
+from hosts.local.seams import Seams
 
 Read = Callable[[int, int], bytes]
 """Bytes from an offset on: fewer than asked for only where the log ends now."""
@@ -94,6 +95,7 @@ class Job:
 
     def __init__(self, read: Read, matcher: Matcher | None, encoding: Encoding, first: int, size: int) -> None:
         self.finder = Finder(matcher) if matcher is not None else None
+        self._seams = Seams(matcher) if matcher is not None and (matcher.include or matcher.exclude) else None
         self.encoding = encoding
         self.read = read
         self.hints: Hints | None = None
@@ -230,16 +232,20 @@ class Job:
                 self._parts[block] = part._replace(at=max(at, part.at), begins=start is not None)
             return self._result(block, high, part)
         data, last, end = self._rows(block, part.at, data, start, inside, short=len(data) < wanted)
+        stop, beyond = len(data) if end is None else end, b""
+        if self._seams and end is not None and data[end - self.encoding.unit : end] != self.encoding.newline:
+            beyond, settled = self._beyond(data, part.at, end)
+            end = end if settled else None
         if end is None:
             if last > start:
                 part = self._add(part, data, start, last, finder)
             self._parts[block] = part = part._replace(at=part.at + last, begins=True)
-            return self._result(block, high, self._add(part, data, last, len(data), finder, at=last))
+            return self._result(block, high, self._add(part, data, last, stop, finder, at=last, beyond=beyond))
         if hints is not None:
             region = data[start:end]
             bits = self._hinted(region, [offset - part.at - start for offset in hints], finder)
             return self._result(block, high, part._replace(bits=bits))
-        part = self._add(part, data, start, end, finder, count=high < (block + 1) * lines.BLOCK)
+        part = self._add(part, data, start, end, finder, count=high < (block + 1) * lines.BLOCK, beyond=beyond)
         if high < (block + 1) * lines.BLOCK:
             self._parts[block] = part._replace(at=high, begins=True)
         return self._result(block, high, part)
@@ -290,10 +296,33 @@ class Job:
             short = len(more) < wanted
             data += more
 
+    def _beyond(self, data: bytes, at: int, end: int) -> tuple[bytes, bool]:
+        """What a line goes on with where it is cut, and whether it is known as far as that matters."""
+        more = data[end : end + seams.EDGE]
+        wanted = min(at + end + seams.EDGE, self.size) - at - len(data)
+        if wanted > 0:
+            more += self.read(at + len(data), wanted)
+        newline = lines.find_newline(more, self.encoding, at + end)
+        if newline >= 0:
+            return lines.content(more[: newline + self.encoding.unit], self.encoding), True
+        return more, len(more) == seams.EDGE
+
     def _add(
-        self, part: Part, data: bytes, start: int, end: int, finder: Finder, *, at: int = 0, count: bool = True
+        self,
+        part: Part,
+        data: bytes,
+        start: int,
+        end: int,
+        finder: Finder,
+        *,
+        at: int = 0,
+        count: bool = True,
+        beyond: bytes = b"",
     ) -> Part:
-        """With the rows in data[start:end], a newline at the end left out; `part.at` is `at` bytes into `data`."""
+        """With the rows in data[start:end], a newline at the end left out; `part.at` is `at` bytes into `data`.
+
+        `beyond`: what the last row's line goes on with, where that is cut.
+        """
         unit = self.encoding.unit
         if part.at - at + start == 0 and data.startswith(self.encoding.bom):
             start += len(self.encoding.bom)
@@ -303,9 +332,14 @@ class Job:
                 end -= unit
         region = Region(data, self.encoding, start, end)
         found = finder.find(region, part.leaves)
+        bits = found.bits
+        if beyond and self._seams:
+            newline = lines.rfind_newline(data, self.encoding, part.at - at, start, end)
+            row = data[newline + unit if newline >= 0 else start : end]
+            bits = self._seams.amend(bits, region, part.leaves, row, beyond, self.encoding)
         return part._replace(
             rows=part.rows + region.size if count else part.rows,
-            bits=part.bits | found.bits << part.rows,
+            bits=part.bits | bits << part.rows,
             head=part.head + found.head,
             leaves=found.leaves,
         )

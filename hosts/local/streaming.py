@@ -321,7 +321,10 @@ class _Followed:
             else:
                 self._known = item.position
                 kind = "rotated" if isinstance(item, Rotated) else "gap"
-                parts.append(event(self._number, {kind: item.why, "at": position_json(item.position)}))
+                body: dict[str, Json] = {kind: item.why, "at": position_json(item.position)}
+                if isinstance(item, Rotated) and not item.whole:
+                    body["skipped"] = True
+                parts.append(event(self._number, body))
         if self._follower.ahead > FAR:
             parts.append(event(self._number, {"there": there, "ahead": self._follower.ahead}))
         return parts

@@ -19,7 +19,7 @@ from monitors.logs.local_open import OpenFile
 from monitors.logs.local_shelf import Shelf
 from monitors.logs.local_siblings import Beside, open_plain
 from monitors.logs.record import ShapeRecorder
-from monitors.logs.types import MarkKind, Place, Status
+from monitors.logs.types import CAME_AND_WENT, MarkKind, Place, Status
 
 QUIET = 0.2
 """Seconds without growth after which an old file is taken to be at its end, once there is something in the new."""
@@ -78,6 +78,7 @@ class Looker:
         self._blind = 0
         self._tidied = float("-inf")
         self._written = 0  # the live file's time of writing then, ns since the epoch
+        self._placed = 0  # the newest file's, when it was last seen at the path
         self._whole = time.time_ns()  # when the live file was last seen to hold all that was seen of it
 
     def look(self) -> bool:
@@ -95,6 +96,7 @@ class Looker:
                 self.checks += 1
                 if isinstance(found, os.stat_result):
                     trouble = self._meet(found, now)
+                    self._placed = self._placed if trouble else found.st_mtime_ns
                 elif found.absent and self._newest is not None and self._beside.moved():
                     self._queue += self._between(self._newest, None)[0]
                 self._follow(now)
@@ -202,8 +204,7 @@ class Looker:
         """
         new.file.begin()  # first: it may be copied and truncated while the folder is read
         queue, complete = self._between(old, new.file)
-        if not complete:
-            new.lost = "some of the log's files came and went before anybody could look at them"
+        new.lost = "" if complete else CAME_AND_WENT
         queue.append(new)
         if old is not None and new.kind is MarkKind.ROTATED and self._files.fstat(old.handle).st_nlink == 0:
             # It was not moved but replaced, perhaps by a copy or by what somebody left of it
@@ -226,15 +227,17 @@ class Looker:
             if before is not None:  # what is gone held nothing: these came after what was seen before it
                 status, sure = self._files.fstat(before), False
             key, written = key_of(status), status.st_mtime_ns
-        found, complete = self._beside.between(key, written, None if new is None else new.key, ours)
+        # What came after it was written after it was moved, however late somebody wrote to it once more
+        since, place = min(self._placed, written), None if new is None else new.key
+        found, complete = self._beside.between(key, written, since, place, ours)
         queue = []
         for file in found:
             file.begin()
             if file.size == 0 or any(one.copied_in(file.handle, file.size) for one in seen):
                 file.close()  # a copy that is being made, before the truncation that it is made for
                 continue
-            words = f"rotated: {os.path.basename(file.name)} came and went since the last look"
-            queue.append(_Next(file, MarkKind.ROTATED, words))
+            name = os.path.basename(file.name)
+            queue.append(_Next(file, MarkKind.ROTATED, f"rotated: {name} came and went since the last look"))
         return queue, complete and sure
 
     # What becomes of the live file

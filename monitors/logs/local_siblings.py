@@ -3,70 +3,35 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
+from hosts.local.rotation import NUMBERED, Sibling, dated_after, sibling
 from monitors.logs.local_files import Files, Key, key_of, unfit
 from monitors.logs.local_kept import SURE
 from monitors.logs.local_open import OpenFile
 
-PACKED = (".gz", ".xz", ".zst", ".bz2", ".lz4")
-"""Ends of names whose files are compressed: there, and not readable as they are."""
-
-_NUMBERED = 64  # a greater number is a date, a process, anything but an age
 _FRESH_NS = 2_000_000_000
-_ROTATED = re.compile(r"[.\-_]\d[\d.\-_:T]*Z?")  # an age or a time, as every rotation writes it; no .lock, no .err
-
-
-@dataclass(frozen=True)
-class Sibling:
-    """A file that has the name of a rotated log.
-
-    Attributes:
-        path: Where it is.
-        key: Which file it is.
-        size: Bytes.
-        mtime: When it was last written, ns.
-        number: How many rotations ago it was the log, where its name says so.
-        rotated: Whether the name is one that rotation gives, and not only one that a copy may have.
-    """
-
-    path: str
-    key: Key
-    size: int
-    mtime: int
-    number: int | None
-    rotated: bool
-
-    @property
-    def packed(self) -> bool:
-        return self.path.endswith(PACKED)
 
 
 def siblings(files: Files, path: str) -> list[Sibling]:
     """All of them, the oldest first; none where the folder cannot be read."""
-    folder, base = os.path.split(path)
+    folder = os.path.dirname(path)
     found = []
     try:
         names = files.names(folder or ".")
     except OSError:
         return []
     for name in names:
-        rest = _rest(name, base)
-        if rest is None:
+        if sibling(path, name, (0, 0), 0, 0) is None:
             continue
-        for end in PACKED:
-            rest = rest.removesuffix(end)
-        full = os.path.join(folder, name)
         try:
-            status = files.stat(full)
+            status = files.stat(os.path.join(folder, name))
         except OSError:
             continue  # moved on since
-        if stat.S_ISREG(status.st_mode):
-            number, rotated = _number(rest), _ROTATED.fullmatch(rest) is not None
-            found.append(Sibling(full, key_of(status), status.st_size, status.st_mtime_ns, number, rotated))
+        one = sibling(path, name, key_of(status), status.st_size, status.st_mtime_ns)
+        if one is not None and stat.S_ISREG(status.st_mode):
+            found.append(one)
     return sorted(found, key=lambda one: (one.mtime, -(one.number or 0), one.path))
 
 
@@ -74,6 +39,7 @@ def between(
     order: Iterable[Sibling],
     old: Key | None,
     written: int,
+    placed: int,
     new: Key | None,
     ours: Collection[Key],
     known: Mapping[Key, Sibling],
@@ -84,6 +50,7 @@ def between(
         order: What is beside the log, the oldest first.
         old: The file before, or its copy; None where there is none.
         written: When that was last written, ns since the epoch.
+        placed: When it was last written as far as it was seen in its place, before it was moved.
         new: The file after; it may have been rotated away in turn. None where none is there yet.
         ours: Files that are followed already.
         known: What was beside the log at an earlier look.
@@ -91,7 +58,7 @@ def between(
     order = [one for one in order if one.rotated or one.key == old]
     at = next((one for one in order if one.key == old), None)
     number = None if at is None else at.number
-    if number is not None and any(_rises(one, number, written, ours, known) for one in order):
+    if number is not None and any(_rises(one, number, placed, ours, known) for one in order):
         order.sort(key=lambda one: (one.mtime, one.number or 0))
     end = next((index for index, one in enumerate(order) if one.key == new), len(order))
     found, complete = [], True
@@ -99,11 +66,11 @@ def between(
         later = one.mtime > written
         if one.mtime <= written and number is not None and one.number is not None:
             # Written within one tick of the file system's clock, or the file before was written to after it was moved
-            later = one.number < number and (one.mtime == written or number <= _NUMBERED)
-            later = later or _rises(one, number, written, ours, known)
+            later = one.number < number and (one.mtime == written or number <= NUMBERED)
+            later = later or _rises(one, number, placed, ours, known)
         before = known.get(one.key)
         if not later and before is None and at is not None:
-            later = _dated_after(one, at)  # likewise, where names tell the order and no number does
+            later = dated_after(one, at)  # likewise, where names tell the order and no number does
         if not later or one.key in ours or (before is not None and before.mtime == one.mtime):
             continue
         if one.packed or (before is not None and before.path == one.path):
@@ -113,7 +80,7 @@ def between(
         found.append(one)
     if at is None:
         return [], complete and not found  # nothing says that these are its own
-    if number is not None and number <= _NUMBERED:
+    if number is not None and number <= NUMBERED:
         first = next((one.number for one in order if one.key == new and one.number is not None), 0)
         there = {one.number for one in order}
         complete = complete and set(range(max(1, first + 1), number)) <= there
@@ -167,10 +134,10 @@ class Beside:
         return changed != before
 
     def between(
-        self, old: Key | None, written: int, new: Key | None, ours: Collection[Key]
+        self, old: Key | None, written: int, placed: int, new: Key | None, ours: Collection[Key]
     ) -> tuple[list[OpenFile], bool]:
         """The contents after one file and before another, opened; and whether these are all."""
-        found, complete = between(siblings(self._files, self._real), old, written, new, ours, self._known)
+        found, complete = between(siblings(self._files, self._real), old, written, placed, new, ours, self._known)
         opened = [self._open(one) for one in found]
         try:
             if new is not None and key_of(self._files.stat(self._path)) == new:
@@ -219,35 +186,7 @@ class Beside:
         return None
 
 
-def _rest(name: str, base: str) -> str | None:
-    """What rotation put into the name `base` to make `name`, or None where that is no such name."""
-    if name == base:
-        return None
-    if name.startswith(base) and name[len(base)] in ".-_~":
-        return name[len(base) :]
-    stem, extension = os.path.splitext(base)
-    plain = name
-    for end in PACKED:
-        plain = plain.removesuffix(end)
-    if extension and plain.startswith(stem) and plain.endswith(extension) and len(plain) > len(base):
-        rest = plain[len(stem) : len(plain) - len(extension)]
-        if rest[0] in ".-_" and any(sign.isdigit() for sign in rest):
-            return rest
-    return None
-
-
-def _dated_after(one: Sibling, other: Sibling) -> bool:
-    """Whether both have names with a time in one form, and that of `one` is later."""
-    alike = len(one.path) == len(other.path) and one.rotated and other.rotated
-    return alike and one.number is None and other.number is None and one.path > other.path
-
-
-def _rises(one: Sibling, number: int, written: int, ours: Collection[Key], known: Mapping[Key, Sibling]) -> bool:
+def _rises(one: Sibling, number: int, placed: int, ours: Collection[Key], known: Mapping[Key, Sibling]) -> bool:
     """Whether a file that was not there before has a greater number than the file before it: the newest is highest."""
     new = one.key not in ours and one.key not in known
-    return new and one.number is not None and one.number > number and one.mtime >= written
-
-
-def _number(rest: str) -> int | None:
-    found = re.fullmatch(r"[.\-_](\d{1,4})", rest)
-    return int(found[1]) if found else None
+    return new and one.number is not None and one.number > number and one.mtime >= placed

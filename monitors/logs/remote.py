@@ -16,7 +16,7 @@ from dataclasses import replace
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.follow import follow
 from hosts.host import Chunk, Data, Gap, HostReader, Position, Rotated
-from hosts.local.following import BLOCK, OVERLAP
+from hosts.local.following import BLOCK, OVERLAP, Neighbour
 from hosts.local.observe import FINGERPRINT, NotThereError
 from hosts.local.streamwire import FAR
 from hosts.stream import Counting, Sign, Streaming
@@ -27,7 +27,7 @@ from monitors.logs.remote_ranges import Ranges, RemoteCounter, RemoteFile, Remot
 from monitors.logs.remote_way import WayThere
 from monitors.logs.scan_far import Searcher
 from monitors.logs.tally_far import Counter
-from monitors.logs.types import GoneError, MarkKind, Shape, Status
+from monitors.logs.types import CAME_AND_WENT, GoneError, MarkKind, Shape, Status
 
 VISIBLE_S = 0.1
 HIDDEN_S = 2.0
@@ -282,11 +282,11 @@ class RemoteSource:
                     self._saw(True)
                 return chunk
 
-    async def _beside(self, at: Position) -> list[str]:
-        """Where the file may have gone, for the follower: it waits as long as the host does not answer."""
+    async def _beside(self) -> list[Neighbour]:
+        """What is in the file's folder, for the follower: it waits as long as the host does not answer."""
         while True:
             try:
-                return await self._way.patiently(self._ranges.beside(at))
+                return await self._way.patiently(self._ranges.beside())
             except UnreachableError as error:
                 await self._way.lost(error)
 
@@ -339,6 +339,8 @@ class RemoteSource:
             self._turn(MarkKind.TRUNCATED, "truncated: its last bytes before that may be missing", None, item.position)
         else:
             self._turn(MarkKind.REPLACED, "replaced: the end of the file before is not known", None, item.position)
+        if not item.whole:
+            self._record.mark(MarkKind.LOST, CAME_AND_WENT, None)
 
     def _turn(self, kind: MarkKind, text: str, missing: int | None, at: Position) -> None:
         number = self._record.turn(kind, text, missing, self._name)

@@ -112,15 +112,12 @@ class Ranges:
             tried.insert(0, file.found[0])
         for name in tried:
             yield name
-        for name in await self.beside(replace(file.position, offset=size)):
+        for name in likely(self._path, replace(file.position, offset=size), await self.beside()):
             if name not in tried:
                 yield name
 
-    async def beside(self, at: Position) -> list[str]:
-        """Files beside it that one which was there may be by now, whatever rotation called it.
-
-        Args:
-            at: Which one it was, and how much of it there was at least.
+    async def beside(self) -> list[Neighbour]:
+        """The files in its folder whose names begin as its own does.
 
         Raises:
             UnreachableError: The host does not answer.
@@ -130,13 +127,12 @@ class Ranges:
         want = TreeWant(folder or ".", (f"{stem}*",), _NO_CONTENT)
         with contextlib.suppress(InputError):
             seen = await self._host.observe(Wants(trees=(want,)), None, _LOOK_S)
-            there = [
+            return [
                 Neighbour(name, one.inode, one.size, one.mtime_ns)
                 for tree in seen.trees
                 for name, one in tree.files.items()
                 if one.error is None
             ]
-            return likely(self._path, at, there)
         return []
 
     async def _is(self, known: Generation, file: RemoteFile, name: str, chunk: Chunk) -> bool:

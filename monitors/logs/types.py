@@ -64,6 +64,10 @@ class MarkKind(Enum):
     ENDED = "ended"  # standard input is at its end
 
 
+CAME_AND_WENT = "some of the log's files came and went before anybody could look at them"
+"""What the mark of a `MarkKind.LOST` says where nobody knows how much is missing."""
+
+
 @dataclass(frozen=True)
 class Mark:
     """A row of ours before the line that begins at `at`.

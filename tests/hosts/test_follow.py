@@ -42,14 +42,19 @@ class Log:
         self.reads += 1
         return read_range(path, offset, size)
 
-    async def beside(self, at: Position) -> list[str]:
-        return OpenFile(str(self.path)).beside(at)
+    async def beside(self) -> list[Neighbour]:
+        return OpenFile(str(self.path)).beside()
 
     def append(self, text: str) -> None:
         with self.path.open("a") as file:
             file.write(text)
 
-    async def items(self, *turns: Callable[[], object], at: Position = Position()) -> list[Data | Gap | Rotated]:  # noqa: B008
+    async def items(
+        self,
+        *turns: Callable[[], object],
+        at: Position = Position(),  # noqa: B008
+        last: bytes = b"",
+    ) -> list[Data | Gap | Rotated]:
         """What a follower hands out while the writer takes its turns, one per sleep."""
         left = list(turns)
 
@@ -61,13 +66,13 @@ class Log:
         found: list[Data | Gap | Rotated] = []
         with contextlib.suppress(_StopError):
             if self.held:
-                await self._look(at, sleep, found)
-            async for item in follow(self.read, str(self.path), at, 1.0, sleep, beside=self.beside):
+                await self._look(at, last, sleep, found)
+            async for item in follow(self.read, str(self.path), at, 1.0, sleep, last, beside=self.beside):
                 found += [item]
         return found
 
-    async def _look(self, at: Position, sleep: Any, found: list[Data | Gap | Rotated]) -> None:
-        file, follower = OpenFile(str(self.path)), Follower(str(self.path), at)
+    async def _look(self, at: Position, last: bytes, sleep: Any, found: list[Data | Gap | Rotated]) -> None:
+        file, follower = OpenFile(str(self.path)), Follower(str(self.path), at, last)
         with contextlib.closing(file):
             while True:
                 items = glance(follower, file, FEW) if self.way == "glance" else look(follower, file, BLOCK)
@@ -242,7 +247,7 @@ async def test_the_last_bytes_of_an_earlier_session_find_a_copy(log: Log) -> Non
     follower = Follower(str(log.path), first.position, lines.encode()[-OVERLAP:])
     file = OpenFile(str(log.path))
     with contextlib.closing(file):
-        items = [item for _ in range(4) for item in seen_by(follower.look(), file.read)]
+        items = [item for _ in range(4) for item in look(follower, file, BLOCK)]
     assert plain(items) == ["unread\n", "<truncated>", "new\n"]
 
 
@@ -442,6 +447,134 @@ async def test_what_was_left_of_a_copy_with_a_date_is_read(log: Log) -> None:
     log.path.with_name("log-20240102.gz").write_bytes(b"x" * 5000)
     shutil.copyfile(log.path, log.path.with_name("log-20240102"))
     assert "".join(plain(await log.items(rotate))) == f"{whole}late\n<truncated>new\n"
+
+
+def numbered(log: Log, copies: int = 9) -> None:
+    """Rotate as logrotate does: the newest is .1."""
+    for number in range(copies, 0, -1):
+        if log.path.with_name(f"log.{number}").exists():
+            os.rename(log.path.with_name(f"log.{number}"), log.path.with_name(f"log.{number + 1}"))
+    os.rename(log.path, log.path.with_name("log.1"))
+
+
+def copied(log: Log) -> None:
+    """Rotate by copying, likewise."""
+    for number in range(9, 0, -1):
+        if log.path.with_name(f"log.{number}").exists():
+            os.rename(log.path.with_name(f"log.{number}"), log.path.with_name(f"log.{number + 1}"))
+    shutil.copyfile(log.path, log.path.with_name("log.1"))
+    os.truncate(log.path, 0)
+
+
+def rising(log: Log) -> None:
+    """Rotate to numbers of which the highest is the newest."""
+    number = next(number for number in range(99) if not log.path.with_name(f"log.{number}").exists())
+    os.rename(log.path, log.path.with_name(f"log.{number}"))
+
+
+def dated(log: Log) -> None:
+    """Rotate to names with a time."""
+    hour = next(hour for hour in range(10, 24) if not log.path.with_name(f"log-20240102T{hour}").exists())
+    os.rename(log.path, log.path.with_name(f"log-20240102T{hour}"))
+
+
+def text(name: str) -> str:
+    return "".join(f"{name} {number}\n" for number in range(20))
+
+
+def stamp(path: Path, seconds: int) -> None:
+    os.utime(path, (seconds, seconds))
+
+
+@pytest.mark.parametrize("rotate", [numbered, copied, rising, dated])
+@pytest.mark.parametrize("session", ["one", "late", "two"])
+async def test_files_that_came_and_went_between_two_looks_are_read(
+    log: Log, rotate: Callable[[Log], None], session: str
+) -> None:
+    names = ["first", "second", "third", "fourth", "fifth"]
+
+    def next_one(name: str, now: int) -> None:
+        rotate(log)
+        log.append(text(name))
+        stamp(log.path, now)
+
+    def turns() -> None:
+        log.append(text("late"))
+        stamp(log.path, 250)
+        for now, name in enumerate(names[2:], 300):
+            next_one(name, now)
+        if session == "late":
+            old = next(one for one in log.path.parent.iterdir() if one.read_text().startswith(names[1]))
+            stamp(old, 1000)
+
+    log.append(text(names[0]))
+    stamp(log.path, 100)
+    next_one(names[1], 200)
+    if session != "two":
+        items = await log.items(turns, nothing, nothing)
+    else:
+        items = await log.items()
+        turns()
+        items += await log.items(nothing, nothing, at=items[-1].position, last=text(names[1]).encode()[-OVERLAP:])
+    wanted = [text("second") + text("late"), text("third"), text("fourth"), text("fifth")]
+    assert "".join(plain(items)).replace("truncated", "replaced").split("<replaced>") == wanted
+    assert all(item.whole for item in items if isinstance(item, Rotated))
+
+
+async def test_where_a_file_between_is_packed_or_gone_that_is_told(log: Log) -> None:
+    for ending in (".2.gz", None):
+        log.path.unlink(missing_ok=True)
+        log.append(text("first"))
+
+        def turn(ending: str | None = ending) -> None:
+            os.rename(log.path, log.path.with_name("log.3"))
+            if ending is not None:
+                log.path.with_name(f"log{ending}").write_bytes(b"x" * 50)
+            log.path.with_name("log.1").write_text(text("third"))
+            log.append(text("fourth"))
+
+        items = await log.items(turn, nothing, nothing)
+        assert "".join(plain(items)) == "<replaced>".join(map(text, ("first", "third", "fourth")))
+        assert [item.whole for item in items if isinstance(item, Rotated)] == [False, True]
+        for one in log.path.parent.iterdir():
+            one.unlink()
+
+
+async def test_what_is_no_earlier_content_of_the_log_did_not_come_between(log: Log) -> None:
+    log.append(text("log"))
+    log.path.with_name("log.1").write_text(text("rank 1"))
+    log.path.with_name("log.7").write_text(text("old"))
+
+    def turn() -> None:
+        os.rename(log.path, log.path.with_name("log.old"))
+        log.path.with_name("log.1").write_text(text("rank 1") * 2)
+        log.append(text("new"))
+
+    def copy() -> None:
+        numbered(log)  # the other rank's log goes too: it is at .2
+        log.append(text("newer"))
+        shutil.copyfile(log.path, log.path.with_name("log.0"))
+
+    items = await log.items(turn, nothing, copy, nothing, nothing)
+    assert "".join(plain(items)) == "<replaced>".join(map(text, ("log", "new", "newer")))
+    assert all(item.whole for item in items if isinstance(item, Rotated))
+
+
+async def test_an_old_file_that_is_moved_on_while_it_is_read_is_found_again(log: Log) -> None:
+    log.append(text("first"))
+
+    def turn() -> None:
+        numbered(log)
+        log.path.touch()
+
+    def on() -> None:
+        os.rename(log.path.with_name("log.1"), log.path.with_name("log.2"))
+        with log.path.with_name("log.2").open("a") as old:
+            old.write("late\n")
+        log.append(text("second"))
+
+    items = await log.items(turn, nothing, on, nothing)
+    assert "".join(plain(items)) == text("first") + "late\n<replaced>" + text("second")
 
 
 def test_files_beside_it_that_are_worth_a_look(tmp_path: Path) -> None:

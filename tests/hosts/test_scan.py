@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosts.local import lines, scan
+from hosts.local import lines, scan, seams
 from hosts.local.blocks import FAILS, PASSES, THROUGH, UNKNOWN, Alarm, BlockHits, Matcher, Pattern, Sign, unpack
 from hosts.local.levels import level_of
 from hosts.local.lines import UTF8, UTF16_BE, UTF16_LE, Encoding
@@ -26,6 +28,7 @@ def _small_blocks() -> Iterator[None]:
         patch.setattr(lines, "_STEP", 4)
         patch.setattr(lines, "_MOST", 8)
         patch.setattr(scan, "_LOOK", 4)
+        patch.setattr(seams, "EDGE", 128)
         patch.setattr(scan, "_CHUNK", 8)
         yield
 
@@ -79,8 +82,16 @@ def encode(texts: list[str], encoding: Encoding, tail: bytes) -> bytes:
     return encoding.bom + "".join(texts).encode(encoding.name) + tail[:1]
 
 
-def rows_of(data: bytes, first: int, encoding: Encoding) -> list[tuple[int, str]]:
-    """Where each row begins, and what it says."""
+class Row(NamedTuple):
+    """Where a row begins, what it says, and what stands in its line up to somewhat behind it, if that is cut there."""
+
+    start: int
+    text: str
+    line: str
+    cut: int
+
+
+def rows_of(data: bytes, first: int, encoding: Encoding) -> list[Row]:
     starts = [first] if first < len(data) else []
     while starts:
         following = lines.drive(
@@ -89,17 +100,37 @@ def rows_of(data: bytes, first: int, encoding: Encoding) -> list[tuple[int, str]
         if following is None:
             break
         starts.append(following)
-    found: list[tuple[int, str]] = []
+    found: list[Row] = []
+    errors = "surrogateescape" if encoding is UTF8 else "replace"
     for start, end in zip(starts, [*starts[1:], len(data)], strict=False):
         row = data[start:end]
         if start == 0:
             row = row.removeprefix(encoding.bom)
+        beyond = b"" if row.endswith(encoding.newline) else data[end : end + 128]
+        newline = lines.find_newline(beyond, encoding, end)
+        if newline >= 0:
+            beyond = lines.content(beyond[: newline + encoding.unit], encoding)
         row = lines.content(row, encoding)
-        found.append((start, row.decode(encoding.name, "surrogateescape" if encoding is UTF8 else "replace")))
+        text, line, cut = row.decode(encoding.name, errors), (row + beyond).decode(encoding.name, errors), 0
+        while len(line[:cut].encode(encoding.name, errors)) < len(row):
+            cut += 1
+        found.append(Row(start, text, line, cut if beyond else 0))
     return found
 
 
-def holds(pattern: Pattern, text: str) -> bool:
+def holds(pattern: Pattern, row: Row) -> bool:
+    return says_itself(pattern, row.text) or reaches(pattern, row)
+
+
+def reaches(pattern: Pattern, row: Row) -> bool:
+    """Whether it begins in a row, with what comes behind that."""
+    fold = 0 if not pattern.fold else re.IGNORECASE if not pattern.text.isascii() else re.IGNORECASE | re.ASCII
+    expression = compile_row(pattern.text, pattern.fold) if pattern.regex else re.compile(re.escape(pattern.text), fold)
+    match = expression.search(row.line)
+    return match is not None and match.start() < row.cut
+
+
+def says_itself(pattern: Pattern, text: str) -> bool:
     if pattern.regex or (pattern.fold and not pattern.text.isascii()):
         expression = pattern.text if pattern.regex else "".join(f"[{letter}]" for letter in pattern.text)
         return compile_row(expression, pattern.fold).search(text) is not None
@@ -125,16 +156,17 @@ def says(alarm: Alarm, sign: Sign, part: str) -> bool:
     )
 
 
-def passing(rows: list[tuple[int, str]], matcher: Matcher) -> list[bool]:
+def passing(rows: list[Row], matcher: Matcher) -> list[bool]:
     found: list[bool] = []
     last: int | None = None
-    for _, text in rows:
+    for row in rows:
+        text = row.text
         level = level_of(text.encode("utf-8", "surrogateescape"))
         own = None if level is None else level.rank
         last = own if own is not None or not matcher.inherit else last
         found.append(
-            all(holds(pattern, text) for pattern in matcher.include)
-            and not any(holds(pattern, text) for pattern in matcher.exclude)
+            all(holds(pattern, row) for pattern in matcher.include)
+            and not any(holds(pattern, row) for pattern in matcher.exclude)
             and (matcher.level is None or (last is not None and last >= matcher.level))
             and (matcher.below is None or last is None or last < matcher.below)
             and (matcher.alarm is None or alarming(matcher.alarm, own, text))
@@ -158,7 +190,7 @@ def expected_bits(data: bytes, first: int, encoding: Encoding, matcher: Matcher)
     rows = rows_of(data, first, encoding)
     found = dict.fromkeys(range(first // lines.BLOCK, -(-len(data) // lines.BLOCK)), 0)
     numbers = dict.fromkeys(found, 0)
-    for (start, _), passes in zip(rows, passing(rows, matcher), strict=True):
+    for (start, *_), passes in zip(rows, passing(rows, matcher), strict=True):
         block = start // lines.BLOCK
         found[block] |= passes << numbers[block]
         numbers[block] += 1
@@ -328,10 +360,10 @@ def test_hints_change_nothing_in_many_logs() -> None:
 
 def check_hints(data: bytes, matcher: Matcher, draw: Callable[[int], int]) -> None:
     rows = rows_of(data, 0, UTF8)
-    ends = [*(start for start, _ in rows[1:]), len(data)][: len(rows)]
+    ends = [*(row.start for row in rows[1:]), len(data)][: len(rows)]
     offsets = [
         start + draw(end - 1 - start)
-        for (start, _), end, passes in zip(rows, ends, passing(rows, matcher), strict=True)
+        for (start, *_), end, passes in zip(rows, ends, passing(rows, matcher), strict=True)
         if passes or draw(1)
     ]
     job = Job(lambda at, size: data[at : at + size], matcher, UTF8, 0, len(data))

@@ -175,6 +175,35 @@ def test_files_whose_numbers_rise_with_time_are_found_within_a_tick_of_the_clock
     assert {mark.missing for mark in log.marks} == {0}
 
 
+def test_files_whose_numbers_rise_are_found_although_the_one_before_was_written_to_last(log: Log) -> None:
+    log.append("older\n", log.beside(".0"))
+    written = [log.append()]
+    log.look()
+    for number in (1, 2, 3):
+        log.path.rename(log.beside(f".{number}"))
+        written.append(log.append())
+    written[0] += log.append(path=log.beside(".1"))
+    late = log.path.stat().st_mtime_ns + 1_000_000
+    for number, when in ((1, late), (2, late - 1), (3, late - 1)):
+        os.utime(log.beside(f".{number}"), ns=(when, when))
+    log.settle()
+    assert log.contents() == written
+    assert {mark.missing for mark in log.marks} == {0}
+
+
+def test_an_older_file_that_is_unpacked_beside_it_did_not_come_between(log: Log) -> None:
+    log.append("packed\n", log.beside(".7.gz"))
+    os.utime(log.beside(".7.gz"), ns=(5, 5))
+    first = log.append()
+    log.look()
+    log.rotate()
+    log.append("unpacked\n", log.beside(".7"))
+    os.utime(log.beside(".7"), ns=(5, 5))
+    second = log.append()
+    log.settle()
+    assert log.contents() == [first, second]
+
+
 def test_a_file_that_came_and_went_while_nothing_was_there_is_found(log: Log) -> None:
     written = [log.append()]
     log.look()

@@ -198,6 +198,21 @@ async def test_rotation(follow: Open, log: Path) -> None:
     assert (mark.kind, mark.missing, mark.at.generation) == (MarkKind.ROTATED, 0, 1)
 
 
+async def test_files_that_came_and_went_while_nobody_answered(follow: Open, way: Way, log: Path) -> None:
+    append(log, "first\n")
+    source = await follow()
+    assert await until(lambda: sizes(source) == [6])
+    way.down = True
+    for number, name in enumerate(("second", "third", "fourth")):
+        os.rename(log, f"{log}-2024010{number}")
+        append(log, f"{name}\n")
+    way.down = False
+    assert await until(lambda: len(sizes(source)) == 4 and sizes(source)[-1] == 7)
+    assert await readable(source) == b"first\nsecond\nthird\nfourth\n"
+    assert [(mark.kind, mark.missing) for mark in source.shape.marks] == [(MarkKind.ROTATED, 0)] * 3
+    assert await source.read(1, 0, 7) == b"second\n"
+
+
 async def test_a_rotated_file_is_read_under_its_later_names(follow: Open, log: Path) -> None:
     whole = lines(400_000)
     append(log, whole)

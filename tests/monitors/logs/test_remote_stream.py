@@ -286,6 +286,30 @@ async def test_rotation_and_copytruncate(follow: Make, far: Far, log: Path) -> N
     assert [mark.kind for mark in source.shape.marks] == [MarkKind.ROTATED, MarkKind.ROTATED]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+async def test_files_that_came_and_went_while_the_way_was_lost(follow: Make, far: Far, log: Path, packed: bool) -> None:
+    append(log, lines(10))
+    source = await follow()
+    assert await sent(source, far, len(lines(10)))
+    far.cut()
+    append(log, "last of the old\n")
+    for name in ("second", "third", "fourth"):
+        for number in (3, 2, 1):
+            if log.with_name(f"run.log.{number}").exists():
+                os.rename(f"{log}.{number}", f"{log}.{number + 1}")
+        os.rename(log, f"{log}.1")
+        append(log, f"{name}\n")
+    if packed:
+        os.rename(f"{log}.2", f"{log}.2.gz")
+    between = b"" if packed else b"second\n"
+    wanted = lines(10) + b"last of the old\n" + between + b"third\nfourth\n"
+    assert await until(lambda: sizes(source)[-2:] == [6, 7])
+    assert await readable(source) == wanted
+    kinds = [mark.kind for mark in source.shape.marks if mark.kind is not MarkKind.OFFLINE]
+    assert kinds == [MarkKind.ROTATED, MarkKind.LOST if packed else MarkKind.ROTATED, MarkKind.ROTATED]
+    assert [mark.missing for mark in source.shape.marks if mark.kind is MarkKind.LOST] == ([None] if packed else [])
+
+
 async def test_nobody_who_looks_costs_no_channel_and_no_bytes(
     follow: Make, far: Far, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

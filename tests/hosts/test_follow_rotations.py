@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hosts.host import Data, Gap, Position, Rotated
+from hosts.local.following import OVERLAP, Follower
+from hosts.local.openfile import OpenFile, look
+
+STEPS = st.lists(st.sampled_from(["append", "rotate", "rotate", "look", "resume"]), max_size=25)
+
+
+class RotatedLog:
+    """A log that is rotated in one way, with all that was ever written to it."""
+
+    def __init__(self, folder: Path, way: str) -> None:
+        self.path = folder / "run.log"
+        self.way = way
+        self.written = b""
+        self.clock = itertools.count(1_000)
+        self.lines = itertools.count()
+        self.rotations = 0
+        self.append()
+
+    def append(self) -> None:
+        line = b"line %06d, and enough beside it for a file to be known by this line alone\n" % next(self.lines)
+        with self.path.open("ab") as file:
+            file.write(line)
+        self.written += line
+        self.stamp(self.path)
+
+    def stamp(self, path: Path) -> None:
+        now = next(self.clock) * 1_000_000_000
+        os.utime(path, ns=(now, now))
+
+    def rotate(self) -> None:
+        """Move what is there, and begin anew: a file that nobody wrote to could not be told from one by its bytes."""
+        names = {
+            "numbered": ".1",
+            "copied": ".1",
+            "rising": f".{self.rotations}",
+            "dated": f"-2024{self.rotations:04d}",
+        }
+        target = Path(f"{self.path}{names[self.way]}")
+        if target.exists():
+            for number in range(self.rotations, 0, -1):
+                os.rename(f"{self.path}.{number}", f"{self.path}.{number + 1}")
+        if self.way == "copied":
+            shutil.copyfile(self.path, target)
+            self.stamp(target)
+            os.truncate(self.path, 0)
+        else:
+            os.rename(self.path, target)
+        self.rotations += 1
+        self.append()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    way=st.sampled_from(["numbered", "copied", "rising", "dated"]), block=st.sampled_from([50, 1 << 20]), steps=STEPS
+)
+def test_however_often_it_is_rotated_between_two_looks_each_line_comes_once(
+    way: str, block: int, steps: list[str]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        log = RotatedLog(Path(folder), way)
+        file = stack.enter_context(contextlib.closing(OpenFile(str(log.path))))
+        follower = Follower(str(log.path), Position())
+        got = b""
+
+        def see() -> None:
+            nonlocal got
+            while items := look(follower, file, block):
+                for item in items:
+                    assert not isinstance(item, Gap)
+                    assert not isinstance(item, Rotated) or item.whole
+                    got += item.data if isinstance(item, Data) else b""
+
+        see()
+        for step in steps:
+            if step == "append":
+                log.append()
+            elif step == "rotate":
+                log.rotate()
+            elif step == "look":
+                see()
+            elif step == "resume":
+                file = stack.enter_context(contextlib.closing(OpenFile(str(log.path))))
+                follower = Follower(str(log.path), follower.position, got[-OVERLAP:])
+        see()
+        assert got == log.written
