@@ -192,7 +192,9 @@ class AskBar(Horizontal):
         modes = self._modes() if ask is not None and ask.words else ""
         shown = "  ".join(part for part in (clean_inline(info), modes) if part)
         room = max(0, self.size.width // 2 if self.size.width else 200)
-        self.query_one("#ask-info", Static).update(Content(shown if len(shown) <= room else clean_inline(info)))
+        # What is typed stays in sight, whatever is wrong with it
+        said = Content(shown if len(shown) <= room else clean_inline(info)).truncate(room, ellipsis=True)
+        self.query_one("#ask-info", Static).update(said)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

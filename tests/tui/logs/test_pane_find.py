@@ -82,6 +82,14 @@ async def test_a_wrong_expression_is_said_beside_it() -> None:
         assert at.pane.asking is None
 
 
+async def test_what_is_typed_stays_in_sight_however_much_is_wrong_with_it() -> None:
+    async with desk(numbered(300)) as at:
+        await at.press("slash", "ctrl+r")
+        await at.type("line (one|two")
+        await at.until(lambda: any("not a regular expression" in row for row in at.rows))
+        assert any("line (one|two" in row for row in at.rows)
+
+
 async def test_enter_on_a_wrong_expression_leaves_it_to_be_mended() -> None:
     async with desk(numbered(300)) as at:
         await at.press("slash", "ctrl+r")
