@@ -104,7 +104,7 @@ class Follower:
     Attributes:
         position: Where the next byte comes from.
         size: Bytes in the file at `path` when it was last looked at; None where there was none.
-        ahead: How many of them come after the position; 0 while an earlier file is read to its end.
+        ahead: How many bytes come after the position in the file that it is in; 0 while a copy is read to its end.
         at_end: Whether the last look went to the end of the file at `path`, so that the next has nothing to see yet.
         beside: The files in its folder; set by whoever is asked for BESIDE.
     """
@@ -324,7 +324,10 @@ class Follower:
         self._drained = _Drained(name, chunk.inode, chunk.mtime_ns, chunk.fingerprint)
         covers = min(FINGERPRINT, chunk.size)
         self.position = replace(self.position, fingerprint=chunk.fingerprint, fingerprint_size=covers)
-        return self._advance(chunk, start, block)
+        new = self._advance(chunk, start, block)
+        # A copy is known by the bytes before the place alone: nobody could go on further ahead in it
+        self.ahead = chunk.size - self.position.offset if chunk.inode == self.position.inode else 0
+        return new
 
 
 class _Drained(NamedTuple):

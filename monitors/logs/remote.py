@@ -276,9 +276,9 @@ class RemoteSource:
                 await self._way.refused(error)
             else:
                 self._way.answered()
-                self._ahead = 0
+                mine = path == self._path or chunk.inode == self._place()[0].inode
+                self._ahead = chunk.size - offset - len(chunk.data) if mine else 0
                 if path == self._path:
-                    self._ahead = chunk.size - offset - len(chunk.data)
                     self._saw(True)
                 return chunk
 

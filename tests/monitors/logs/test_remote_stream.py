@@ -310,6 +310,41 @@ async def test_files_that_came_and_went_while_the_way_was_lost(follow: Make, far
     assert [mark.missing for mark in source.shape.marks if mark.kind is MarkKind.LOST] == ([None] if packed else [])
 
 
+@pytest.mark.parametrize("copied", [False, True])
+async def test_of_large_files_that_came_and_went_the_ends_are_sent_and_the_rest_on_demand(
+    follow: Make, far: Far, log: Path, copied: bool
+) -> None:
+    append(log, lines(9))
+    source = await follow()
+    assert await sent(source, far, len(lines(9)))
+    append(log, lines(1, 9))
+    assert await sent(source, far, len(lines(10)))  # by now the others did not only grow, they were sent
+    before = far.received
+    far.cut()
+    large = lines(600_000, 10), lines(600_000, 700_000)
+    append(log, large[0])
+    for name, text in ((".2", large[1]), (".1", b"last\n")):
+        if copied:
+            shutil.copy(log, f"{log}{name}")
+            os.truncate(log, 0)
+        else:
+            os.rename(log, f"{log}{name}")
+        append(log, text)
+    wanted = [len(lines(10)) + len(large[0]), len(large[1]), 5]
+    assert await until(lambda: sizes(source) == wanted and source.shape.status is Status.LIVE)
+    # What is looked for in a copy is known by the bytes before it, and sent to its end
+    assert far.received - before < (len(large[0]) if copied else 0) + 12 * MIB
+    found = b"".join(
+        [
+            await source.read(one.number, offset, 3 * MIB)
+            for one in source.shape.generations
+            for offset in range(0, one.size, 3 * MIB)
+        ]
+    )
+    assert found == lines(10) + large[0] + large[1] + b"last\n"
+    assert MarkKind.LOST not in [mark.kind for mark in source.shape.marks]
+
+
 async def test_nobody_who_looks_costs_no_channel_and_no_bytes(
     follow: Make, far: Far, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
