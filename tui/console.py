@@ -63,6 +63,9 @@ def print_bytes(data: bytes, stream: TextIO) -> bool:
 
     Returns:
         False where nobody reads them any more.
+
+    Raises:
+        OSError: They could not be kept; nothing more is tried.
     """
     try:
         stream.flush()
@@ -71,6 +74,8 @@ def print_bytes(data: bytes, stream: TextIO) -> bool:
     except BrokenPipeError:
         _abandon(stream)
         return False
+    except OSError as error:
+        raise _lost(stream, error) from error
     return True
 
 
@@ -124,11 +129,12 @@ def print_table(
 def stand_in_for_closed() -> None:
     """Have nothing in place of the standard streams that were closed before we began; call it first.
 
-    Otherwise the next file that is opened takes its descriptor, and is written into.
+    Otherwise the next file that is opened takes its descriptor, and is written into. What is written to standard
+    output is an error as it was before: whoever wants that data does not get it.
     """
     for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
-            _to_nowhere(descriptor)
+            _to_nowhere(descriptor, os.O_RDONLY if name == "stdout" else os.O_RDWR)
             mode = "w" if descriptor else "r"
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
@@ -144,9 +150,8 @@ def flush() -> None:
             stream.flush()
         except BrokenPipeError:
             _abandon(stream)
-        except OSError:
-            _abandon(stream)
-            raise
+        except OSError as error:
+            raise _lost(stream, error) from error
 
 
 def _say(message: str) -> None:
@@ -161,6 +166,15 @@ def _write(stream: TextIO, text: str) -> None:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     except BrokenPipeError:
         _abandon(stream)
+    except OSError as error:
+        raise _lost(stream, error) from error
+
+
+def _lost(stream: TextIO, error: OSError) -> OSError:
+    """What to raise where something could not be kept; nothing more is tried, so that it is told once."""
+    _abandon(stream)
+    name = "error" if stream is sys.stderr else "output"
+    return OSError(f"cannot write to standard {name}: {error.strerror or error}")
 
 
 def _abandon(stream: TextIO) -> None:
@@ -172,8 +186,8 @@ def _abandon(stream: TextIO) -> None:
     _to_nowhere(descriptor)
 
 
-def _to_nowhere(descriptor: int) -> None:
-    sink = os.open(os.devnull, os.O_RDWR)
+def _to_nowhere(descriptor: int, mode: int = os.O_RDWR) -> None:
+    sink = os.open(os.devnull, mode)
     os.dup2(sink, descriptor)
     if sink == descriptor:
         os.set_inheritable(sink, True)

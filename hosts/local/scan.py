@@ -334,8 +334,9 @@ class Job:
         found = finder.find(region, part.leaves)
         bits = found.bits
         if beyond and self._seams:
-            newline = lines.rfind_newline(data, self.encoding, part.at - at, start, end)
-            row = data[newline + unit if newline >= 0 else start : end]
+            low = max(start, end - seams.EDGE - 4)
+            newline = lines.rfind_newline(data, self.encoding, part.at - at, low, end)
+            row = data[newline + unit if newline >= 0 else low : end]
             bits = self._seams.amend(bits, region, part.leaves, row, beyond, self.encoding)
         return part._replace(
             rows=part.rows + region.size if count else part.rows,

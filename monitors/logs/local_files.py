@@ -90,3 +90,16 @@ def unfit(status: os.stat_result) -> Trouble | None:
     if stat.S_ISREG(status.st_mode):
         return None
     return Trouble(Status.FAILED, f"it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no file')}, not a file")
+
+
+def is_unsized(handle: int) -> bool:
+    """Whether it is a file of /proc, /sys and their like, whose size does not say how much can be read."""
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_blocks:
+        return False  # it has a place on a disk, and a size
+    try:
+        last = os.pread(handle, 1, max(0, status.st_size - 1))
+    except OSError:
+        return False
+    # A writer may have begun, or have emptied it, between the two calls
+    return bool(last) is (status.st_size == 0) and os.fstat(handle).st_size == status.st_size

@@ -15,6 +15,7 @@ from hosts.errors import InputError, UnreachableError
 from hosts.local.reasons import why
 from hosts.target import Target
 from monitors.logs.local import LocalSource
+from monitors.logs.local_files import FLAGS, is_unsized
 from monitors.logs.types import Source
 
 if TYPE_CHECKING:
@@ -69,14 +70,17 @@ def _open_local(path: str) -> Source:
         raise InputError("the name of a log is empty or holds a NUL")
     path = os.path.expanduser(path)
     try:
-        mode = os.stat(path).st_mode
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return _open_absent(path)
     except PermissionError:
         return LocalSource(path)  # tells of it, and sees when it is allowed
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {why(error)}") from None
+    mode = status.st_mode
     if stat.S_ISREG(mode):
+        if not status.st_blocks:
+            _refuse_unsized(path)
         return LocalSource(path)
     if stat.S_ISDIR(mode):
         return _open_folder(path)
@@ -134,10 +138,27 @@ def _open_standard_input() -> Source:
     path = _name_of(fd) if stat.S_ISREG(mode) else None
     if path is not None:
         os.close(fd)
+        _refuse_unsized(path)
         return LocalSource(path)
     from monitors.logs.spool import SpoolSource
 
     return SpoolSource(fd, "-")
+
+
+def _refuse_unsized(path: str) -> None:
+    """Raise InputError where a file can be read, and cannot be followed."""
+    try:
+        fd = os.open(path, FLAGS)
+    except OSError:
+        return  # whoever follows it tells of that
+    try:
+        unsized = is_unsized(fd)
+    finally:
+        os.close(fd)
+    if unsized:
+        from shlex import quote
+
+        raise InputError(f"{path} does not say how long it is; try: cat {quote(path)} | gatewatch tail -")
 
 
 def _name_of(fd: int) -> str | None:

@@ -194,7 +194,42 @@ def test_a_full_disk_is_one_line(run_it: list[str], buffering: dict[str, str], t
     words = [*run_it, "hosts", "list", "--root", str(tmp_path)]
     with open("/dev/full", "w") as full:
         done = subprocess.run(words, env=buffering, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (2, "gatewatch: error: [Errno 28] No space left on device\n")
+    said = "gatewatch: error: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--version",
+        "hosts list --root .",
+        "hosts list --root . --json",
+        "hosts exec one --root . -- echo hi",
+        "hosts exec one --root . --json -- true",
+        "hosts exec one --root . --json -- seq 100000",
+    ],
+)
+def test_what_a_closed_output_loses_is_one_line(
+    words: str, run_it: list[str], buffering: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts" / "one.yaml").write_text("launcher: local\n")
+    shell = ["sh", "-c", f'exec "$0" "$@" {words} >&-', *run_it]
+    done = subprocess.run(shell, cwd=tmp_path, env=buffering, capture_output=True, text=True, timeout=30)
+    said = "gatewatch: error: cannot write to standard output: Bad file descriptor\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
+def test_what_prints_nothing_needs_no_output(run_it: list[str], tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts" / "one.yaml").write_text("launcher: local\n")
+    for words in ("hosts exec one --root . -- true", "tail empty --plain"):
+        (tmp_path / "empty").touch()
+        shell = ["sh", "-c", f'exec "$0" "$@" {words} >&-', *run_it]
+        done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
@@ -203,14 +238,14 @@ def test_a_full_disk_is_one_line(run_it: list[str], buffering: dict[str, str], t
     [("--version", 0), ("tail log --plain", 0), ("hosts list --bogus", 2), ("calibrate apply --answers -", 2)],
     ids=["good", "tail", "bad", "answers"],
 )
-def test_a_stream_that_is_closed_changes_no_exit_code(
+def test_a_stream_that_is_closed_changes_no_exit_code_unless_something_is_lost(
     words: str, code: int, closed: str, run_it: list[str], tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
     log.write_text("one\n")
     shell = ["sh", "-c", f'exec "$0" "$@" {words} {closed}', *run_it]
     done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, timeout=30)
-    assert done.returncode == code
+    assert done.returncode == (2 if ">&-" in closed.split() else code)
     assert "Traceback" not in done.stdout + done.stderr
     assert log.read_text() == "one\n"
 

@@ -49,7 +49,7 @@ class LogPane(HandPart):
     # Moving.
 
     def action_up(self) -> None:
-        """Up one row, or one line while a line is marked."""
+        """Up one row, or one line while lines are selected or one is shown whole."""
         self._move(-1)
 
     def action_down(self) -> None:
@@ -57,7 +57,7 @@ class LogPane(HandPart):
         self._move(1)
 
     def _move(self, step: int) -> None:
-        if self.marked is not None and (self.view.selection is not None or self.detail.is_open):
+        if self.marked is not None and (self._selects_lines or self.detail.is_open):
             self.move_line(step)
         elif self.reader is not None:
             self.reader.scroll(step)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 HELD = 16 << 20
 """Bytes of a line that are kept until it is known whether it passes; of a longer one the last so many."""
 
+_EDGE = 4 << 10  # bytes of a piece that are looked at again with the next one: something may lie across
+
 
 class _Open(Enum):
     """What is known of a line of which only the first pieces were there."""
@@ -53,6 +55,7 @@ class Sieve:
         self._open: _Open | None = None
         self._settled = False  # no further piece of the open line changes whether it passes by itself
         self._held: deque[bytes] = deque()  # of the open line, while it is not shown
+        self._edge = b""  # the end of what came of it
 
     @property
     def owes(self) -> bool:
@@ -92,6 +95,7 @@ class Sieve:
             yield from self._go_on(rows[:cut])
             rows = rows[cut:]
         if rows:
+            self._edge = rows[-_EDGE:].rpartition(b"\n")[2]
             yield from self._begin(rows)
 
     def _begin(self, rows: bytes) -> Iterator[bytes]:
@@ -164,7 +168,9 @@ class Sieve:
     def _go_on(self, piece: bytes) -> Iterator[bytes]:
         """What passes of an open line, of which this is the next piece."""
         text = piece.removesuffix(b"\n")
-        if text and not self._settled and self._holds(text):
+        seen = self._edge + text
+        self._edge = seen[-_EDGE:]
+        if text and not self._settled and self._holds(seen):
             self._after = self._around
             if self._open is _Open.WAITS:
                 yield from self._context()
@@ -175,7 +181,7 @@ class Sieve:
             yield piece
         else:
             self._hold(text)
-            if self._open is _Open.WAITS and self._is_barred(text):
+            if self._open is _Open.WAITS and self._is_barred(seen):
                 self._open, self._settled = _Open.BARRED, True
         if len(text) < len(piece):
             self.end_line()

@@ -54,11 +54,15 @@ class TakePart(FilterPart):
         return self.view.current
 
     def _extend(self, step: int) -> None:
-        if self.view.selection is None or not self.view.selection.lines:
+        chosen = self.view.selection
+        if chosen is None or chosen.empty:
             self.view.select(None)
             self.action_select()
-        else:
-            self.move_line(step)
+            return
+        if not chosen.lines:  # of text, its lines: wherever one was before it was selected
+            self.view.set_current(chosen.head.place)
+            self.view.select(Selection(Point(chosen.start.place), Point(chosen.head.place), lines=True))
+        self.move_line(step)
 
     def move_line(self, step: int) -> None:
         """The next or the previous line is the one that one is at, and the end of what is selected."""

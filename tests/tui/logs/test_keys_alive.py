@@ -55,6 +55,54 @@ async def test_text_that_the_mouse_selected_stops_no_key(key: str, expected: str
         await at.until(lambda: at.lines[0] == expected)
 
 
+async def looked_back(at: PaneDesk, is_marked: bool = True) -> None:
+    """Line 958 is the first one on screen, and 968 the one that one is at."""
+    await at.press("pageup")
+    await at.until(lambda: at.lines[0] == "line 958")
+    at.pane.view.set_current(at.pane.view.rows[10].line.at if is_marked else None)
+
+
+@pytest.mark.parametrize(("key", "expected"), [("up", "line 957"), ("k", "line 957"), ("down", "line 959")])
+async def test_no_key_moves_a_line_marked_before_the_mouse_selected_text(key: str, expected: str) -> None:
+    async with desk(numbered(1000)) as at:
+        await looked_back(at)
+        await dragged(at)
+        view = at.pane.view
+        before = view.selection
+        await at.press(key)
+        await at.until(lambda: at.lines[0] == expected)
+        assert view.selection == before
+        assert view.current is not None
+        assert view.current.offset == offset(968)
+
+
+@pytest.mark.parametrize("is_marked", [False, True])
+@pytest.mark.parametrize("key", ["shift+up", "shift+down"])
+async def test_its_lines_are_what_more_lines_are_selected_to(key: str, is_marked: bool) -> None:
+    async with desk(numbered(1000)) as at:
+        await looked_back(at, is_marked)
+        await dragged(at)
+        await at.press(key)
+        await at.settled()
+        chosen = at.pane.view.selection
+        assert chosen is not None
+        assert chosen.lines
+        assert chosen.start.place.offset == offset(961)
+        assert chosen.head.place == at.pane.view.current
+        assert chosen.head.place.offset == offset(961 if key == "shift+up" else 963)
+
+
+async def test_an_open_line_goes_on_to_the_next_one_beside_text_that_is_selected() -> None:
+    async with desk(numbered(1000)) as at:
+        await looked_back(at)
+        await at.press("enter")
+        await at.until(lambda: at.pane.detail.is_open)
+        await at.settled()
+        await dragged(at)
+        await at.press("down")
+        await at.until(lambda: at.pane.view.current is not None and at.pane.view.current.offset == offset(969))
+
+
 async def test_a_key_lets_go_of_the_end_with_text_selected() -> None:
     async with desk(numbered(1000)) as at:
         await dragged(at)

@@ -67,7 +67,7 @@ filters = st.builds(
 def test_what_comes_of_lines_in_pieces_is_lines_of_the_log(
     data: bytes, spec: Filter, block: int, lines: int | None
 ) -> None:
-    """A word that lies across two pieces, or behind one that was shown, is not seen; else it is as with whole lines."""
+    """A word that is not wanted is not seen behind a piece that was shown; else it is as with whole lines."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plain, "_LITTLE", 1 << 20)
         patch.setattr(plainprint, "LONGEST", 20)
@@ -79,6 +79,19 @@ def test_what_comes_of_lines_in_pieces_is_lines_of_the_log(
     if not spec.include and not spec.exclude:
         wanted = passing(data, spec)
         assert made == (wanted if lines is None else wanted[-lines:])
+
+
+@pytest.mark.parametrize("wanted", [Query("needle"), Query("n[e]+d.*le", regex=True)], ids=["words", "expression"])
+@pytest.mark.parametrize("at", range(300, 340))
+def test_a_word_is_seen_wherever_a_long_line_was_divided(
+    wanted: Query, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "_LITTLE", 1 << 20)
+    monkeypatch.setattr(plainprint, "LONGEST", 20)
+    line = b"a" * at + b"needle" + b"b" * 100 + b"\n"
+    rows = [b"hay\n", line, b"needl\n", b"e\n"]
+    assert printed(b"".join(rows), Request(wanted=Filter((wanted,))), 15) == line
+    assert printed(b"".join(rows), Request(wanted=Filter((Query("bb"),), (wanted,))), 15) == b""
 
 
 def test_of_a_line_without_end_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
