@@ -219,11 +219,12 @@ class Stream:
         for mark in new:
             if mark.at < begin:
                 self._say_mark(mark)
+        told = any(mark.missing == 0 and mark.at == begin for mark in shape.marks)
         if not any(mark.kind is MarkKind.LOST for mark in new):
             if begin.generation == self._at.generation:
                 self._say_lost(begin, begin.offset - self._at.offset)
             else:
-                self._say_lost(begin, begin.offset if self._through else None)
+                self._say_lost(begin, (0 if told else begin.offset) if self._through else None)
         if begin.generation != self._at.generation:
             self._printer.turn()
         self._at, self._line = begin, begin.offset

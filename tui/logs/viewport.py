@@ -155,6 +155,8 @@ class Viewport:
             return count
         wanted = self.height + count
         index = self._index(self.anchor.place)
+        if index == len(self._lines):
+            return 0 if self.at_end else count
         have = -self._within(index)
         end = index
         while end < len(self._lines) and have < wanted:
@@ -197,7 +199,7 @@ class Viewport:
     def fill(self) -> None:
         """Where rows stay empty at the end of the log, and lines are held above, show those."""
         missing = self.height - len(self.rows())
-        if missing > 0 and self.at_end:
+        if missing > 0 and (self.at_end or missing == self.height):
             self.up(missing)
 
     def holds(self, place: Place) -> bool:

@@ -94,10 +94,15 @@ class MemorySource:
         self._show(replace(live, size=live.size + len(data)))
 
     def rotate(
-        self, data: bytes = b"", kind: MarkKind = MarkKind.ROTATED, missing: int | None = 0, name: str = "memory"
+        self,
+        data: bytes = b"",
+        kind: MarkKind = MarkKind.ROTATED,
+        missing: int | None = 0,
+        name: str = "memory",
+        first: int = 0,
     ) -> None:
-        """Another file takes the place, and holds `data` already."""
-        self._begin(data, kind=kind, missing=missing, name=name)
+        """Another file takes the place, and holds `data` already, of which what is before `first` was shown before."""
+        self._begin(data, kind=kind, missing=missing, name=name, first=first)
 
     def truncate(self, data: bytes = b"", kept: int = 4 << 20) -> None:
         """The writer throws its file's content away and writes `data`; the last `kept` bytes of it are still held."""
@@ -157,7 +162,14 @@ class MemorySource:
         """All that a generation ever held."""
         return bytes(self._held[generation])
 
-    def _begin(self, data: bytes, kind: MarkKind | None = None, missing: int | None = 0, name: str = "memory") -> None:
+    def _begin(
+        self,
+        data: bytes,
+        kind: MarkKind | None = None,
+        missing: int | None = 0,
+        name: str = "memory",
+        first: int = 0,
+    ) -> None:
         old = self._shape.generations
         number = old[-1].number + 1 if old else 0
         before: Iterable[Generation] = (replace(known, live=False) for known in old)
@@ -167,8 +179,8 @@ class MemorySource:
         self._store(number, data)
         marks = self._shape.marks
         if kind is not None and old:
-            marks = (*marks, Mark(Place(number, 0), kind, kind.value, missing, self.now))
-        generations = (*before, Generation(number, len(data), name=name))
+            marks = (*marks, Mark(Place(number, first), kind, kind.value, missing, self.now))
+        generations = (*before, Generation(number, len(data), first=first, name=name))
         self._shape = replace(
             self._shape, generations=generations, marks=marks, status=Status.LIVE, since=self.now, name=name
         )

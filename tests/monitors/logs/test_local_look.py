@@ -10,6 +10,7 @@ import pytest
 from monitors.logs import local_shelf
 from monitors.logs.local_look import PATIENCE
 from monitors.logs.local_ring import LIMIT
+from monitors.logs.marks import Marks
 from monitors.logs.types import GoneError, MarkKind, Status
 from tests.monitors.logs.looks import Log
 
@@ -75,6 +76,23 @@ def test_an_old_file_is_read_on_until_it_is_quiet_and_the_new_one_holds_somethin
     old += log.append(path=log.beside(".1"))
     log.settle()
     assert log.contents() == [old, new]
+
+
+def test_what_comes_late_is_no_gap_and_what_goes_on_after_it_neither(log: Log) -> None:
+    old = log.append()
+    log.look()
+    log.rotate()
+    new = log.append()
+    log.settle()
+    late = log.append(path=log.beside(".1"))
+    log.settle()
+    again = log.append()
+    log.settle()
+    assert log.contents() == [old, new, late, again]
+    assert all(one.first > 0 for one in log.generations[2:])
+    marks = Marks()
+    marks.update(log.record.shape, 0.0)
+    assert [(mark.kind, mark.missing) for mark in marks.between(None, None)] == [(MarkKind.ROTATED, 0)] * 3
 
 
 def test_two_who_write_to_both_files_do_not_hold_it_up_for_ever_and_nothing_is_lost(log: Log) -> None:

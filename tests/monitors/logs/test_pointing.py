@@ -15,6 +15,7 @@ from monitors.logs import pointing
 from monitors.logs.choosing import GONE_S, QUIET_S, STAY_S, Looked
 from monitors.logs.local import LocalSource
 from monitors.logs.looking import Look
+from monitors.logs.marks import Marks
 from monitors.logs.pointing import LocalLooker, PointingSource
 from monitors.logs.types import GoneError, MarkKind, Status
 from tests.peers.callers import until
@@ -217,6 +218,28 @@ async def test_when_the_present_file_is_gone_the_next_one_takes_over(point: Open
     assert await until(later)
     assert await shows(source, b"b1\na1\n")
     assert source.shape.marks[-1].text == "now a.log: the one before is gone"
+
+
+async def test_what_was_shown_of_the_one_that_takes_over_is_no_gap(point: Open, tmp_path: Path, clock: Clock) -> None:
+    write(tmp_path / "a.log", "a1\n")
+    source = await point()
+    assert await shows(source, b"a1\n")
+    clock.now += STAY_S + QUIET_S
+    write(tmp_path / "b.log", "b1\n")
+    assert await shows(source, b"a1\nb1\n")
+    (tmp_path / "b.log").unlink()
+    write(tmp_path / "a.log", "a2\n")
+
+    def later() -> bool:
+        clock.now += GONE_S
+        return str(source.shape.name).endswith("a.log")
+
+    assert await until(later)
+    assert await shows(source, b"a1\nb1\na2\n")
+    assert source.shape.generations[-1].first == 3
+    marks = Marks()
+    marks.update(source.shape, 0.0)
+    assert MarkKind.LOST not in [mark.kind for mark in marks.between(None, None)]
 
 
 async def test_binary_files_are_passed_over(point: Open, tmp_path: Path) -> None:

@@ -586,3 +586,18 @@ async def test_a_line_that_does_not_end_goes_through_in_pieces(monkeypatch: pyte
     await made.run()
     assert made.out == data + b"\n"
     assert max(map(len, made.parts)) <= 300
+
+
+async def test_what_was_shown_of_a_file_before_is_not_missing_where_it_goes_on() -> None:
+    made = Printed(MemorySource(b"a\nb\n"), Request(follow=True))
+    await made.run(
+        [
+            lambda source: source.rotate(b"new\n"),
+            lambda source: source.rotate(b"a\nb\nlate\n", first=4),
+            lambda source: source.rotate(b"new\nnext\n", first=4),
+            MemorySource.end,
+        ]
+    )
+    rows = made.out.decode().splitlines()
+    assert [row for row in rows if not row.startswith("---")] == ["a", "b", "new", "late", "next"]
+    assert all("rotated" in row for row in rows if row.startswith("---"))
