@@ -42,6 +42,15 @@ class Lates:
         if self._shelf.handle(file.number) == file.handle:  # what is read from a copy has no writer
             self._lates.append(_Late(file.number, file.name, file.size, file.size, now + _FIRST_S, _FIRST_S))
 
+    def back(self, file: OpenFile) -> int | None:
+        """A file is at the path that was turned away from: how much of it is shown; None where it is a new one."""
+        shown = self._shelf.back(file)
+        if shown is not None:  # what is added from now on is no more late
+            numbers = {late.number for late in self._lates}
+            for number in numbers & self._shelf.numbers(file.key):
+                self._lates = [late for late in self._lates if late.number != number]
+        return shown
+
     def due(self, now: float) -> bool:
         """Whether any is to be looked at."""
         return any(late.due <= now for late in self._lates)

@@ -183,7 +183,8 @@ class Looker:
         elif newest.key == file.key:
             file.close()
         else:
-            new = _Next(file, MarkKind.ROTATED, "rotated: another file took the place")
+            words = "rotated: another file took the place"
+            new = _Next(file, MarkKind.ROTATED, words, first=self._lates.back(file))
             try:
                 # First what became of the file before: was it emptied too, the files beside it tell more than once
                 self._follow(now)
@@ -394,7 +395,4 @@ class Looker:
 
 
 def _signature(status: os.stat_result) -> tuple[int, ...]:
-    return (
-        *(status.st_dev, status.st_ino, status.st_mode, status.st_size),
-        *(status.st_mtime_ns, status.st_ctime_ns),
-    )
+    return (status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

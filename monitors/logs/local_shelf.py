@@ -129,6 +129,28 @@ class Shelf:
         self.turn(past, MarkKind.ROTATED, text, 0)
         self.turn(live.again(), MarkKind.ROTATED, back, 0)
 
+    def numbers(self, key: Key) -> set[int]:
+        """The past generations that are read from a file."""
+        found = set()
+        for number, one in self._backings.items():
+            if one.handle is not None and (self.live is None or number != self.live.number):
+                with contextlib.suppress(OSError):
+                    if key_of(self._files.fstat(one.handle)) == key:
+                        found.add(number)
+        return found
+
+    def back(self, file: OpenFile) -> int | None:
+        """How much of a file past generations show, which lean on it from now on; None where it is another content."""
+        sizes = {number: one.size for number in self.numbers(file.key) if (one := self.record.generation(number))}
+        shown = max(sizes.values(), default=None)
+        if shown is None or self._files.fstat(file.handle).st_size < shown:
+            return None
+        for number, size in sizes.items():
+            backing = self._backings[number]
+            upto = size if backing.upto is None else backing.upto
+            self._backings[number] = replace(backing, upto=upto, leans=file.key)
+        return shown
+
     def overwritten(self, kept: int, copy: int | None, copied: int) -> None:
         """The live file's content was thrown away from some byte on: keep of it what can be kept.
 

@@ -46,7 +46,8 @@ def _gone(shape: Shape) -> list[tuple[Place, int | None]]:
         begin = Place(generation.number, generation.first)
         low = Place(generation.number, 0) if index else Place(-1, 0)
         told = any(mark.kind is MarkKind.LOST and low <= mark.at <= begin for mark in shape.marks)
-        told = told or index > 0 and any(mark.missing == 0 and mark.at == begin for mark in shape.marks)
+        # It may begin behind what was shown of the same file before
+        told = told or (index > 0 and any(mark.missing == 0 and mark.at == begin for mark in shape.marks))
         if generation.first >= generation.size:  # nothing of it is left to stand behind a mark
             told = told or any(
                 mark.kind in _CUTS and mark.at == Place(generation.number + 1, 0) for mark in shape.marks

@@ -632,6 +632,41 @@ def test_a_link_that_is_pointed_elsewhere(log: Log, tmp_path: Path) -> None:
     assert log.contents() == [first, second]
 
 
+def test_a_link_that_is_pointed_back_shows_no_line_twice(log: Log, tmp_path: Path) -> None:
+    one, two = tmp_path / "run1", tmp_path / "run2"
+    first = log.append(path=one)
+    log.path.symlink_to(one)
+    log.look()
+
+    def point(target: Path) -> None:
+        log.path.unlink()
+        log.path.symlink_to(target)
+        log.settle()
+
+    second = log.append(path=two)
+    point(two)
+    late = log.append(path=one)
+    log.settle()
+    shown = b"".join(log.contents())
+    assert sorted(shown.split(b"\n")) == sorted((first + second + late).split(b"\n"))
+    third = log.append(path=one)
+    point(one)
+    log.settle()
+    fourth = log.append(path=one)
+    log.settle()
+    fifth = log.append(path=two)
+    point(two)
+    assert b"".join(log.contents()) == shown + third + fourth + fifth
+    marks = Marks()
+    marks.update(log.record.shape, 0.0)
+    assert {mark.kind for mark in marks.between(None, None)} == {MarkKind.ROTATED}
+    point(one)
+    os.truncate(one, 0)
+    sixth = log.append(path=one)
+    log.settle()
+    assert b"".join(log.contents()) == shown + third + fourth + fifth + sixth
+
+
 def test_what_a_link_points_to_may_be_rotated_itself(log: Log, tmp_path: Path) -> None:
     real = tmp_path / "real.log"
     log.path.symlink_to("real.log")
