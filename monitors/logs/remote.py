@@ -34,6 +34,9 @@ HIDDEN_S = 2.0
 HELD = 16 << 20
 """Bytes that are held here: a quarter for the file that grows, the rest for the ends of those before it."""
 
+KEPT = 512
+"""Generations that stay readable: a little memory each, while a way that is lost for a night may miss many."""
+
 _TAIL = 256 << 10
 _LITTLE = 128 << 10
 _IDLE_S = 0.5
@@ -67,7 +70,7 @@ class RemoteSource:
         visible_interval: float = VISIBLE_S,
         hidden_interval: float = HIDDEN_S,
         noticed: float = 2.0,
-        kept: int = 16,
+        kept: int = KEPT,
         held: int = HELD,
         now: Callable[[], float] = time.time,
         on_close: Callable[[], Awaitable[None]] | None = None,

@@ -203,14 +203,13 @@ async def test_files_that_came_and_went_while_nobody_answered(follow: Open, way:
     source = await follow()
     assert await until(lambda: sizes(source) == [6])
     way.down = True
-    for number, name in enumerate(("second", "third", "fourth")):
-        os.rename(log, f"{log}-2024010{number}")
-        append(log, f"{name}\n")
+    for number in range(40):  # a night's
+        os.rename(log, f"{log}-202401{number:02}")
+        append(log, f"next {number:02}\n")
     way.down = False
-    assert await until(lambda: len(sizes(source)) == 4 and sizes(source)[-1] == 7)
-    assert await readable(source) == b"first\nsecond\nthird\nfourth\n"
-    assert [(mark.kind, mark.missing) for mark in source.shape.marks] == [(MarkKind.ROTATED, 0)] * 3
-    assert await source.read(1, 0, 7) == b"second\n"
+    assert await until(lambda: sizes(source) == [6, *([8] * 40)])
+    assert await readable(source) == b"first\n" + b"".join(b"next %02d\n" % number for number in range(40))
+    assert [(mark.kind, mark.missing) for mark in source.shape.marks] == [(MarkKind.ROTATED, 0)] * 40
 
 
 async def test_of_files_that_came_and_went_while_nobody_watched_the_ends_are_read(
