@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hosts.errors import GatewatchError, InputError, RefusedError, UnreachableError, VerbError
 from hosts.host import HostActor, HostReader, Json
 from hosts.local.files import new_ulid
 from hosts.local.observe import NotThereError
+from hosts.standing import KeyChangedError, LoginRefusedError
 from jobs.calibration.request import DEADLINE_S, Request
 from monitors.calibration import LOCK
 
 START_DEADLINE_S = 150.0
 _TRIES = 6
 _PAUSE_S = 2.0
+_WITHIN_S = 20.0
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -73,10 +79,11 @@ async def stop(actor: HostActor, run_dir: str, sleep: Callable[[float], Awaitabl
 
     Raises:
         RefusedError: Nobody is at work there.
+        UnreachableError: The host stayed away; whether it was asked is not known.
     """
     try:
         # Looked at first: the call leaves its key in the run directory, which may be one that others made.
-        await actor.read(f"{run_dir}/{LOCK}", 0, 1)
+        await patiently(lambda: actor.read(f"{run_dir}/{LOCK}", 0, 1), sleep)
     except NotThereError:
         raise RefusedError(f"no runner is at work in {run_dir}") from None
     await called(actor, "stop", {"run_dir": run_dir}, DEADLINE_S, sleep)
@@ -96,11 +103,30 @@ async def called(
         UnreachableError: The host stayed away.
     """
     key = new_ulid()
+    return await patiently(lambda: told(actor.call(verb, payload, key, deadline)), sleep, math.inf)
+
+
+async def patiently(
+    ask: Callable[[], Awaitable[_Answer]],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    within: float = _WITHIN_S,
+) -> _Answer:
+    """The answer to what can be asked more than once, also where the link is away for a moment.
+
+    Args:
+        within: Seconds after which it is not asked again; a host that says nothing at all makes each try long.
+
+    Raises:
+        UnreachableError: The host stayed away.
+    """
+    began = time.monotonic()
     for left in reversed(range(_TRIES)):
         try:
-            return await told(actor.call(verb, payload, key, deadline))
+            return await ask()
+        except (KeyChangedError, LoginRefusedError):
+            raise  # a person has to mend that
         except UnreachableError:
-            if not left:
+            if not left or time.monotonic() - began >= within:
                 raise
         except VerbError as error:
             # Our first call is still at work over there, on the far side of a link that broke.

@@ -17,6 +17,7 @@ from monitors.poller import HostPoller
 from monitors.snapshot import Snapshot, State
 from tui import console
 from tui.progress import Progress, open_progress
+from tui.screens.run_words import without_wait
 
 LOCAL_INTERVAL_S = 0.5
 REMOTE_INTERVAL_S = 2.0
@@ -80,9 +81,10 @@ class _Watcher:
         self._seen_over = self._seen_over + 1 if snapshot.state in _OVER else 0
         if self._seen_over >= _SURE:
             self._over.set()
-        if snapshot.state is State.BLIND and snapshot.error != self._error:
-            self.progress.say(f"blind: {snapshot.error}")
-        self._error = snapshot.error if snapshot.state is State.BLIND else None
+        error = without_wait(snapshot.error or "") if snapshot.state is State.BLIND else None
+        if error is not None and error != self._error:
+            self.progress.say(f"blind: {error}")
+        self._error = error
         done, total = snapshot.progress.done, snapshot.progress.total
         if done is not None and total:
             self.progress.show(done, total, describe(snapshot))

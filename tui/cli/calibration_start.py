@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import shlex
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from gates.calibration.audit import audit_lines
 from gates.calibration.layout import RUN_LOG
 from gates.calibration.select import SelectionError, select_stages
-from hosts.errors import InputError, RefusedError
+from hosts.errors import InputError, RefusedError, UnreachableError, VerbError
 from hosts.host import HostActor
 from hosts.target import parse_target
 from jobs.calibration.checkout import Checkout, choose_model, load_manifest
-from jobs.calibration.control import Started, stop
+from jobs.calibration.control import Started, patiently, stop
 from jobs.calibration.example import example_folder, set_up_example
 from jobs.calibration.locate import Watched, find_run
 from jobs.calibration.request import RunOptions
@@ -48,22 +50,19 @@ async def run_calibration(args: argparse.Namespace) -> int:
             console.error(f"{item.mark} {item.name}: {item.detail}" + (f"; mend: {item.mend}" if item.mend else ""))
         if ready.faults:
             return ExitCode.SAYS_NO
+        seen = await size_of(actor, f"{request.run_dir}/{RUN_LOG}")
         console.milestone(
             f"Running {request.model}: {request.asked}, {request.repeats} repeats on commit {checked.git_sha}, "
             f"run-dir {request.run_dir}"
         )
-        seen = await size_of(actor, f"{request.run_dir}/{RUN_LOG}")
         watched = Watched(request.run_dir, site.profile, site.local, site.checkout, request.model)
-        try:
+        with _known("the run may have been started", watched):
             started = await begin(actor, ready)
-            watched = replace(watched, run_dir=started.run_dir)
-            if args.detach:
-                _say_started(args, started, watched)
-                return ExitCode.OK
-            return await watch_run(args.json, actor, watched, seen)
-        except asyncio.CancelledError:  # ctrl-c before there was anything to watch
-            console.milestone(f"the run may have been started; look at it with: {_look_again(watched)}")
-            raise
+        watched = replace(watched, run_dir=started.run_dir)
+        if args.detach:
+            _say_started(args, started, watched)
+            return ExitCode.OK
+        return await watch_run(args.json, actor, watched, seen)
     finally:
         await actor.close()
 
@@ -74,27 +73,31 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
     Args:
         seen: Bytes of run.log that were there before and are not shown again.
     """
-    monitor = await make_monitor(actor, watched)
-    left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
+    with _known("the run was started", watched):
+        monitor = await patiently(lambda: make_monitor(actor, watched))
+        left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
     if left is Left.LEAVE:
         console.milestone(f"the run goes on; look at it with: {_look_again(watched)}")
         return ExitCode.INTERRUPTED
     if left is Left.END:
+        console.milestone("ending it …")
         try:
-            await stop(actor, watched.run_dir)
+            with _known("the run may go on", watched, f"end it with: {_command('stop', watched)}"):
+                await stop(actor, watched.run_dir)
         except RefusedError as error:
             console.milestone(str(error))
         else:
-            console.milestone("ending it …")
-            seen = await size_of(actor, f"{watched.run_dir}/{RUN_LOG}")
-            left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
+            with _known("it was asked to end", watched):
+                seen = await patiently(lambda: size_of(actor, f"{watched.run_dir}/{RUN_LOG}"))
+                left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
             if left is not Left.OVER:
                 console.milestone(f"it is still ending; look at it with: {_look_again(watched)}")
                 return ExitCode.INTERRUPTED
         offers = last.offers if last is not None else ()
         console.milestone("; ".join(["ended", *(f"continue with: {offer.change}" for offer in offers)]))
         return ExitCode.INTERRUPTED
-    found = await look(actor, watched)
+    with _known("the run has ended", watched):
+        found = await patiently(lambda: look(actor, watched))
     result = found.snapshot.body.audit
     assert result is not None  # a look has an audit
     if found.snapshot.error:
@@ -204,6 +207,21 @@ def _say_started(args: argparse.Namespace, started: Started, watched: Watched) -
     console.print_text(f"started; look at it with: {_look_again(watched)}")
 
 
+@contextlib.contextmanager
+def _known(fate: str, watched: Watched, *more: str) -> Iterator[None]:
+    """Say what became of a run, and how to go on, where its host is waited for no longer: ctrl-c, or a lost link."""
+    try:
+        yield
+    except (asyncio.CancelledError, UnreachableError, VerbError):
+        for line in (f"{fate}; look at it with: {_look_again(watched)}", *more):
+            console.milestone(line)
+        raise
+
+
 def _look_again(watched: Watched) -> str:
     """The command that says how this run stands, to be pasted."""
-    return shlex.join(["gatewatch", "calibrate", "status", "--run-dir", watched.place])
+    return _command("status", watched)
+
+
+def _command(verb: str, watched: Watched) -> str:
+    return shlex.join(["gatewatch", "calibrate", verb, "--run-dir", watched.place])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hosts.errors import InputError, RefusedError, UnreachableError, VerbError
 from hosts.here import LocalActor
-from hosts.host import Json
+from hosts.host import Chunk, Json
 from hosts.local.verbs import READ_VERBS, Verb
-from jobs.calibration.control import called, check, start, stop
+from hosts.standing import KeyChangedError, LoginRefusedError
+from jobs.calibration import control
+from jobs.calibration.control import called, check, patiently, start, stop
 from jobs.calibration.request import Request, RunOptions, make_request
 from jobs.calibration.site import find_site
 from jobs.connect import open_actor
@@ -142,6 +145,63 @@ async def test_a_second_start_is_refused_and_not_tried_again(
         assert naps.taken == 0
         await stop(actor, request_.run_dir)
         await until_quiet(quick)
+
+
+class Deaf(LocalActor):
+    """This machine, over a link that is away for so many reads."""
+
+    def __init__(self, actor: LocalActor, error: UnreachableError, losses: int) -> None:
+        super().__init__("deaf", actor._verbs)
+        self.error = error
+        self.left = losses
+        self.reads = 0
+
+    async def read(self, path: str, offset: int, length: int) -> Chunk:
+        self.reads += 1
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return await super().read(path, offset, length)
+
+
+async def test_a_link_that_is_away_for_a_moment_keeps_no_run_from_being_stopped(
+    quick: Quick, actor: LocalActor, request_: Request
+) -> None:
+    deaf, naps = Deaf(actor, UnreachableError("deaf: connection refused"), 3), Naps()
+    with quick.holding():
+        started = await start(actor, request_)
+        await stop(deaf, started.run_dir, naps)
+        assert naps.taken == 3
+        await until_quiet(quick)
+
+
+@pytest.mark.parametrize(
+    ("error", "reads"),
+    [(UnreachableError("no"), 6), (LoginRefusedError("no"), 1), (KeyChangedError("no"), 1)],
+)
+async def test_what_a_person_has_to_mend_is_not_tried_over_and_over(
+    error: UnreachableError, reads: int, actor: LocalActor, tmp_path: Path
+) -> None:
+    deaf, naps = Deaf(actor, error, 99), Naps()
+    with pytest.raises(UnreachableError, match="no"):
+        await stop(deaf, str(tmp_path), naps)
+    assert (deaf.reads, naps.taken) == (reads, reads - 1)
+
+
+async def test_a_question_is_not_asked_again_of_a_host_that_takes_long_to_say_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, asked, naps = [0.0], list[float](), Naps()
+    monkeypatch.setattr(control, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    async def silent() -> None:
+        asked.append(now[0])
+        now[0] += 15.0
+        raise UnreachableError("no answer within 15 s")
+
+    with pytest.raises(UnreachableError, match="no answer"):
+        await patiently(silent, naps)
+    assert asked == [0.0, 15.0]
 
 
 async def test_stopping_a_foreign_directory_leaves_no_trace(quick: Quick, actor: LocalActor) -> None:
