@@ -86,6 +86,12 @@ def test_an_error_is_one_line_and_its_code(
     assert capsys.readouterr() == ("", "gatewatch: error: a␤b\n")
 
 
+def test_a_command_that_has_ended_speaks_of_no_next_try(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:
+    planted.error = UnreachableError("box: retry in 5 s (connection refused (box port 22))")
+    assert main(["demo"]) == ExitCode.UNREACHABLE
+    assert capsys.readouterr().err == "gatewatch: error: box: connection refused (box port 22)\n"
+
+
 def test_a_defect_is_one_line_too(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:
     planted.error = KeyError("\x1b]0;title\x07")
     assert main(["demo"]) == 2

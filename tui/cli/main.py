@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gates.systems import SYSTEMS
-from hosts.errors import GatewatchError, InputError
+from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.version import VERSION
 from tui import console
 from tui.cli.commands import Entry, Parser, add_debug, add_entries
@@ -55,6 +55,11 @@ def _flushed() -> int:
 
 def _told(error: BaseException) -> int:
     """Say an error in one line; returns its exit code."""
+    if isinstance(error, UnreachableError):
+        from tui.screens.run_words import without_wait
+
+        console.error(without_wait(str(error)))  # nothing is tried again once the command has ended
+        return error.code
     if isinstance(error, GatewatchError):
         console.error(str(error))
         return error.code
