@@ -13,6 +13,7 @@ import asyncssh
 
 from hosts.connects import Connects, Turn
 from hosts.ssh_keys import Offer
+from hosts.ssh_shim import named_first
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain, plain_line
 
@@ -32,6 +33,7 @@ class Client(asyncssh.SSHClient):
         spec: How the host is reached.
         identities: The private keys that are named for it.
         certificates: The certificates that are named for it.
+        first: The public halves of the keys that an agent is to offer before its others.
         connects: What all connections share.
         patience: Seconds that the login may take, without those that a person takes to answer.
         on_lost: Told why, when the connection ends.
@@ -40,7 +42,7 @@ class Client(asyncssh.SSHClient):
         met: Whether there was anything to talk to; what goes wrong from then on is the other side's doing.
         offer: The host key that was refused, if one was.
         user: As whom we log in.
-        unasked: What nobody could be asked for.
+        unasked: What nobody could be asked for, or was answered in vain.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Client(asyncssh.SSHClient):
         spec: SshSpec,
         identities: tuple[str, ...],
         certificates: tuple[str, ...],
+        first: tuple[bytes, ...],
         connects: Connects,
         patience: float,
         on_lost: Callable[[str], None],
@@ -60,6 +63,7 @@ class Client(asyncssh.SSHClient):
         self._spec = spec
         self._identities = identities
         self._certificates = certificates
+        self._first = first
         self._connects = connects
         self._on_lost = on_lost
         self._limit: asyncio.Timeout | None = None
@@ -89,6 +93,7 @@ class Client(asyncssh.SSHClient):
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self.met = True
+        named_first(conn, self._first)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._on_lost("" if exc is None else plain(exc))
@@ -165,6 +170,7 @@ class Client(asyncssh.SSHClient):
                     return await asyncio.to_thread(asyncssh.read_private_key, name, answer)
                 except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, OSError):
                     continue
+            self.unasked.append(f"what was given does not open the key: the {what}")
             return None
 
         if not self._connects.can_ask:

@@ -42,12 +42,12 @@ class Files:
         identities: The private keys that are named for this host; none for the usual ones.
         keys: Those that can be offered, and those that open with a passphrase; None for all of the usual ones.
         certificates: The certificates that are named for it and are some.
+        first: The public halves of those that an agent offers before its others, as ssh has it.
         of_agent: The public halves of those that an agent may offer, where not all of its keys may; else None.
         useless: What is wrong with the others, which ssh passes over too.
         where: Where it is connected to, as messages say it.
-        configs: The ssh configuration, if there is one.
-        settings: It as it was read for the host, for one login or several: to read it runs programs (`Match exec`).
-            None where there is none, and where it is to be read by the host's full name.
+        settings: The ssh configuration as it was read for the host, for one login or several: to read it runs programs
+            (`Match exec`). None where there is none.
         jumps: The hosts to go through, `[user@]host[:port]` with commas, or None.
         direct: Connects where none is gone through.
         program: The name of the program that the configuration has for that, or "".
@@ -61,10 +61,10 @@ class Files:
     identities: tuple[str, ...] = ()
     keys: tuple[str, ...] | None = None
     certificates: tuple[str, ...] = ()
+    first: tuple[bytes, ...] = ()
     of_agent: tuple[bytes, ...] | None = None
     useless: tuple[str, ...] = ()
     where: str = ""
-    configs: list[str] = field(default_factory=list)
     settings: asyncssh.SSHClientConnectionOptions | None = None
     jumps: str | None = None
     direct: Direct | Proxy = field(default_factory=Direct)
@@ -105,8 +105,7 @@ async def find_files(spec: SshSpec, connects: Connects) -> Files:
         files,
         alias=options.host_key_alias or "",
         where=f"{options.host} port {options.port}",
-        configs=[config],
-        settings=None if options.canonicalize_hostname else options,
+        settings=options,
         jumps=configured if spec.proxy_jump is None else spec.proxy_jump,
         direct=Proxy(_command(settings)) if options.proxy_command else Direct(options.family, options.local_addr),
         program=_command(settings).partition(" ")[0] if options.proxy_command else "",
@@ -151,15 +150,12 @@ def _config(spec: SshSpec) -> str | None:
 
 
 def _options(asked: dict[str, Any]) -> asyncssh.SSHClientConnectionOptions:
-    options = asyncssh.SSHClientConnectionOptions(**asked, client_keys=None, client_certs=[])
-    if options.config.has_match_final():  # what stands there counts when it connects
-        options.update(host=options.orig_host, reload=True, canonical=False, final=True)
-    return options
+    return asyncssh.SSHClientConnectionOptions(**asked, client_keys=None, client_certs=[])
 
 
 def _command(settings: Any) -> str:
-    """The command line of the program to connect with; asyncssh keeps the sign of `ProxyCommand=…` (2.24)."""
-    return str(settings.get("ProxyCommand")).removeprefix("=").strip()
+    """The command line of the program to connect with."""
+    return str(settings.get("ProxyCommand"))
 
 
 def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
@@ -181,7 +177,8 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
         if wrong:
             raise InputError(f"{spec.host}: cannot use the identity file {spec.identity_file}: {wrong}")
     where = f"{spec.host} port {spec.port or asyncssh.DEFAULT_PORT}"
-    files = Files(known, names, own[0], shown, identities=identity, where=where, jumps=spec.proxy_jump)
+    first = _halves(identity, connects)
+    files = Files(known, names, own[0], shown, identities=identity, first=first, where=where, jumps=spec.proxy_jump)
     if identity:
         return replace(files, keys=identity)
     usual = [name for name in _expanded(_USUAL) if os.path.exists(name)]
@@ -205,9 +202,9 @@ def _with_named(files: Files, connects: Connects, named: dict[str, tuple[str, ..
     )
     files = replace(files, certificates=tuple(certificates), useless=(*files.useless, *useless))
     identities = _expanded(named["IdentityFile"])
+    files = replace(files, first=_halves(files.identities or identities, connects, certificates))
     if only:
-        meant = (*(files.identities or identities or _expanded(_USUAL)), *certificates)
-        files = replace(files, of_agent=tuple(half for name in meant for half in _public_halves(name)))
+        files = replace(files, of_agent=files.first)
     if files.identities or not identities:
         return files
     # With `IdentitiesOnly`, the public half of a key says which one of the agent's is meant
@@ -223,6 +220,25 @@ def _sorted_out(
     return [name for name in names if not wrong[name]], [
         f"the {kind} {name}: {wrong[name]}" for name in names if wrong[name]
     ]
+
+
+def _halves(identities: Iterable[str], connects: Connects, certificates: Iterable[str] = ()) -> tuple[bytes, ...]:
+    """What an agent would call all of these."""
+    return tuple(half for name in (*(identities or _expanded(_USUAL)), *certificates) for half in _kept(name, connects))
+
+
+def _kept(name: str, connects: Connects) -> tuple[bytes, ...]:
+    # With hundreds of hosts they would be read for each of them
+    mark = tuple(_mark(file) for file in (name, f"{name}.pub", f"{name}-cert.pub"))
+    return connects.once((_public_halves, name), mark, lambda: tuple(_public_halves(name)))
+
+
+def _mark(name: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(name)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def _public_halves(name: str) -> Iterator[bytes]:

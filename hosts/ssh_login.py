@@ -34,6 +34,10 @@ _CIPHERS = (
 # would hang up without a word, and then nobody could say that its key has changed.
 _HOST_KEYS = "+ssh-ed25519,ecdsa-sha2-nistp*,rsa-sha2-*"
 
+# To try again at once would have some hosts shut us out for long
+_MANY = "Too many authentication failures"
+_NAME_IT = "of an agent with many keys, name the one for this host (IdentityFile, IdentitiesOnly yes)"
+
 
 async def log_in(
     spec: SshSpec,
@@ -58,7 +62,7 @@ async def log_in(
         InputError: A file that the login needs is wrong.
     """
     for _ in range(2):
-        client = Client(spec, files.identities, files.certificates, connects, deadline, on_lost)
+        client = Client(spec, files.identities, files.certificates, files.first, connects, deadline, on_lost)
         try:
             return await _attempt(spec, files, through, client)
         except Exception as error:
@@ -78,7 +82,7 @@ async def _attempt(
 ) -> asyncssh.SSHClientConnection:
     options: dict[str, Any] = {
         "known_hosts": NamedKeys(files.known, files.alias),
-        "config": files.configs,
+        "config": None,
         "tunnel": files.direct if through is None else through,
         "client_certs": list(files.certificates),
         "agent_forwarding": False,
@@ -98,8 +102,8 @@ async def _attempt(
     # An encrypted key is left to the client, which asks for its passphrase once nothing else has let us in
     options["ignore_encrypted"] = True
     chosen = {"port": spec.port, "username": spec.user, "client_keys": keys}
-    if files.settings is not None:  # with which there are to be no keys at all, and a further pass over the file
-        options |= {"options": files.settings, "config": None, "client_keys": (), "reload": False, "final": False}
+    if files.settings is not None:  # with which there are to be no keys at all
+        options |= {"options": files.settings, "client_keys": ()}
     options.update({name: value for name, value in chosen.items() if value is not None})
     async with client.deadline():
         return await asyncssh.connect(spec.host, **options)
@@ -111,9 +115,10 @@ def _explained(spec: SshSpec, files: Files, client: Client, error: Exception) ->
         return _key_failure(spec, files, client)
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
         return LoginRefusedError(f"{spec.host}: its host key cannot be trusted ({files.trusted}): {plain(error)}")
-    if isinstance(error, asyncssh.PermissionDenied):
+    many = _MANY in plain(error)
+    if many or isinstance(error, asyncssh.PermissionDenied):
         who = f" for {client.user}" if client.user else ""
-        said = "; ".join([plain(error), *client.unasked, *files.useless])
+        said = "; ".join([plain(error), *([_NAME_IT] if many else []), *client.unasked, *files.useless])
         return LoginRefusedError(f"{spec.host}: login refused{who}: {said}")
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return UnreachableError(f"{spec.host}: no common way to encrypt: {plain(error)}")

@@ -87,7 +87,7 @@ class SshSpec:
         return configured
 
     def _hop(self, text: str) -> SshSpec:
-        user, _, where = text.rpartition("@")
+        user, _, where = text.removeprefix("ssh://").removesuffix("/").rpartition("@")
         match = _HOP.match(where)
         if match is None:
             raise InputError(f"{self.host}: bad host to jump over: {text!r}")

@@ -24,7 +24,7 @@ _ADDRESS = "give its address as ssh.host of a profile, or as HostName in ~/.ssh/
 _CLOSED = re.compile(r"connection refused(?: \(.*\))?\Z", re.IGNORECASE)
 _START = "sudo systemctl start ssh || sudo systemctl start sshd"  # as Debian calls it, and as others do
 _ON_THE_WAY = re.compile(r": on the way there, (\S+): ")
-_LOCKED = re.compile(r"passphrase of (/.+?)(?=; | was asked for |\Z)")
+_LOCKED = re.compile(r"passphrase of (/.+?)(?=; | was (?:asked for|not given)[ ,]|\Z)")
 _LOOKED_IN = re.compile(r"(?:its host key is unknown: |no known_hosts file )(.+?)(?: has no key for it|, so its host)")
 _SIMPLE = re.compile(r"[\w./~+@:,=-]+\Z")
 
@@ -74,6 +74,9 @@ async def mend_of_way(profile: HostProfile, way: Way | None, error: GatewatchErr
             locked.update({key: None} if await asyncio.to_thread(_is_locked, key) else {})
         if closed := [name for name in locked if not await _in_agent(name)]:
             return Mend(shlex.join(["ssh-add", *closed]), "hand the key to an agent, which keeps it open")
+        if "Too many authentication failures" in said:
+            only = "and say IdentitiesOnly yes in ~/.ssh/config, so that the agent offers no other"
+            return Mend(needed=f"name the key of this host as ssh.identity_file of the profile, {only}")
         return Mend(_command("ssh-copy-id", spec))
     return _in_words(spec, way, error, hop is not None)
 

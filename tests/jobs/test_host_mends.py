@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from gates.calibration.precheck import Item
+from hosts.connects import Connects
 from hosts.profiles import HostProfile, Ssh
 from jobs.connect import open_reader
 from jobs.host_check import check_host
+from tests.hosts.test_ssh_login import Person, agent, allowing  # noqa: F401 - a fixture
 from tests.peers import sshd
 
 pytestmark = pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd")
@@ -34,9 +36,9 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshd.SshPeer]:
         yield peer
 
 
-async def first(profile: HostProfile) -> Item:
+async def first(profile: HostProfile, connects: Connects | None = None) -> Item:
     """The first line of a check."""
-    reader = await asyncio.to_thread(open_reader, profile)
+    reader = await asyncio.to_thread(open_reader, profile, connects)
     try:
         return (await check_host(reader, profile, 20)).items[0]
     finally:
@@ -118,7 +120,7 @@ async def test_a_key_with_a_passphrase_wants_an_agent(
     item = await first(profile)
     assert (item.ok, item.mend) == (False, f"ssh-add '{key}'")
     socket = tmp_path / "agent"
-    agent = await asyncio.create_subprocess_exec("ssh-agent", "-D", "-a", socket, stdout=asyncio.subprocess.DEVNULL)
+    running = await asyncio.create_subprocess_exec("ssh-agent", "-D", "-a", socket, stdout=asyncio.subprocess.DEVNULL)
     try:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
         monkeypatch.setenv("SSH_ASKPASS", str(tmp_path / "says"))
@@ -132,8 +134,41 @@ async def test_a_key_with_a_passphrase_wants_an_agent(
         item = await first(profile)  # whose key it is, the host does not know
         assert (item.ok, (item.mend or "").split()[0]) == (False, "ssh-copy-id")
     finally:
-        agent.kill()
-        await agent.wait()
+        running.kill()
+        await running.wait()
+
+
+@pytest.mark.parametrize("answers", [["wrong"] * 3, ["wrong", None], [None]])
+async def test_a_passphrase_that_was_not_the_right_one(
+    peer: sshd.SshPeer, tmp_path: Path, answers: list[str | None]
+) -> None:
+    key = tmp_path / "key"
+    await run("ssh-keygen", "-q", "-t", "ecdsa", "-m", "PKCS8", "-N", "open sesame", "-f", str(key))
+    way = Ssh(host="127.0.0.1", port=peer.port, identity_file=str(key), known_hosts=str(peer.known_hosts))
+    profile = HostProfile(name="box", launcher="ssh", ssh=way)
+    with allowing(peer, key):
+        item = await first(profile, Connects(asker=Person(*answers)))
+        assert (item.ok, item.mend) == (False, f"ssh-add {key}")
+        told = "does not open the key: the" if answers[-1] else "the"
+        assert f"{told} passphrase of {key}" in item.detail
+        assert (await first(profile, Connects(asker=Person("wrong", "open sesame")))).ok
+
+
+async def test_an_agent_with_more_keys_than_a_host_looks_at(
+    tmp_path: Path,
+    agent: Callable[..., str],  # noqa: F811 - a fixture
+) -> None:
+    """Of one that hung up, a key that is sent there changes nothing."""
+    agent(*(str(sshd.make_key(tmp_path / f"foreign{number}")) for number in range(8)))
+    (tmp_path / "peer").mkdir()
+    with sshd.running(tmp_path / "peer") as peer:
+        for transport in ("asyncssh", "openssh"):
+            known = str(peer.known_hosts)
+            way = Ssh(host="127.0.0.1", port=peer.port, known_hosts=known, transport=transport)
+            item = await first(HostProfile(name="box", launcher="ssh", ssh=way))
+            assert "login refused" in item.detail
+            assert (item.ok, item.mend) == (False, None)
+            assert "; name the key of this host as ssh.identity_file of the profile" in item.detail
 
 
 async def test_what_cannot_hold_a_key_is_named(peer: sshd.SshPeer, tmp_path: Path) -> None:
