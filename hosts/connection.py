@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
+
+# As hosts.standing has it; behind it may stand which host was meant
+_WAITS = re.compile(r"retry in \d+ s \((.*)\)(?=\Z|; did you mean [^;]*\Z)", re.DOTALL)
 
 
 class Way(Enum):
@@ -38,3 +42,8 @@ class Connection:
     retry_at: float | None = None
     reason: str = ""
     ours: bool = False
+
+
+def without_wait(error: str) -> str:
+    """Why a host could not be asked, without the seconds until the next try: those go on, and what is told stays."""
+    return _WAITS.sub(lambda found: found[1], error)

@@ -91,6 +91,7 @@ class Connects:
         self._asker = asker
         self._asking = asyncio.Lock()
         self._declined: set[tuple[str, str]] = set()
+        self._cut: dict[str, str] = {}  # what was being asked for a host when it did not wait for that any more
         self.opened: Opened[Any] = Opened()
         self.questions = Questions()
 
@@ -169,10 +170,18 @@ class Connects:
             if (host, what) in self._declined:  # by several hosts that one goes through it, perhaps
                 return None
             with self.questions.asking():
-                answer = await self._asker.ask(host, what)
+                try:
+                    answer = await self._asker.ask(host, what)
+                except asyncio.CancelledError:
+                    self._cut[host] = what
+                    raise
             if not answer:
                 self._declined.add((host, what))
             return answer
+
+    def cut_short(self, host: str) -> str:
+        """What a person was being asked for this host when the login ended, "" where that was nothing; given once."""
+        return self._cut.pop(host, "")
 
     def ask_again(self, host: str) -> None:
         """Let a person be asked also what was declined for this host: they want it tried again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from hosts.connection import Connection
 from hosts.host import Chunk, Cursor, Data, Gap, HostReader, Json, Observation, Position, Rotated, Wants
 from hosts.local.counting import Counts, CountWish
 from hosts.stream import Counting, Item, Sign, Streaming
@@ -29,6 +30,12 @@ class Lent:
     @property
     def name(self) -> str:
         return self._reader.name
+
+    @property
+    def connection(self) -> Connection | None:
+        """How the way there stands, at this instant; None where there is none."""
+        found = getattr(self._reader, "connection", None)
+        return found if isinstance(found, Connection) else None
 
     async def observe(self, want: Wants, since: Cursor | None, deadline: float) -> Observation:
         return await self._reader.observe(want, since, deadline)

@@ -13,7 +13,7 @@ from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED
 from hosts.connects import Connects
 from hosts.errors import GatewatchError, UnreachableError
 from hosts.link import BytePipe
-from hosts.ssh_files import find_way
+from hosts.ssh_files import Files, find_way
 from hosts.ssh_hops import Hop, end
 from hosts.ssh_login import log_in
 from hosts.ssh_pipe import BROKEN, SshPipe
@@ -86,12 +86,12 @@ class Lane:
             for count, (hop, found) in enumerate(hops, 1):
                 shared, give_back = connects.share(("hop", *(spec for spec, _ in hops[:count])), Hop)
                 self._hops.append((shared, give_back))
-                login = partial(log_in, hop, found, through, connects, deadline, lambda _why: None)
+                login = partial(_logged_in, hop, found, through, connects, deadline, lambda _why: None)
                 try:
                     through = await shared.connection(login, self._interval * _MISSED)
                 except GatewatchError as error:
                     raise type(error)(f"{spec.host}: on the way there, {error}") from None
-            self._connection = await log_in(spec, files, through, connects, deadline, self._lost)
+            self._connection = await _logged_in(spec, files, through, connects, deadline, self._lost)
         except BaseException:
             await self._end_hops()
             raise
@@ -195,3 +195,24 @@ class Lane:
         for hop, give_back in reversed(hops):
             if give_back():
                 await hop.close()
+
+
+async def _logged_in(
+    spec: SshSpec,
+    files: Files,
+    through: asyncssh.SSHClientConnection | None,
+    connects: Connects,
+    deadline: float,
+    on_lost: Callable[[str], None],
+) -> asyncssh.SSHClientConnection:
+    """As `log_in`; a host that hangs up while a person types is said to have."""
+    connects.cut_short(spec.called)
+    try:
+        return await log_in(spec, files, through, connects, deadline, on_lost)
+    except UnreachableError as error:
+        asked = connects.cut_short(spec.called)
+        if not asked or type(error) is not UnreachableError:
+            raise
+        why = str(error).removeprefix(f"{spec.host}: ")
+        waited = f"it hung up while it waited for the {asked} ({why}); try again"
+    raise UnreachableError(f"{spec.host}: {waited}")

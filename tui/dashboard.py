@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from monitors.host import HostBody
     from monitors.logs.types import Source
     from tui.screens.hosts import HostsScreen
+    from tui.screens.stage_log import LookWanted
 
 INTERVAL_S = 5.0
 READ_ONLY = "read-only: start with --act"
@@ -167,18 +168,21 @@ class DashboardApp(GatewatchApp):
             station.add(place.watch, monitor, place.run_dir)
         self._home_soon()
 
-    async def add_host(self, profile: HostProfile, origin: str = "") -> None:
+    async def add_host(self, profile: HostProfile, origin: str = "") -> Station:
         """Watch a host's accelerators, whether or not there is a run; `origin` is the checkout of its profile."""
         from jobs.connect import is_local
 
-        await self._station(profile, is_local(profile) and not profile.enter, origin)
+        return await self._station(profile, is_local(profile) and not profile.enter, origin)
 
     async def add_hosts(self, profiles: Iterable[HostProfile], origin: str = "") -> list[str]:
-        """Watch several; returns what is wrong with those that cannot be."""
+        """Watch several; returns what is wrong with those that cannot be, and which have no row of their own."""
         wrong = []
         for profile in profiles:
+            known = {station.name for station in self._stations}
             try:
-                await self.add_host(profile, origin)
+                station = await self.add_host(profile, origin)
+                if station.local and station.name in known - {profile.name}:
+                    wrong.append(f"host {profile.name} is this machine, which is shown as {station.name}")
             except GatewatchError as error:
                 wrong.append(f"host {profile.name}: {error}" if profile.name not in str(error) else str(error))
         self._home_soon()
@@ -351,6 +355,10 @@ class DashboardApp(GatewatchApp):
     async def _open_log(self, host: str, path: str) -> Source:
         """A log of a host, for whoever shows its end."""
         return await log_of(self._stations, host, path)
+
+    def on_look_wanted(self, event: LookWanted) -> None:
+        """A log's screen asks for its host."""
+        self._look_now(one for one in self._stations if one.name == event.host)
 
     def _look_now(self, stations: Iterable[Station]) -> None:
         self._asker.ask_again()

@@ -121,6 +121,11 @@ ACTIONS: tuple[Action, ...] = (
         ("back", "escape", "back", "one layer back: selection, detail, found lines", 0),
     ),
     *_actions(
+        "tail",
+        "Its host",
+        ("look", "r", "look now", "try the host now; what was left unanswered is asked again", 5),
+    ),
+    *_actions(
         "detail",
         "The whole line",
         ("up", "up k", "up", "up one row", 0),

@@ -82,7 +82,7 @@ class RemoteSource:
         self._held = held
         self._on_close = on_close
         self._record = ShapeRecorder(self._name, kept=kept, now=now)
-        self._way = WayThere(host.name, self._record, noticed, now)
+        self._way = WayThere(host.name, self._record, noticed, now, lambda: getattr(host, "connection", None))
         self._ranges = Ranges(host, path, self._name, self._record)
         self._files: dict[int, RemoteFile] = {}
         self._gap = False

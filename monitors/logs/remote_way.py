@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+from hosts.connection import Connection, Way, without_wait
 from hosts.errors import GatewatchError, UnreachableError
 from monitors.logs.record import ShapeRecorder
 from monitors.logs.types import MarkKind, Status
@@ -36,13 +38,22 @@ class WayThere:
         record: Where it is told.
         noticed: Seconds without an answer from which on a mark says so.
         now: Our clock, seconds since the epoch.
+        connection: How the way to the host stands, where there is one that can stand or fall.
     """
 
-    def __init__(self, name: str, record: ShapeRecorder, noticed: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        record: ShapeRecorder,
+        noticed: float,
+        now: Callable[[], float],
+        connection: Callable[[], object] = lambda: None,
+    ) -> None:
         self._name = name
         self._record = record
         self._noticed = noticed
         self._now = now
+        self._connection = connection
         self._heard = now()
         self._away_since = 0.0  # our clock, 0 while the host answers
         self._fails = 0
@@ -88,11 +99,30 @@ class WayThere:
                 self._away(f"{self._name}: no answer for {SILENCE_S:g} s")
 
     async def lost(self, error: UnreachableError) -> None:
-        """The way is lost: wait before it is tried again, longer each time, and not at the same moment as others."""
-        self._away(" ".join(str(error).split()))
+        """The way is lost: wait before it is tried again, longer each time, and not at the same moment as others.
+
+        No longer than until the host is tried again anyway, or somebody else has reached it.
+        """
+        self._away(without_wait(" ".join(str(error).split())))  # it is told until the next try, and counts no seconds
         wait = min(_FIRST_S * 2**self._fails, _LONGEST_S)
         self._fails = min(self._fails + 1, 16)
-        await self.pause(random.uniform(wait / 2, wait))  # noqa: S311 - no secret
+        minding = asyncio.create_task(self._mind_host())
+        try:
+            await self.pause(random.uniform(wait / 2, wait))  # noqa: S311 - no secret
+        finally:
+            minding.cancel()
+            await asyncio.gather(minding, return_exceptions=True)
+
+    async def _mind_host(self) -> None:
+        """Wait no longer once the host may be tried again, or somebody has reached it."""
+        was_up = self._is_up
+        await asyncio.sleep(_FIRST_S)  # a time that has come already may help nothing
+        while True:
+            left = self._until_tried()
+            if left <= 0 or (self._is_up and not was_up):
+                self.wake()
+                return
+            await asyncio.sleep(min(left, _TICK_S))
 
     async def refused(self, error: GatewatchError) -> None:
         """The file is there and cannot be read: wait, longer each time."""
@@ -114,6 +144,17 @@ class WayThere:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
+
+    @property
+    def _is_up(self) -> bool:
+        way = self._connection()
+        return isinstance(way, Connection) and way.way is Way.UP
+
+    def _until_tried(self) -> float:
+        """Seconds until the host may be tried again."""
+        way = self._connection()
+        due = way.retry_at if isinstance(way, Connection) else None
+        return math.inf if due is None else due - self._now()
 
     def _away(self, why: str) -> None:
         self._away_since = self._away_since or self._now()

@@ -60,6 +60,31 @@ def test_what_is_typed_in_between_is_shown_again(house: Path) -> None:
         assert terminal.text.count("secret") == 1
 
 
+LATE = """
+import asyncio, sys
+from tui.cli.asking import connects
+async def ask():
+    try:
+        async with asyncio.timeout(2):
+            await connects().ask("box", "password of op")
+    except TimeoutError:
+        print("nobody waits for it")
+asyncio.run(ask())
+print("line", ascii(sys.stdin.readline()))
+"""
+
+
+def test_what_was_typed_until_nobody_waited_for_it_goes_to_nobody_else(house: Path) -> None:
+    with Terminal([sys.executable, "-c", LATE], house, dict(os.environ)) as terminal:
+        terminal.until("password of op: ")
+        terminal.press(b"sesa")
+        terminal.until("nobody waits for it")
+        terminal.press(b"me\n")
+        terminal.until("line 'me")
+        terminal.wait()
+        assert "sesa" not in terminal.text
+
+
 def test_without_a_terminal_nobody_is_asked(house: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", ASK], cwd=house, stdin=subprocess.DEVNULL, capture_output=True, start_new_session=True

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
+from hosts import standing
+from hosts.connection import Way
 from tests.peers import sshd
 from tests.peers.quick import Quick, old_run
 from tests.tui.test_dashboard import desk
-from tests.tui.test_dashboard_hosts import _nobody_at_home, peer, write_profile  # noqa: F401 - fixtures
+from tests.tui.test_dashboard_hosts import _nobody_at_home, peer, way, write_profile  # noqa: F401 - fixtures
 from tui.dashboard_begin import Sight
 from tui.dashboard_runs import Wanted
 from tui.screens.host_screen import HostScreen
@@ -67,3 +70,49 @@ async def test_a_log_of_this_machine_whose_name_is_a_pattern_too(quick: Quick) -
         await at.press("enter")
         await at.until(lambda: any("its own line" in row for row in at.rows), "its end")
         assert not any("another" in row for row in at.rows)
+
+
+class Latest(random.Random):
+    """Draws the longest wait."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
+
+
+@pytest.mark.skipif(sshd.SSHD is None, reason="NOT TESTED: needs OpenSSH's sshd, which is stopped and started")
+async def test_a_whole_log_has_a_key_that_tries_its_host_now(
+    quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "_FIRST", 3600.0)
+    log = quick.folder / "some.log"
+    log.write_text("the first line\n")
+    quick.hop()
+    (tmp_path / "own").mkdir()
+    with sshd.running(tmp_path / "own") as own:
+        write_profile(quick, "gpu-a", own.port, own)
+        root = str(quick.folder)
+        async with desk(Sight(hosts=("gpu-a", "hop"), root=root), size=(120, 50)) as at:
+            assert at.app.connects is not None
+            at.app.connects.chance = Latest()
+            await at.until(lambda: {one.name for one in at.app._stations} == {"gpu-a", "hop"})
+            at.app._hosts_asked("tail", f"gpu-a:{log}")
+            await at.until(lambda: any("the first line" in row for row in at.rows), "the log")
+            assert "r look now" in at.rows[-1]
+            own.stop()
+            await at.until(lambda: any("STALE" in row for row in at.rows), "that it is lost")
+            await at.until(lambda: way(at, "gpu-a") is Way.WAITING, "that it waits")
+            own.start()
+            with log.open("a") as file:
+                file.write("a later line\n")
+            await at.press("r")
+            await at.until(lambda: any("a later line" in row for row in at.rows), "what was written meanwhile")
+
+
+async def test_a_whole_log_of_this_machine_has_no_such_key(quick: Quick) -> None:
+    log = quick.folder / "some.log"
+    log.write_text("the first line\n")
+    async with desk(Sight(runs=(Wanted(str(old_run(quick.runs / "run"))), Wanted("none"))), size=(120, 50)) as at:
+        await at.until(lambda: at.looked("run"))
+        at.app._hosts_asked("tail", str(log))
+        await at.until(lambda: any("the first line" in row for row in at.rows), "the log")
+        assert "look now" not in at.rows[-1]

@@ -12,6 +12,7 @@ from tests.peers import sshd
 from tests.peers.quick import old_run
 from tests.tui.test_dashboard import desk
 from tests.tui.test_dashboard_hosts import _nobody_at_home, hosts_of, peer  # noqa: F401 - fixtures
+from tui.dashboard import DashboardApp
 from tui.dashboard_begin import Sight
 from tui.dashboard_runs import HERE, Wanted
 from tui.screens.hosts import HostsScreen
@@ -116,3 +117,25 @@ async def test_a_profile_of_this_machine_that_comes_later_counts_too(tmp_path: P
         looks = station._watch.looks
         await at.app.add_host(own)
         await at.until(lambda: station._watch.looks >= looks + 3)
+
+
+async def test_a_second_profile_of_this_machine_is_told_of(tmp_path: Path) -> None:
+    told: list[str] = []
+    own, other = (HostProfile(name=name, launcher="local") for name in ("own", "other"))
+    hopped = HostProfile(name="hopped", enter=("env", "TWIN=a"), python=sys.executable)
+
+    async def begin(app: DashboardApp) -> None:
+        told.extend(await app.add_hosts((own, other, hopped, own)))
+
+    async with desk(Sight(), start=begin, size=(120, 40)) as at:
+        await at.until(lambda: len(at.app._stations) == 2 and told)
+        assert [station.name for station in at.app._stations] == ["own", "hopped"]
+        assert told == ["host other is this machine, which is shown as own"]
+
+
+async def test_a_profile_of_this_machine_that_is_watched_for_its_runs_is_told_of(tmp_path: Path) -> None:
+    run = old_run(tmp_path / "run")
+    own = HostProfile(name="own", launcher="local")
+    async with desk(Sight(runs=(Wanted(str(run)), Wanted("none")))) as at:
+        await at.until(lambda: at.looked("run"))
+        assert await at.app.add_hosts([own]) == [f"host own is this machine, which is shown as {HERE}"]

@@ -27,11 +27,14 @@ class TerminalAsker:
             unseen = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
             # What was typed before the question is no answer to it
             termios.tcsetattr(terminal, termios.TCSAFLUSH, unseen)
+            after = termios.TCSAFLUSH  # what is typed when nobody waits for it any more is for nobody else's eyes
             try:
                 _show(terminal, clean_inline(f"{host}: {what}: "))
-                return await _line(terminal)
+                answer = await _line(terminal)
+                after = termios.TCSADRAIN
+                return answer
             finally:
-                termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+                termios.tcsetattr(terminal, after, before)
                 _show(terminal, "\n")
         except (OSError, termios.error):
             return None

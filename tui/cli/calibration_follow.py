@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 
 from gates.calibration.layout import RUN_LOG
+from hosts.connection import without_wait
 from hosts.errors import InputError, UnreachableError
 from hosts.host import Data, HostReader, Position
 from monitors.calibration import Calibration, CalibrationMonitor
@@ -17,7 +18,6 @@ from monitors.poller import HostPoller
 from monitors.snapshot import Snapshot, State
 from tui import console
 from tui.progress import Progress, open_progress
-from tui.screens.run_words import without_wait
 
 LOCAL_INTERVAL_S = 0.5
 REMOTE_INTERVAL_S = 2.0

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gates.systems import SYSTEMS
+from hosts.connection import without_wait
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.version import VERSION
 from tui import console
@@ -56,8 +57,6 @@ def _flushed() -> int:
 def _told(error: BaseException) -> int:
     """Say an error in one line; returns its exit code."""
     if isinstance(error, UnreachableError):
-        from tui.screens.run_words import without_wait
-
         console.error(without_wait(str(error)))  # nothing is tried again once the command has ended
         return error.code
     if isinstance(error, GatewatchError):

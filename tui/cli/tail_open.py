@@ -12,11 +12,18 @@ from tui.cli.tail_options import connecting
 
 if TYPE_CHECKING:
     from hosts.connects import Asker, Connects
+    from hosts.host import HostReader
+    from monitors.logs.opening import Connect
 
 
 class EarlyModel(LogModel):
-    """A model that was started before anybody shows it, and that is closed by whoever comes first, its scanner too."""
+    """A model that was started before anybody shows it, and that is closed by whoever comes first, its scanner too.
 
+    Attributes:
+        host: Where the log is; None for one of this machine.
+    """
+
+    host: HostReader | None = None
     _started = _closed = False
 
     async def start(self) -> None:
@@ -31,6 +38,19 @@ class EarlyModel(LogModel):
             if self._scanner is not None:
                 await self._scanner.close()
 
+    async def look_again(self) -> None:
+        """Try the log's host now, however long it was to be left alone: a person asks for it.
+
+        Raises:
+            GatewatchError: It cannot be reached.
+        """
+        retry = getattr(self.host, "retry_now", None)
+        try:
+            if retry is not None:
+                await retry()
+        finally:
+            self.source.watch(True)  # whoever asks sees it
+
 
 async def open_early(target: Target, scanner: Scanner, asker: Asker | None = None) -> EarlyModel:
     """A model that is started.
@@ -43,13 +63,30 @@ async def open_early(target: Target, scanner: Scanner, asker: Asker | None = Non
     Raises:
         GatewatchError: It cannot be opened.
     """
+    hosts: list[HostReader] = []
     try:
-        model = EarlyModel(await open_source(target, connecting(target, lambda: _connects(asker))), scanner=scanner)
+        connect = _noting(connecting(target, lambda: _connects(asker)), hosts)
+        model = EarlyModel(await open_source(target, connect), scanner=scanner)
+        model.host = next(iter(hosts), None)
         await model.start()
     except BaseException:
         await scanner.close()
         raise
     return model
+
+
+def _noting(connect: Connect | None, hosts: list[HostReader]) -> Connect | None:
+    """The same, and what it gave is known."""
+    if connect is None:
+        return None
+    whole = connect
+
+    async def noted(name: str) -> HostReader:
+        reader = await whole(name)
+        hosts.append(reader)
+        return reader
+
+    return noted
 
 
 def _connects(asker: Asker | None) -> Connects:

@@ -13,6 +13,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hosts.target import Target
@@ -21,10 +22,10 @@ from tui.cli.tail_options import filter_of, goal_of
 from tui.cli.terminal import Ending, take_keys_from_the_terminal
 
 if TYPE_CHECKING:
-    from hosts.connects import Asker
     from tui.cli.tail_first import FirstLook
     from tui.cli.tail_open import EarlyModel
     from tui.logs.screen import TailApp, Wish
+    from tui.screens.secret import ScreenAsker
 
 _QUICK_S = 0.03  # that opening may take before the framework is imported beside it
 _TURN_S = 0.0005
@@ -59,7 +60,7 @@ class LateAsker:
     """Asks on the app's screen, once there is one: a login that asks sooner waits for it."""
 
     def __init__(self) -> None:
-        self._asker: asyncio.Future[Asker] = asyncio.get_running_loop().create_future()
+        self._asker: asyncio.Future[ScreenAsker] = asyncio.get_running_loop().create_future()
 
     async def ask(self, host: str, what: str) -> str | None:
         asker = await asyncio.shield(self._asker)
@@ -70,6 +71,22 @@ class LateAsker:
         from tui.screens.secret import ScreenAsker, show_question
 
         self._asker.set_result(ScreenAsker(lambda question: app.call_later(show_question, app, question)))
+
+    def ask_again(self) -> None:
+        """Ask also what was left unanswered: a person wants it tried."""
+        if self._asker.done():
+            self._asker.result().ask_again()
+
+
+async def look_again(opening: asyncio.Future[EarlyModel], asker: LateAsker) -> None:
+    """Try the host of a log that is open; of one that is being opened it is being tried.
+
+    Raises:
+        GatewatchError: It cannot be reached.
+    """
+    asker.ask_again()
+    if opening.done():
+        await opening.result().look_again()
 
 
 async def _open(target: Target, asker: LateAsker) -> EarlyModel:
@@ -107,7 +124,8 @@ async def _show(args: argparse.Namespace, target: Target, look: FirstLook, endin
         from tui.logs.screen import TailApp
         from tui.shims import keep_screen
 
-        app = TailApp(lambda: opening, _wish(args), ascii_only=args.ascii, early=look.shown)
+        again = None if target.host is None else partial(look_again, opening, asker)
+        app = TailApp(lambda: opening, _wish(args), ascii_only=args.ascii, early=look.shown, again=again)
         app.keep_private(name for name in (target.host, target.user) if name)
         ending.leave_on_signals(app)
         if target.host is not None:

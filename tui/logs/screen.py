@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.events import Event, InputEvent, Paste
 from textual.screen import Screen
 
 from hosts.errors import GatewatchError
 from monitors.logs.model import LogModel
-from tui import shims
+from tui import keys, shims
 from tui.app import GatewatchApp
 from tui.keyline import KeyLine
 from tui.logs.canvas import Look
@@ -21,6 +23,8 @@ from tui.logs.filterpart import Chosen
 from tui.logs.goto import Goal
 from tui.logs.pane import LogPane
 from tui.logs.toolate import NO_TIMES, why_not
+
+Again = Callable[[], Awaitable[None]]
 
 _QUICK_S = 0.25  # that a log may take to open before the empty pane is shown
 _LONG_S = 3600.0
@@ -44,13 +48,21 @@ class Wish:
 
 
 class LogScreen(Screen[None]):
-    """A pane, and the keys that matter in it."""
+    """A pane, and the keys that matter in it.
 
+    Args:
+        pane: Shows the log.
+        again: Tries the log's host, however long it was to be left alone; None where the log is on no other host.
+    """
+
+    PANE = "tail"
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("tail")]
     DEFAULT_CSS = "LogScreen { layout: vertical; }"
 
-    def __init__(self, pane: LogPane) -> None:
+    def __init__(self, pane: LogPane, again: Again | None = None) -> None:
         super().__init__()
         self.log_pane = pane
+        self._again = again
 
     def compose(self) -> ComposeResult:
         yield self.log_pane
@@ -58,6 +70,15 @@ class LogScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.log_pane.view.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is a host to try only where the log is on one."""
+        return self._again is not None if action == "look" else super().check_action(action, parameters)
+
+    def action_look(self) -> None:
+        """Try the log's host now."""
+        if self._again is not None:
+            self.log_pane.later(self._again, "again")
 
 
 class TailApp(GatewatchApp):
@@ -68,6 +89,7 @@ class TailApp(GatewatchApp):
         wish: How it is to be shown at first.
         early: Rows of the log are on the terminal already, so that keys may mean what is seen there: they wait until
             the same rows are ours.
+        again: As of `LogScreen`.
     """
 
     # What is told must not hide the end of the log, nor which hit of how many the row below it names
@@ -80,8 +102,10 @@ class TailApp(GatewatchApp):
         *,
         ascii_only: bool = False,
         early: bool = False,
+        again: Again | None = None,
     ) -> None:
         super().__init__(ascii_only=ascii_only)
+        self._again = again
         self._make = make
         self._wish = wish or Wish()
         self._waiting: list[InputEvent | Paste] | None = [] if early else None
@@ -89,7 +113,7 @@ class TailApp(GatewatchApp):
 
     def get_default_screen(self) -> Screen[None]:
         """The only one."""
-        return LogScreen(self.log_pane)
+        return LogScreen(self.log_pane, self._again)
 
     async def on_mount(self) -> None:
         """Open the log; a log that cannot be opened ends the app with its one line."""

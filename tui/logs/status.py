@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from hosts.connection import without_wait
 from monitors.logs.types import LogState, Status
 from tui import words
 from tui.cells import shorten, width
@@ -139,7 +140,7 @@ def _trouble(state: LogState, facts: Facts) -> tuple[str, str]:
         detail = clean_inline(redact(state.shape.detail))
         return f"{bad[1]} for {since}{f': {detail}' if detail else ''}.", f"{bad[1]} {since}."
     if facts.problem:
-        told = clean_inline(redact(facts.problem))
+        told = clean_inline(redact(without_wait(facts.problem)))
         return f"CANNOT READ: {told}.", "CANNOT READ."
     return "", ""
 

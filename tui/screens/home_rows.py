@@ -9,13 +9,14 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from gates.verdict import Decision
+from hosts.connection import without_wait
 from monitors.snapshot import Now, State
 from tui.marks import STATES, Look
 from tui.sanitise import clean_inline, redact
 from tui.screens.home_strip import is_troubled
 from tui.screens.prompt_state import APPLIED, closed_reason
 from tui.screens.run_header import STALE_AFTER_S
-from tui.screens.run_words import hour, seen, without_wait
+from tui.screens.run_words import hour, seen
 from tui.words import counted
 
 if TYPE_CHECKING:

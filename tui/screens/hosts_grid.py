@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 
+from hosts.connection import without_wait
 from monitors.host import notes
 from tui.screens.host_cells import Measure, gib, gpu_cell
 from tui.screens.host_facts import HostFacts, plain
 from tui.screens.host_look import Clock, connection_words, way_look
 from tui.screens.run_ink import Row, Span, cut, middle, width
-from tui.screens.run_words import without_wait
 
 WORD, LONG = 13, 23
 """Cells of `retry in 60 s` and of `unreachable since 14:02`."""

@@ -11,7 +11,7 @@ from gates.calibration.environment import DIFFERS
 from gates.calibration.layout import JOURNAL
 from gates.journal import Event
 from gates.verdict import Decision
-from hosts.connection import Connection
+from hosts.connection import Connection, without_wait
 from monitors.calibration.body import Calibration
 from monitors.poller import LONGEST_INTERVAL_S
 from monitors.snapshot import Now, Snapshot, State
@@ -20,7 +20,7 @@ from tui.screens.host_look import DARK
 from tui.screens.matrix_grid import Grid, body_of
 from tui.screens.prompt_state import closed_reason
 from tui.screens.run_pace import Pace, following
-from tui.screens.run_words import hour, instant, lasting, without_wait
+from tui.screens.run_words import hour, instant, lasting
 from tui.screens.subject import RunLook
 from tui.words import counted
 

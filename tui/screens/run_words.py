@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import re
 import time
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from tui.screens.subject import RunPlace
 
 _STEPS = (0, 5, 10, 20, 30, 45)
-_WAITS = re.compile(r"retry in \d+ s \((.*)\)\Z", re.DOTALL)  # as hosts.standing has it
 
 
 def machine(place: RunPlace) -> str:
@@ -49,11 +47,6 @@ def way_span(way: Connection | None, now: float, zone: tzinfo | None, received: 
         return "", ""
     words = connection_words(way, now, lambda when: hour(when, now, zone), received)
     return words, "muted" if way.way in (Way.UP, Way.IDLE) else way_look(way).style
-
-
-def without_wait(error: str) -> str:
-    """Why a look failed, without the seconds until the next try: those go on, and are told beside it."""
-    return _WAITS.sub(lambda found: found[1], error)
 
 
 def seen(age: float) -> str:

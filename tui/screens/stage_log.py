@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -16,6 +17,7 @@ from hosts.errors import GatewatchError
 from hosts.target import Target
 from monitors.logs.model import LogModel
 from monitors.logs.opening import open_source
+from tui import keys
 from tui.app import GatewatchApp
 from tui.cells import shorten
 from tui.keyline import KeyLine
@@ -23,6 +25,18 @@ from tui.logs.pane import LogPane
 from tui.screens.leaving import leave
 from tui.screens.stage_text import safe
 from tui.screens.subject import RunPlace
+
+
+class LookWanted(Message):
+    """Somebody wants a host looked at now, however long it was to be left alone.
+
+    Attributes:
+        host: Its name.
+    """
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self.host = host
 
 
 class RepeatLog(LogPane):
@@ -51,6 +65,8 @@ class RepeatLogScreen(Screen[None]):
         title: Whose it is, in a few words.
     """
 
+    PANE = "tail"
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("tail")]
     DEFAULT_CSS = """
     RepeatLogScreen { layout: vertical; }
     RepeatLogScreen #repeat-log-title { height: 1; background: $panel; padding: 0 1; }
@@ -85,6 +101,16 @@ class RepeatLogScreen(Screen[None]):
         self.query_one("#repeat-log-title", Static).update(
             Content.assemble((title, "bold $text-primary"), ("  " + path, "$text-muted"))
         )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is a host to try only where the log is on one."""
+        return self._place.connect is not None if action == "look" else super().check_action(action, parameters)
+
+    def action_look(self) -> None:
+        """Try the log's host now; the log sees it when that answers."""
+        self.post_message(LookWanted(self._place.host))
+        if self.log_pane is not None and self.log_pane.model is not None:
+            self.log_pane.model.source.watch(True)  # whoever asks sees it
 
     async def _open(self) -> None:
         far = self._place.host if self._place.connect is not None else None

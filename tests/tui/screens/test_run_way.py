@@ -12,7 +12,6 @@ from hosts.connection import Connection, Way
 from monitors.snapshot import State
 from tests.tui.screens.run_desk import run_desk
 from tests.tui.screens.runs import FarReader, RunBench
-from tui.screens.run_words import without_wait
 
 
 @pytest.fixture
@@ -21,20 +20,6 @@ def bench(tmp_path: Path) -> RunBench:
     made.begin(2_000)
     made.past("a", 3, 400)
     return made
-
-
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        ("gpu-a: retry in 12 s (connection refused)", "gpu-a: connection refused"),
-        ("gpu-a: retry in 1 s (no login: (x))", "gpu-a: no login: (x)"),
-        ("gpu-a: connection refused", "gpu-a: connection refused"),
-        ("the helper says: retry in 3 s (why) and more", "the helper says: retry in 3 s (why) and more"),
-        ("", ""),
-    ],
-)
-def test_an_error_is_told_without_seconds_that_stand_still(error: str, told: str) -> None:
-    assert without_wait(error) == told
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
