@@ -181,6 +181,22 @@ def test_a_time_in_the_input_is_looked_for_once_all_of_it_is_there(tail: Tail) -
     assert (running.end(), running.out, running.err) == (0, lines(2, 3, 4, 5, 6), "")
 
 
+def test_more_lines_than_any_log_has_are_all(tail: Tail) -> None:
+    (tail.folder / "a.log").write_bytes(b"one\ntwo\n")
+    for words in (("-n", "9" * 26), ("--grep", "o", "-n", "9" * 5000)):
+        assert tail.done("--plain", "a.log", *words) == (0, b"one\ntwo\n", "")
+
+
+def test_a_closed_output_is_an_error(tail: Tail) -> None:
+    (tail.folder / "a.log").write_bytes(b"one\n")
+    command = [sys.executable, str(tail.house / "gatewatch.py"), "tail", "--plain", "a.log"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command], cwd=tail.folder, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "gatewatch: error: cannot write to standard output: Bad file descriptor\n"
+
+
 def test_what_follows_two_dashes_is_no_time(tail: Tail) -> None:
     (tail.folder / "-10m").write_bytes(b"a name\n")
     assert tail.done("--plain", "--", "-10m") == (0, b"a name\n", "")
@@ -205,6 +221,8 @@ def test_what_follows_two_dashes_is_no_time(tail: Tail) -> None:
         (("engine.log", "-C", "1"), "--context needs --grep, --exclude or --level"),
         (("engine.log", "-C", "x"), "argument -C/--context: 'x' is not a number of lines"),
         (("engine.log", "-C", "-1"), "argument -C/--context: '-1' is not a number of lines"),
+        (("engine.log", "--grep", "x", "-C", "9" * 30), f"argument -C/--context: {'9' * 30} is more than 100,000 lines"),
+        (("engine.log", "--grep", "x", "-C", "100001"), "argument -C/--context: 100001 is more than 100,000 lines"),
         (("engine.log", "--level", "loud"), "argument --level: invalid choice: 'loud'"),
         (("engine.log", "engine.log"), "one log at a time, not 2; a quoted pattern or a folder means the newest"),
         (("engine.log/x",), "engine.log/x: Not a directory"),

@@ -14,6 +14,7 @@ from hosts.local.levels import LEVELS
 from hosts.target import Target, parse_target
 from tui.cli.tail_options import LINES
 
+_MOST_AROUND = 100_000
 _TIMES = "TIME: 14:02, '2026-05-25 14:02', or -10m for ten minutes ago"
 
 
@@ -73,6 +74,8 @@ CLI = Tail()
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines")
+    if len(text) > len(str(_MOST_AROUND)) or int(text) > _MOST_AROUND:
+        raise argparse.ArgumentTypeError(f"{text} is more than {_MOST_AROUND:,} lines")
     return int(text)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from monitors.logs.opening import Connect
     from tui.logs.goto import Goal
 
+_DIGITS = 15
 LINES = 10
 """Lines that are printed where nothing else is said."""
 
@@ -46,7 +47,7 @@ def lines_of(args: argparse.Namespace) -> int | None:
         return None
     if not args.lines.isascii() or not args.lines.isdigit():
         raise InputError(f"--lines {args.lines}: a number or all")
-    return int(args.lines)
+    return int(args.lines) if len(args.lines) <= _DIGITS else None  # no log has as many
 
 
 def goal_of(option: str, text: str | None) -> Goal | None:

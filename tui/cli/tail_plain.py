@@ -179,3 +179,7 @@ def _write(data: bytes) -> None:
             left = left[os.write(1, left) :]
         except BlockingIOError:
             select.select([], [1], [])
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OSError(f"cannot write to standard output: {error.strerror or error}") from error

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 
 from monitors.logs.types import Query
 from tui import keys, shims
+from tui.cells import width
 from tui.sanitise import clean_inline
 from tui.textfield import TextField
 
@@ -193,7 +194,9 @@ class AskBar(Horizontal):
         shown = "  ".join(part for part in (clean_inline(info), modes) if part)
         room = max(0, self.size.width // 2 if self.size.width else 200)
         # What is typed stays in sight, whatever is wrong with it
-        said = Content(shown if len(shown) <= room else clean_inline(info)).truncate(room, ellipsis=True)
+        typed = width(self._typed.text) + len(ask.prompt) + 4 if ask is not None else 0
+        said = Content(shown if len(shown) <= room else clean_inline(info))
+        said = said.truncate(max(room, self.size.width - typed), ellipsis=True)
         self.query_one("#ask-info", Static).update(said)
 
     def on_input_changed(self, event: Input.Changed) -> None:
