@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from hosts.local.alarms import Alarms
 from hosts.local.blocks import FAILS, PASSES, THROUGH, Matcher, Pattern
-from hosts.local.levels import NO_LEVEL, Levels, plain_rows
+from hosts.local.levels import NO_LEVEL, Levels, alike, without_colours
 from hosts.local.lines import UTF8, Encoding
-from hosts.local.regexes import Forms, Loose, compile_row, forms
+from hosts.local.regexes import GAP, Forms, Loose, compile_row, forms, loose_of
 
 _MANY = 1000  # hits of one region from which on it is worth asking how many rows there are
 _REST = 32  # regions until a way that was given up is tried again
@@ -19,7 +19,7 @@ _BITS = bytes.maketrans(b"\0\1", b"01")
 
 
 class Region:
-    """Rows that follow each other, with newlines between them and none behind the last.
+    """Rows that follow each other, with newlines between them and none behind the last, as they are shown.
 
     Args:
         data: Bytes with the rows in them; they are not copied where that is not needed.
@@ -28,10 +28,11 @@ class Region:
         end: Where the last row ends, the end of the data by default.
 
     Attributes:
-        raw: The rows in UTF-8 from `start` to `end`, perhaps with carriage returns before newlines, and other bytes
-            around them.
+        raw: The rows in UTF-8 from `start` to `end` without colours, perhaps with carriage returns before newlines,
+            and other bytes around them.
         start: See there.
         end: See there.
+        coloured: Whether there were colours.
     """
 
     def __init__(self, data: bytes, encoding: Encoding = UTF8, start: int = 0, end: int | None = None) -> None:
@@ -39,6 +40,17 @@ class Region:
         if encoding.unit > 1:
             self.raw = data[start : self.end].decode(encoding.name, "replace").encode("utf-8", "replace")
             self.start, self.end = 0, len(self.raw)
+        self.coloured = False
+        if self.raw.find(b"\x1b", self.start, self.end) >= 0:
+            size = self.end - self.start
+            self.raw = without_colours(self.raw[self.start : self.end])
+            self.start, self.end = 0, len(self.raw)
+            self.coloured = self.end < size
+
+    def end_row(self) -> None:
+        """Note that the last row has a newline behind it: a carriage return before that is no part of the row."""
+        if self.raw.endswith(b"\r", self.start, self.end):
+            self.end -= 1
 
     @cached_property
     def size(self) -> int:
@@ -69,7 +81,7 @@ class Region:
     @cached_property
     def plain(self) -> bytes:
         """The rows alone, as levels are read off them."""
-        return plain_rows(self.data)
+        return alike(self.data)
 
     @cached_property
     def plain_lines(self) -> list[bytes]:
@@ -122,13 +134,13 @@ class Words:
     def _loose(self) -> Loose | None:
         if b"\n" in self._needle or b"\r" in self._needle or not self._needle:
             return None
-        letters = "".join(
+        letters = GAP.join(
             f"[{chr(byte)}{chr(byte).upper()}]"
             if self._fold and chr(byte).isalpha() and byte < 128
             else f"\\x{byte:02x}"
             for byte in self._needle
         )
-        return Loose("(?-u)" + letters, True)
+        return loose_of(letters, exact=True)
 
     def holds(self, row: bytes) -> bool:
         """Whether one row does."""
@@ -248,6 +260,9 @@ class Found(NamedTuple):
 class Finder:
     """A matcher at work; it learns from what it sees how to go on quickly.
 
+    Attributes:
+        coloured: In how many regions there were colours.
+
     Raises:
         re.error: One of the expressions is none.
     """
@@ -255,6 +270,7 @@ class Finder:
     def __init__(self, matcher: Matcher) -> None:
         self._include = [_compile(pattern) for pattern in matcher.include]
         self._exclude = [_compile(pattern) for pattern in matcher.exclude]
+        self.coloured = 0
         self._matcher = matcher
         self._levels = Levels() if matcher.by_level or matcher.alarm is not None else None
         passes = [
@@ -275,10 +291,10 @@ class Finder:
         if not found or self._levels is not None:
             return None
         best = max(found, key=lambda loose: len(loose.text))
-        return Loose(best.text, best.exact and exact)
+        return best._replace(exact=best.exact and exact)
 
     def holds(self, row: bytes) -> bool:
-        """Whether a row passes by its text."""
+        """Whether a row without colours passes by its text."""
         return all(one.holds(row) for one in self._include) and not any(one.holds(row) for one in self._exclude)
 
     def find(self, region: Region, carry: int = THROUGH) -> Found:
@@ -288,6 +304,7 @@ class Finder:
             region: The rows.
             carry: What the rows before them hand on.
         """
+        self.coloured += region.coloured
         bits: int | None = None
         for one in self._include:
             bits = one.rows(region) if bits is None else bits & one.rows(region)

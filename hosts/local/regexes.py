@@ -32,17 +32,31 @@ _ASCII_SPACES = "\t\v\f\r "
 _ANY = rb"[\x00-\x09\x0b-\x7f]"
 _HIGH = rb"[\x80-\xff]{1,4}"
 
+GAP = "\0"
+"""In a loose form in the making: a place at which colours may stand."""
+
+_GAP = GAP.encode()
+_COLOURS = r"(?:\x1b\[[0-9;:]*m)*"
+
 
 class Loose(NamedTuple):
     """An expression for ripgrep.
 
     Attributes:
         text: In the syntax of Rust's regex, over bytes.
-        exact: Whether it matches in no other rows, as long as all is ASCII without carriage returns.
+        exact: Whether it matches in no other rows, as long as all is ASCII without carriage returns and colours.
+        coloured: The same for rows that may hold colours anywhere, which takes longer.
     """
 
     text: str
     exact: bool
+    coloured: str = ""
+
+
+def loose_of(text: str, exact: bool) -> Loose:
+    """A loose form, of one with gaps in it."""
+    text = "(?-u)" + text
+    return Loose(text.replace(GAP, ""), exact, text.replace(GAP, _COLOURS))
 
 
 class Forms(NamedTuple):
@@ -266,7 +280,7 @@ def _loose(tree: Any, flags: int) -> Loose | None:
     except _NOT_UNDERSTOOD:
         return None
     # ripgrep does not tell of empty matches
-    return Loose("(?-u)" + text.decode("ascii"), exact) if least else None
+    return loose_of(text.decode("ascii"), exact) if least else None
 
 
 def _bytes(nodes: Any, flags: int) -> tuple[bytes, int, bool]:
@@ -282,7 +296,7 @@ def _bytes_node(op: Any, value: Any, flags: int) -> tuple[bytes, int, bool]:
     if op is sre.LITERAL:
         return _bytes_literal(chr(value), flags)
     if op in (sre.NOT_LITERAL, sre.ANY, sre.IN):
-        return b"(?:" + _bytes_class(op, value, flags, star=False) + b")", 1, True
+        return b"(?:" + _bytes_class(op, value, flags, star=False) + b")" + _GAP, 1, True
     if op is sre.BRANCH:
         branches = [_bytes(branch, flags) for branch in value[1]]
         text = b"(?:" + b"|".join(branch[0] for branch in branches) + b")"
@@ -293,7 +307,8 @@ def _bytes_node(op: Any, value: Any, flags: int) -> tuple[bytes, int, bool]:
         kept = _REPEATS[op] != "+"
         kind, item = inner[0] if len(inner) == 1 else (None, None)
         if high is _UNBOUNDED and kind in (sre.NOT_LITERAL, sre.ANY, sre.IN):
-            return _bytes_class(kind, item, flags, star=True) + times, low, kept
+            letter = _bytes_class(kind, item, flags, star=True)
+            return (letter if kind is sre.ANY else b"(?:" + letter + _GAP + b")") + times, low, kept
         text, least, exact = _bytes(inner, flags)
         return b"(?:" + text + b")" + times, least * low, exact and kept
     if op is sre.SUBPATTERN:
@@ -314,12 +329,12 @@ def _bytes_literal(letter: str, flags: int) -> tuple[bytes, int, bool]:
             raw = letter.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
             raise _UnknownError from None
-        return b"".join(b"\\x%02x" % byte for byte in raw), len(raw), True
+        return b"".join(b"\\x%02x" % byte + _GAP for byte in raw), len(raw), True
     if not letter.isascii():
-        return rb"[^\n]{1,4}", 1, False
+        return rb"[^\n]{1,4}" + _GAP, 1, False
     cases = b"[%c%c]" % (ord(letter.lower()), ord(letter.upper()))
     also = _ALSO.get(letter.lower())
-    return (b"(?:" + cases + b"|" + also + b")" if also else cases), 1, True
+    return (b"(?:" + cases + b"|" + also + b")" if also else cases) + _GAP, 1, True
 
 
 def _bytes_class(op: Any, value: Any, flags: int, *, star: bool) -> bytes:

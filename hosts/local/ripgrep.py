@@ -8,14 +8,19 @@ it hints at nothing more.
 from __future__ import annotations
 
 import os
+import re
 from array import array
+from typing import NamedTuple
 
 from hosts.local import lines
+from hosts.local.levels import COLOUR
 from hosts.local.regexes import Loose
 
 MOST = 1 << 18
 """Offsets that are taken from it; with more than these it is no quicker than looking at every row."""
 
+_COLOURED = COLOUR + r"[^\n]*"  # once for a row
+_WORD = re.compile(r"\(\?-u\)(?:\\x[0-9a-f]{2}){2,}")
 _OPTIONS = (
     *("--no-config", "--text", "--encoding", "none", "--mmap", "--threads", "1", "--color", "never"),
     *("--no-filename", "--no-line-number", "--byte-offset", "--only-matching", "--replace", ""),
@@ -125,3 +130,56 @@ class Grep:
             self.covered = self._blocks
         else:
             self.failed = True
+
+
+class Greps(NamedTuple):
+    """What several runs over a file hint at together."""
+
+    runs: tuple[Grep, ...]
+
+    @property
+    def covered(self) -> int:
+        """Blocks below this one were looked at by all."""
+        return min(run.covered for run in self.runs)
+
+    @property
+    def exact(self) -> bool:
+        """See Loose."""
+        return self.runs[0].exact
+
+    def of(self, block: int) -> list[int]:
+        """Offsets in a block at which one of them found something, ascending."""
+        return sorted(at for run in self.runs for at in run.of(block))
+
+    def close(self) -> None:
+        """Stop them."""
+        for run in self.runs:
+            run.close()
+
+
+def look(program: str, descriptor: int, loose: Loose, size: int, *, coloured: bool) -> Greps:
+    """Have a file looked through.
+
+    To look for what colours may divide is slow. Where there seem to be none, those that there are after all are asked
+    for: beside a word, which costs nearly nothing, and else in a second run, since together they would be slow.
+
+    Args:
+        program: See Grep.
+        descriptor: Likewise.
+        loose: Likewise.
+        size: Likewise.
+        coloured: Whether there are many colours in it.
+
+    Raises:
+        OSError: They cannot be started.
+    """
+    if coloured:
+        return Greps((Grep(program, descriptor, loose._replace(text=loose.coloured), size),))
+    if _WORD.fullmatch(loose.text):
+        return Greps((Grep(program, descriptor, loose._replace(text=f"{loose.text}|{_COLOURED}"), size),))
+    first = Grep(program, descriptor, loose, size)
+    try:
+        return Greps((first, Grep(program, descriptor, Loose("(?-u)" + _COLOURED, exact=False), size)))
+    except OSError:
+        first.close()
+        raise

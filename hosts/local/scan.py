@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from hosts.local import lines, seams
 from hosts.local.blocks import THROUGH, UNKNOWN, BlockHits, Matcher
+from hosts.local.levels import without_colours
 from hosts.local.lines import Encoding
 from hosts.local.match import Finder, Region, bits_of_rows, rows_of_bits
 from hosts.local.seams import Seams
@@ -55,7 +56,7 @@ class Hints(Protocol):
 
     @property
     def exact(self) -> bool:
-        """Whether all of them pass where everything is ASCII without carriage returns."""
+        """Whether all of them pass where everything is ASCII without carriage returns and colours."""
         ...
 
     def of(self, block: int) -> list[int]:
@@ -326,11 +327,11 @@ class Job:
         unit = self.encoding.unit
         if part.at - at + start == 0 and data.startswith(self.encoding.bom):
             start += len(self.encoding.bom)
-        if data[end - unit : end] == self.encoding.newline and end - unit >= start:
-            end -= unit
-            if data[end - unit : end] == self.encoding.carriage_return and end - unit >= start:
-                end -= unit
+        ended = data[end - unit : end] == self.encoding.newline and end - unit >= start
+        end -= unit * ended
         region = Region(data, self.encoding, start, end)
+        if ended:
+            region.end_row()
         found = finder.find(region, part.leaves)
         bits = found.bits
         if beyond and self._seams:
@@ -367,7 +368,7 @@ class Job:
     def _hinted(self, rows: bytes, offsets: list[int], finder: Finder) -> int:
         """The rows that pass, each of them with one of the offsets in it."""
         assert self.hints is not None
-        sure = self.hints.exact and rows.isascii() and b"\r" not in rows
+        sure = self.hints.exact and rows.isascii() and b"\r" not in rows and b"\x1b" not in rows
         found: list[int] = []
         row = at = 0
         seen = -1
@@ -384,4 +385,4 @@ class Job:
     def _row(self, rows: bytes, at: int) -> bytes:
         begin = rows.rfind(b"\n", 0, at) + 1
         end = rows.find(b"\n", at)
-        return lines.content(rows[begin : end + 1] if end >= 0 else rows[begin:])
+        return lines.content(without_colours(rows[begin : end + 1] if end >= 0 else rows[begin:]))

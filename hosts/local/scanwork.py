@@ -24,7 +24,7 @@ from typing import Any
 from hosts.local import scanwire
 from hosts.local.blocks import Matcher
 from hosts.local.lines import ENCODINGS
-from hosts.local.ripgrep import MOST, Grep, find_ripgrep
+from hosts.local.ripgrep import MOST, Grep, Greps, find_ripgrep, look
 from hosts.local.scan import Job
 from hosts.local.wc import INTERVAL as WC_INTERVAL
 from hosts.local.wc import WORTH, LineCount, find_wc
@@ -72,7 +72,7 @@ class _Task:
         self.guarded = guarded
         self.stalled = False
         self.told = -1
-        self.grep: Grep | None = None
+        self.greps: Greps | None = None
         self.total: LineCount | None = None
         self._tried = False
         self._steps = self._hits = 0
@@ -95,13 +95,14 @@ class _Task:
         loose = self.job.finder.loose if self.job.finder is not None else None
         few = self._hits / self._steps * self.job.blocks < MOST / 2
         program = find_ripgrep() if loose is not None and few and self.job.encoding.unit == 1 else None
-        if program is not None and loose is not None:
+        if program is not None and loose is not None and self.job.finder is not None:
             with contextlib.suppress(OSError):  # without it, then
-                self.grep = self.job.hints = Grep(program, descriptor, loose, self.job.size)
+                coloured = self.job.finder.coloured > 0
+                self.greps = self.job.hints = look(program, descriptor, loose, self.job.size, coloured=coloured)
 
     def close(self) -> None:
         """Let go of what runs for it."""
-        for helper in (self.grep, self.total):
+        for helper in (self.greps, self.total):
             if helper is not None:
                 helper.close()
 
@@ -148,7 +149,8 @@ class Worker:
 
     def _wait(self, timeout: float | None) -> None:
         """Take orders, and what ripgrep has found, as long as there are any; without a timeout, wait for some."""
-        greps = [task.grep for task in self._tasks.values() if task.grep is not None and task.grep.running]
+        runs = [run for task in self._tasks.values() if task.greps is not None for run in task.greps.runs]
+        greps = [run for run in runs if run.running]
         totals = [(number, task.total) for number, task in self._tasks.items() if task.total is not None]
         waiting: list[int | Grep | LineCount] = [self._line, *greps, *(total for _, total in totals)]
         ready, _, _ = select.select(waiting, [], [], WC_INTERVAL if totals and timeout is None else timeout)

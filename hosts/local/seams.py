@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 from hosts.local.blocks import Matcher, Pattern
+from hosts.local.levels import COLOUR
 from hosts.local.lines import Encoding
 from hosts.local.match import Finder, Region
 from hosts.local.regexes import compile_row
 
 EDGE = 4 << 10
 """Bytes on either side of a cut that are looked at; what begins before them or ends behind them is not found."""
+
+_COLOUR = re.compile(COLOUR)
 
 
 class Seams:
@@ -36,6 +39,7 @@ class Seams:
         cut = len(near.decode(encoding.name, errors))
         while cut > 1 and len(text[: cut - 1].encode(encoding.name, errors)) >= len(near):
             cut -= 1  # a letter is cut as well: it begins before
+        text, cut = _shown(text, cut)
 
         def crosses(pattern: Pattern) -> bool:
             # Where the row begins before, its first letter here only shows that it does
@@ -50,6 +54,14 @@ class Seams:
         if barred or bits & last:
             return bits & ~last if barred else bits
         return bits | Finder(self._matcher._replace(include=rest)).find(region, carry).bits & last
+
+
+def _shown(text: str, cut: int) -> tuple[str, int]:
+    """A text without colours, and where a place in it is then."""
+    if "\x1b" not in text:
+        return text, cut
+    before = sum(min(match.end(), cut) - match.start() for match in _COLOUR.finditer(text) if match.start() < cut)
+    return _COLOUR.sub("", text), cut - before
 
 
 def _compile(pattern: Pattern) -> re.Pattern[str]:

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from hosts.local import match, regexes
 from hosts.local.blocks import Matcher, Pattern
-from hosts.local.lines import UTF16_BE
+from hosts.local.levels import without_colours
+from hosts.local.lines import UTF8, UTF16_BE, UTF16_LE, Encoding
 from hosts.local.match import Expression, Finder, Region, Words
 from hosts.local.regexes import compile_row, forms
+from tests.hosts.colours import PLACES, SEQUENCES, SHOWN, coloured
 from tests.hosts.expressions import LINES, MADE, TABLE
 
 pytestmark = pytest.mark.travels
@@ -139,6 +141,67 @@ def test_words_in_utf16_are_not_found_between_letters() -> None:
     assert Words("aé", fold=False).rows(region) == 0b100
     assert Words("\1", fold=False).rows(region) == 0
     assert region.size == 3
+
+
+COLOURABLE = st.lists(
+    LINES | st.builds(lambda one, two: one.encode() + two, st.sampled_from(SHOWN), LINES), min_size=1, max_size=8
+)
+PATTERNS = st.builds(Pattern, WORDS, st.just(False), st.booleans()) | st.builds(
+    Pattern, st.sampled_from(TABLE) | MADE, st.just(True), st.booleans()
+)
+
+
+@given(PATTERNS, st.booleans(), st.lists(COLOURABLE, max_size=4), EDGES, NEWLINES, st.data())
+def test_what_is_found_is_what_is_found_without_colours(
+    pattern: Pattern, exclude: bool, regions: list[list[bytes]], before: bytes, newline: bytes, draw: st.DataObject
+) -> None:
+    matcher = Matcher((), (pattern,)) if exclude else Matcher((pattern,))
+    plain, finder = Finder(matcher), Finder(matcher)
+    for rows in regions:
+        painted = [coloured(row, draw.draw(PLACES)) for row in rows]
+        expected = plain.find(region_of(rows, before, b"", newline)).bits
+        found = finder.find(region_of(painted, coloured(before, [(0, SEQUENCES[1])]), b"\x1b[1m", newline)).bits
+        assert found == expected
+
+
+@given(PATTERNS, COLOURABLE, st.sampled_from([UTF16_LE, UTF16_BE]), st.data())
+def test_what_is_found_in_utf16_likewise(
+    pattern: Pattern, rows: list[bytes], encoding: Encoding, draw: st.DataObject
+) -> None:
+    finder = Finder(Matcher((pattern,)))
+    painted = [coloured(row, draw.draw(PLACES)) for row in rows]
+    expected, found = (
+        finder.find(Region(b"\n".join(data).decode("utf-8", "replace").encode(encoding.name), encoding)).bits
+        for data in (rows, painted)
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize("encoding", [UTF8, UTF16_LE, UTF16_BE], ids=["utf-8", "le", "be"])
+def test_colours_are_not_searched(encoding: Encoding) -> None:
+    rows = "test_y \x1b[32mPASSED\x1b[0m\n\x1b[1m\x1b[31mERROR\x1b[0m: boom\r\n\x1b[2Km é\x1b[1mé"
+    for pattern, expected in (
+        (Pattern("test_y PASSED"), 0b001),
+        (Pattern("error: BOOM", fold=True), 0b010),
+        (Pattern("ÉÉ", fold=True), 0b100),
+        (Pattern("^ERROR", regex=True), 0b010),
+        (Pattern("PASSED$", regex=True), 0b001),
+        (Pattern("boom$", regex=True), 0b010),
+        (Pattern("R: b[o]+m|éé", regex=True), 0b110),
+        (Pattern("31m"), 0),
+        (Pattern("[2Km"), 0b100),  # this one is shown
+    ):
+        region = Region(rows.encode(encoding.name), encoding)
+        assert Finder(Matcher((pattern,))).find(region).bits == expected, pattern
+        assert Finder(Matcher((), (pattern,))).find(region).bits == 0b111 & ~expected, pattern
+        assert region.size == 3
+
+
+@given(LINES, PLACES)
+def test_colours_are_taken_out_and_nothing_else(row: bytes, places: list[tuple[float, str]]) -> None:
+    assert without_colours(coloured(row, places)) == row
+    for shown in SHOWN:
+        assert without_colours(coloured(shown.encode() + row, [])) == shown.encode() + row
 
 
 def test_a_matcher_survives_its_journey() -> None:

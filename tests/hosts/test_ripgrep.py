@@ -14,17 +14,20 @@ from hypothesis import strategies as st
 
 from hosts.local import lines, ripgrep
 from hosts.local.blocks import BlockHits, Matcher, Pattern
+from hosts.local.levels import without_colours
 from hosts.local.lines import UTF8
 from hosts.local.match import Finder
 from hosts.local.regexes import Loose, compile_row
-from hosts.local.ripgrep import Grep, find_ripgrep
+from hosts.local.ripgrep import Grep, Greps, find_ripgrep, look
 from hosts.local.scan import Job
+from tests.hosts.colours import PLACES, coloured
 from tests.hosts.expressions import LINES, MADE, TABLE
 
 MISSING = pytest.mark.skipif(find_ripgrep() is None, reason="there is no ripgrep on this machine")
 pytestmark = [pytest.mark.travels, MISSING]
 
 WORDS = [Pattern(text, fold=fold) for text in ("ERROR", "error", "é", "a.c", "\0", "s") for fold in (False, True)]
+PAINTED = st.builds(coloured, LINES | st.just(b"ERROR 1\r"), PLACES)
 EXPRESSIONS = [Pattern(text, regex=True, fold=fold) for text in TABLE for fold in (False, True)]
 
 
@@ -51,7 +54,17 @@ def file_of(data: bytes) -> int:
     return descriptor
 
 
-def offsets(found: Grep) -> list[int]:
+def greps(descriptor: int, loose: Loose, *, coloured: bool) -> Greps:
+    program = find_ripgrep()
+    assert program is not None
+    found = look(program, descriptor, loose, os.fstat(descriptor).st_size, coloured=coloured)
+    while running := [run for run in found.runs if run.running]:
+        for run in select.select(running, [], [])[0]:
+            run.poll()
+    return found
+
+
+def offsets(found: Grep | Greps) -> list[int]:
     return [at for block in range(found.covered + 1) for at in found.of(block)]
 
 
@@ -76,6 +89,27 @@ def test_every_row_that_passes_is_hinted_at(pattern: Pattern, rows: list[bytes],
     assert passing <= hinted
     if found.exact and data.isascii() and b"\r" not in data:
         assert passing == hinted
+
+
+@given(
+    st.sampled_from(EXPRESSIONS) | st.sampled_from(WORDS) | st.builds(Pattern, MADE, st.just(True), st.booleans()),
+    st.lists(st.tuples(LINES, PLACES), min_size=1, max_size=10),
+    st.booleans(),
+)
+def test_colours_hide_no_row(pattern: Pattern, rows: list[tuple[bytes, list[tuple[float, str]]]], many: bool) -> None:
+    finder = Finder(Matcher((pattern,)))
+    if finder.loose is None:
+        return
+    painted = [coloured(row, places) for row, places in rows]
+    data = b"\n".join(painted) + b"\n"
+    descriptor = file_of(data)
+    try:
+        found = greps(descriptor, finder.loose, coloured=many)
+    finally:
+        os.close(descriptor)
+    assert not any(run.failed for run in found.runs)
+    hinted = {data.count(b"\n", 0, at) for at in offsets(found)}
+    assert {number for number, row in enumerate(painted) if finder.holds(without_colours(row))} <= hinted
 
 
 @pytest.mark.parametrize(
@@ -106,16 +140,19 @@ def test_most_expressions_can_be_given_to_it() -> None:
     none = {pattern.text for pattern in EXPRESSIONS if Finder(Matcher((pattern,))).loose is None}
     empty = {text for text in TABLE if compile_row(text).search("") is not None}
     assert none - empty == {r"\Bode", r"(a|b)\1", "(x)?(?(1)y|z)", r"\n", r"a\nb", "(?!)"} & none
-    assert Finder(Matcher((Pattern("a.*b", regex=True),))).loose == Loose(r"(?-u)\x61[^\n]{0,}\x62", exact=True)
+    loose = Finder(Matcher((Pattern("a.*b", regex=True),))).loose
+    assert loose is not None
+    assert (loose.text, loose.exact) == (r"(?-u)\x61[^\n]{0,}\x62", True)
 
 
 @given(
     st.sampled_from([Pattern("ERROR"), Pattern("error", fold=True), Pattern(r"R\b.*1", regex=True), Pattern("")]),
-    st.lists(LINES | st.just(b"x" * 70) | st.just(b"ERROR 1" * 20), min_size=20, max_size=40),
-    st.data(),
+    st.lists(LINES | st.just(b"x" * 70) | st.just(b"ERROR 1" * 20) | PAINTED, min_size=20, max_size=40),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.booleans(),
 )
-def test_a_scan_with_hints_finds_the_same(pattern: Pattern, rows: list[bytes], draw: st.DataObject) -> None:
-    data = b"\n".join(rows)
+def test_a_scan_with_hints_finds_the_same(pattern: Pattern, rows: list[bytes], newline: bytes, many: bool) -> None:
+    data = newline.join(rows)
     descriptor = file_of(data)
     try:
         matcher = Matcher((pattern,))
@@ -123,7 +160,7 @@ def test_a_scan_with_hints_finds_the_same(pattern: Pattern, rows: list[bytes], d
             Job(lambda at, size: os.pread(descriptor, size, at), matcher, UTF8, 0, len(data)) for _ in range(2)
         )
         loose = Finder(matcher).loose
-        hinted.hints = grep(descriptor, loose) if loose is not None else None
+        hinted.hints = greps(descriptor, loose, coloured=many) if loose is not None else None
         assert blocks(hinted) == blocks(plain)
     finally:
         os.close(descriptor)

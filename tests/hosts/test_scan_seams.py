@@ -112,6 +112,23 @@ def test_the_begin_of_what_is_looked_at_is_not_that_of_the_line() -> None:
     assert rows_that_pass(line, Matcher((Pattern("^x{16,20}[.]", regex=True),))) == []
 
 
+@pytest.mark.parametrize("at", range(1, 14))
+@pytest.mark.parametrize(
+    "pattern",
+    [Pattern("needle"), Pattern("NEEDLE", fold=True), Pattern(r"\bne+dle\b", regex=True), Pattern("e[d]", regex=True)],
+    ids=str,
+)
+def test_a_colour_may_lie_there(pattern: Pattern, at: int) -> None:
+    found = rows_that_pass(cut("nee\x1b[1;31mdle", at), Matcher((pattern,)))
+    # What begins behind a sequence that is cut itself begins in front of it or behind it
+    assert found == [(int(pattern.text == "e[d]" and at < 3), 0)]
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+def test_what_stands_behind_a_colour_is_found_once(at: int) -> None:
+    assert rows_that_pass(cut("\x1b[1;31mneedle", at), Matcher((Pattern("needle"),))) == [(1, 0)]
+
+
 def test_what_comes_later_completes_it() -> None:
     data = cut("needle", 3)
     size = 60

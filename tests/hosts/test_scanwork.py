@@ -11,6 +11,7 @@ import subprocess
 import sys
 from array import array
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from hosts.local import scanwire
 from hosts.local.blocks import BlockHits, Matcher, Pattern, unpack
 from hosts.local.lines import BLOCK
+from hosts.local.ripgrep import find_ripgrep
 from hosts.local.scanwire import BYTES, HITS, JOB, NEWS, Frames
 
 pytestmark = pytest.mark.travels
@@ -235,7 +237,7 @@ def test_ripgrep_is_used_where_there_is_much(house: Path, tmp_path: Path) -> Non
     """A program in its place sees what it is asked, and what it hints at is looked at."""
     program = tmp_path / "rg"
     asked = tmp_path / "asked"
-    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {asked}\necho {BLOCK * 150 + 7}:\n')
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {asked}\necho {BLOCK * 150 + 7}:\n')
     program.chmod(0o700)
     client = Client(
         house, f"import os; os.environ['PATH'] = {str(tmp_path)!r}; scanwork._COSTLY = 0; scanwork._TRIAL = 2"
@@ -249,9 +251,33 @@ def test_ripgrep_is_used_where_there_is_much(house: Path, tmp_path: Path) -> Non
     found = client.until_idle(1)
     os.close(descriptor)
     client.close()
-    *_, expression, path = asked.read_text().splitlines()
-    assert expression == r"(?-u)[aA]\x37"
-    assert path.startswith("/proc/self/fd/")
+    said = asked.read_text().splitlines()
+    expressions = {text for option, text in pairwise(said) if option == "--regexp"}
+    assert expressions == {r"(?-u)[aA]\x37", r"(?-u)\x1b\[[0-9;:]{0,64}m[^\n]*"}
+    assert sum(text.startswith("/proc/self/fd/") for text in said) == 2
     # What it leaves out is not found: it is believed where it has looked
     assert sorted(found) == list(range(200))
     assert (found[0].bits, found[140].bits, found[150].bits) == (b"\2", b"", b"\1")
+
+
+@pytest.mark.skipif(find_ripgrep() is None, reason="there is no ripgrep on this machine")
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("pattern", [Pattern("a7 needle"), Pattern("A7 N", fold=True), Pattern("a7 ne+d", regex=True)])
+def test_ripgrep_does_not_miss_what_colours_divide(house: Path, pattern: Pattern, early: bool) -> None:
+    texts = {
+        1: b"\x1b[1mhay" if early else b"hay",
+        140: b"a7 n\x1b[1;31mee\x1b[mdle",
+        150: b"a7 needle",
+        160: b"a7 \x1b[1mhay",
+    }
+    client = Client(house, "scanwork._COSTLY = 0; scanwork._TRIAL = 2")
+    descriptor = os.memfd_create("log")
+    os.ftruncate(descriptor, 200 * BLOCK)
+    for block in range(200):
+        os.pwrite(descriptor, b"\n%b\n" % texts.get(block, b"hay"), block * BLOCK)
+    client.give(1, descriptor)
+    client.scan(1, 200 * BLOCK, Matcher((pattern,)))
+    found = client.until_idle(1)
+    os.close(descriptor)
+    client.close()
+    assert {block for block, hits in found.items() if hits.bits} == {140, 150}

@@ -104,6 +104,8 @@ class Sieve:
 
         ended = rows.endswith(b"\n")
         region = Region(rows.removesuffix(b"\n"))
+        if ended:
+            region.end_row()
         found = self._find(region)
         self._carry = found.leaves
         if found.bits == region.all:
@@ -112,7 +114,10 @@ class Sieve:
             self._after = self._around
             self._open, self._settled = None if ended else _Open.SHOWN, False
             return
-        passing, gaps = self._passing(region, found.bits, ended)
+        lines = region.lines
+        if region.coloured:  # printed as they are
+            lines = rows.removesuffix(b"\n").replace(b"\r\n", b"\n").split(b"\n")
+        passing, gaps = self._passing(lines, found.bits, ended)
         text = b"\n".join(passing)
         bounds = [0, *gaps] if gaps and paints_over(text) else [0]
         for low, high in pairwise([*bounds, len(passing)]):
@@ -131,9 +136,9 @@ class Sieve:
             yield b"\n".join(self._before) + b"\n"
             self._before.clear()
 
-    def _passing(self, region: Region, bits: int, ended: bool) -> tuple[list[bytes], list[int]]:
+    def _passing(self, lines: list[bytes], bits: int, ended: bool) -> tuple[list[bytes], list[int]]:
         """The lines that pass, and which of them do not follow the one before them in the log."""
-        lines, found, gaps, at = region.lines, list[bytes](), list[int](), 0
+        found, gaps, at = list[bytes](), list[int](), 0
         while bits:
             row = (bits & -bits).bit_length() - 1
             bits &= bits - 1

@@ -266,6 +266,36 @@ async def test_a_question_waits_for_the_blocks_between_and_no_others() -> None:
     await scanner.close()
 
 
+@pytest.mark.parametrize("encoding", [UTF8, UTF16_LE], ids=["utf-8", "le"])
+@pytest.mark.parametrize("descriptors", [False, True])
+async def test_colours_are_not_searched(descriptors: bool, encoding: Encoding) -> None:
+    rows = ["x \x1b[32mPASSED\x1b[0m", "\x1b[1m\x1b[31mERROR\x1b[0m: b", "no 31m", "x P\x1b[3", "2mASSED", "ERROR: b\n"]
+    parts = [row.encode(encoding.name) for row in "\n\0".join(rows).replace("[3\n", "[3").split("\0")]
+    source = MemorySource(encoding.bom * (encoding is not UTF8) + parts[0], descriptors=descriptors)
+    scanner = Scanner()
+    found = {}
+    for query in (
+        Query("x PASSED"),
+        Query("x passed"),
+        Query("error: b"),
+        Query("^(ERROR|x P).*[bD]$", regex=True),
+        Query("31m"),
+    ):
+        found[query] = Search(source, scanner, query, encoding=lambda _: encoding)
+    for part in parts[1:]:
+        for search in found.values():
+            await settled(search)
+        source.append(part)
+        for search in found.values():
+            search.update()
+    for search in found.values():
+        await settled(search)
+        search.close()
+    assert [search.progress.hits for search in found.values()] == [2, 2, 2, 4, 1]
+    await scanner.close()
+    await source.close()
+
+
 async def test_closing_answers_who_waits() -> None:
     source = MemorySource(b"y\n" * 100)
     source.open.clear()
