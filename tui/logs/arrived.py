@@ -42,12 +42,17 @@ class Arrived:
             first = max(first, spec.since)
         if spec is not None and spec.until is not None:
             last = min(last, spec.until)
+        begun = _begun(model, first)  # also where nothing came: by the time something has, it is known
         if first >= last:
             return ""
         grown = model.state.bytes - let_go.size
         if model.passing is not None:
             return self._passing(model, model.passing, first, last, grown)
         count = model.lines_between(first, last)
+        if count is not None and begun is not None:
+            count = max(0, count + (_unfinished(model, first) if last >= model.end_place() else 0) - begun)
+        else:
+            count = None
         if count:
             return f"+{words.counted(count, 'line')}"
         return f"+{words.size(grown)}" if count is None and grown > 0 else ""
@@ -97,6 +102,26 @@ class Arrived:
         if settled and search is self._search:
             self._within[place] = count - search.hits.before(block)
         return count
+
+
+def _begun(model: LogModel, place: Place) -> bool | None:
+    """Whether a line stands unfinished before a place; None where somebody has to look for that."""
+    one = next((one for one in model.state.shape.generations if one.number == place.generation), None)
+    before = place.offset - lines.ENCODINGS[model.state.encoding].unit
+    if one is None or before < one.first:
+        return False
+    ended = model.lines_between(Place(one.number, before), place)
+    return None if ended is None else not ended
+
+
+def _unfinished(model: LogModel, first: Place) -> int:
+    """How many lines that have no newline are counted in what lies behind a place, as far as that is known."""
+    state = model.state
+    newlines = model.lines_between(model.start_place(), model.end_place())
+    if state.lines is None or newlines is None:
+        return 0
+    older = (one for one in state.shape.generations if one.number < first.generation)
+    return state.lines - newlines - sum(bool(_begun(model, Place(one.number, one.size))) for one in older)
 
 
 def _block(place: Place) -> Spot:

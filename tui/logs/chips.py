@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -73,23 +75,27 @@ class FilterChips(Widget):
 
     def render_line(self, y: int) -> Strip:
         """The one row."""
-        base = self.rich_style
+        base, room = self.rich_style, self.size.width
         segments = []
-        for text, close, bad in self._laid():
+        laid = self._laid()
+        for text, close, bad in laid:
             shape = base + self._part("bad" if bad else "chip")
             segments += [
                 Segment(f" {text} ", shape),
                 Segment(f"{close} ", base + self._part("close")),
                 Segment(" ", base),
             ]
-        if self._note:
-            segments.append(Segment(self._note, base + self._part("note")))
-        return Strip(segments).adjust_cell_length(self.size.width, base)
+        left = len(self._chips) - len(laid)
+        said = f"{self._more(left)}{self._note}"
+        if said:
+            free = max(1, room - sum(segment.cell_length for segment in segments))
+            segments.append(Segment(shorten(said, free), base + self._part("note")))
+        return Strip(segments).adjust_cell_length(room, base)
 
     def on_click(self, event: Click) -> None:
         """Anywhere on a chip takes it away."""
         left = 0
-        for chip, (text, close, _) in zip(self._chips, self._laid(), strict=True):
+        for chip, (text, close, _) in zip(self._chips, self._laid(), strict=False):
             right = left + width(text) + len(close) + 3
             if left <= event.x < right:
                 event.stop()
@@ -98,8 +104,20 @@ class FilterChips(Widget):
             left = right + 1
 
     def _laid(self) -> list[tuple[str, str, bool]]:
+        """The chips that there is room for, the first ones, beside what is said behind them."""
         close = marks.LOG["close"].sign(bool(getattr(self.app, "ascii_only", False)))
-        return [(shorten(clean_inline(chip.text), _LONGEST), close, chip.bad) for chip in self._chips]
+        laid = [(shorten(clean_inline(chip.text), _LONGEST), close, chip.bad) for chip in self._chips]
+        ends = list(accumulate(width(text) + len(close) + 4 for text, _, _ in laid))
+        room = self.size.width
+        note = min(width(self._note), room // 3)
+        if ends and ends[-1] + note > room:
+            shown = bisect_right(ends, room - note - width(self._more(len(laid))))
+            return laid[:shown]
+        return laid
+
+    def _more(self, left: int) -> str:
+        """How many chips are not shown."""
+        return f"+{left}{'  ' if self._note else ''}" if left else ""
 
     def _part(self, name: str) -> Style:
         return self.get_component_rich_style(f"chips--{name}", partial=True)

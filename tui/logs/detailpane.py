@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -16,7 +18,7 @@ from textual.widget import Widget
 
 from hosts.errors import GatewatchError
 from monitors.logs.model import LogModel
-from monitors.logs.types import LogLine
+from monitors.logs.types import LogLine, Place
 from tui import keys, words
 from tui.cells import shorten
 from tui.logs.detail import Extent, LineDetail, Page, View, extent
@@ -58,7 +60,11 @@ class DetailPane(Widget, can_focus=True):
         self._views: tuple[View, ...] = (View.TEXT,)
         self._view = View.TEXT
         self._top = 0
+        self._place = 0  # what a person has at the top, as `_places` counts
         self._problem = ""
+        self._unlisten: Callable[[], None] | None = None
+        self._of: tuple[LogModel, LogLine] | None = None  # what is shown, while it may go on
+        self._renewing = False
 
     @property
     def is_open(self) -> bool:
@@ -74,28 +80,91 @@ class DetailPane(Widget, can_focus=True):
         if generation is None:
             return
         found = await extent(model, line, generation)
+        self._hear_no_more()
         self._detail = LineDetail(model, found, line.encoding)
+        if _goes_on(found):
+            self._of = model, line
+            self._unlisten = model.listen(self._heard)
         self._views = await self._detail.views()
         self._view, self._problem = self._views[0], ""
         self.add_class("-open")
         self.focus()
         # Where one is within a long line stays in sight.
         await self._load(self._detail.page_of(self._view, line.at.offset - found.at.offset))
+        self._news()  # of what came before it was listened for
 
     def close(self) -> None:
         """Show nothing."""
+        self._hear_no_more()
         self.remove_class("-open")
         self._detail = self._page = None
 
-    async def _load(self, number: int, *, at_end: bool = False) -> None:
-        if self._detail is None:
-            return
+    def _hear_no_more(self) -> None:
+        if self._unlisten is not None:
+            self._unlisten()
+        self._unlisten = self._of = None
+
+    def _heard(self) -> None:
+        self.call_later(self._news)
+
+    def _news(self) -> None:
+        """The log changed: the line may have gone on."""
+        if not self._renewing and self._of is not None:
+            self._renewing = True
+            work: Callable[[], Awaitable[None]] = self._renew
+            self.run_worker(work, group="renew", exit_on_error=False)
+
+    async def _renew(self) -> None:
+        """Show what the line has by now, until there is no more of it."""
         try:
-            self._page = await self._detail.page(self._view, number, max(1, self.size.width - 1))
+            while self._of is not None and self._detail is not None and await self._go_on(*self._of, self._detail):
+                pass
+        except GatewatchError:
+            pass  # the next news ask again
+        finally:
+            self._renewing = False
+
+    async def _go_on(self, model: LogModel, line: LogLine, detail: LineDetail) -> bool:
+        """Show what was written of the line since; whether there was anything.
+
+        Raises:
+            GatewatchError: Its bytes cannot be had.
+        """
+        had = detail.line
+        number, end = had.at.generation, had.at.offset + had.size
+        generation = next((one for one in model.state.shape.generations if one.number == number), None)
+        if generation is None or end >= generation.size or not _goes_on(had):
+            return False
+        rest = replace(line, at=Place(number, end), end=end, piece=0, complete=False)
+        more = await extent(model, rest, generation)
+        found = replace(had, size=had.size + more.size, ends=more.ends, behind=more.behind)
+        renewed = LineDetail(model, found, line.encoding)
+        views = await renewed.views() if found.ends else self._views  # of one that grows they are not looked for
+        if self._detail is detail:
+            self._detail, self._views = renewed, views
+            self._view = self._view if self._view in views else views[0]
+            await self._load(self._page.number if self._page is not None else 0, keep=True)
+        return more.size > 0 or self._detail is not detail
+
+    async def _load(self, number: int, *, at_end: bool = False, keep: bool = False) -> None:
+        laid = -1
+        try:
+            while self._detail is not None and laid != self.size.width:  # it may become another one meanwhile
+                laid = self.size.width
+                self._page = await self._detail.page(self._view, number, max(1, laid - 1))
             self._problem = ""
         except GatewatchError as error:
             self._problem = str(error)
-        self._top = self._last_top if at_end else 0
+        if keep and self._page is not None:
+            self._top = max(0, min(bisect_right(_places(self._page), self._place) - 1, self._last_top))
+            self.refresh()
+        else:
+            self._put(self._last_top if at_end else 0)
+
+    def _put(self, top: int) -> None:
+        """Have a row at the top."""
+        places = _places(self._page) if self._page is not None else []
+        self._top, self._place = top, places[top] if top < len(places) else 0
         self.refresh()
 
     @property
@@ -134,7 +203,7 @@ class DetailPane(Widget, can_focus=True):
     async def on_resize(self, event: Resize) -> None:
         """Rows are as wide as the pane."""
         if self._page is not None:
-            await self._load(self._page.number)
+            await self._load(self._page.number, keep=True)
 
     async def _scroll(self, rows: int) -> None:
         page = self._page
@@ -142,8 +211,7 @@ class DetailPane(Widget, can_focus=True):
             return
         top = max(0, min(self._top + rows, self._last_top))
         if top != self._top:
-            self._top = top
-            self.refresh()
+            self._put(top)
         elif rows > 0 and page.number + 1 < page.pages:
             await self._load(page.number + 1)
         elif rows < 0 and page.number > 0:
@@ -201,6 +269,18 @@ class DetailPane(Widget, can_focus=True):
     def action_close(self) -> None:
         """Back to the log."""
         self.post_message(self.Closed())
+
+
+def _goes_on(line: Extent) -> bool:
+    """Whether more of the line may be written."""
+    return not line.ends and not line.behind
+
+
+def _places(page: Page) -> list[int]:
+    """What each row begins with, counted in a way that is the same at every width."""
+    if page.view is View.HEX:
+        return [int(row.text.split(" ", 1)[0], 16) for row in page.rows]
+    return list(accumulate((len(row.text) for row in page.rows[:-1]), initial=0)) if page.rows else []
 
 
 def told(line: Extent) -> str:

@@ -14,9 +14,10 @@ from monitors.logs.model import LogModel
 from monitors.logs.types import Filter, Place, Query
 from tui import words
 from tui.logs.askbar import AskBar, Typed
-from tui.logs.foundline import failure_at, where_hidden
+from tui.logs.foundline import Found, failure_at, found_in, rows_above
 from tui.logs.highlight import problem
 from tui.logs.panebase import PaneBase
+from tui.logs.reader import Reader
 from tui.logs.sought import Sought
 from tui.logs.viewport import Anchor
 
@@ -38,6 +39,8 @@ class FindPart(PaneBase):
         self._hits = 0
         self._remark: tuple[Place, str] | None = None  # what is to be said of a line that one was led to
         self._origin: tuple[bool, Anchor | None] = (True, None)
+        self._aside: int | None = None  # cells that are scrolled out at the left for what was found
+        self._before = 0  # cells that were, before that
         self._typing: Timer | None = None
         self._going: object | None = None
         self._steps: deque[Callable[[], Awaitable[None]]] = deque()
@@ -45,6 +48,7 @@ class FindPart(PaneBase):
     def opened(self, model: LogModel) -> None:
         """Another log: nothing is looked for in it yet."""
         super().opened(model)
+        self._aside = None
         self.view.highlight(None)
 
     def closing(self) -> None:
@@ -129,6 +133,7 @@ class FindPart(PaneBase):
         """Look for nothing; returns whether something was looked for."""
         there = self._search is not None
         self._forget()
+        self._aside_back()
         self.view.highlight(None)
         self.say_status()
         return there
@@ -291,20 +296,56 @@ class FindPart(PaneBase):
             self.say(f"no {what}")
         elif self.reader is not None and self.model is model:
             self.view.set_current(found)
-            self.reader.show(found)
-            if search is self._search:
-                self._shown = found
+            if search is not self._search:
+                self._aside_back()
+                self.reader.show(found)
+                self.later(lambda: self._say_of(model, found), "remark")
+            elif await self._show_found(model, found, search):
                 await self._count(search, found)
-            query = self._typed.query() if search is self._search else None
-            self.later(lambda: self._say_of(model, found, query), "remark")
 
-    async def _say_of(self, model: LogModel, found: Place, query: Query | None) -> None:
-        """Say what its row does not show of the line that one was led to, by a query or by its level."""
+    async def _show_found(self, model: LogModel, at: Place, search: Sought) -> bool:
+        """Show the place that was found in a line, or say why it is not to be seen; whether anybody wants it still."""
         try:
-            remark = await (where_hidden(model, found, query) if query is not None else failure_at(model, found))
+            found = await found_in(model, at, self._typed.query())
+        except GatewatchError:
+            found = Found()  # whoever shows the line says so
+        reader = self.reader
+        if reader is None or self.model is not model or search is not self._search:
+            return False
+        self._shown, self._remark = at, (at, found.remark)
+        reader.show(at, above=self._above(reader, found))
+        self._soon()
+        return True
+
+    def _above(self, reader: Reader, found: Found) -> int | None:
+        """Rows between the top of the screen and the line, None for any; text that is not wrapped is moved aside."""
+        if found.row is None or found.place is None:
+            self._aside_back()
+            return None
+        if self.view.look.wrap:
+            return rows_above(reader, found)
+        room, left = self.view.room, self.view.left
+        first, last = (found.row.cell_at(place) for place in found.place)
+        if not left <= first <= last <= left + room:
+            self._before = left if self._aside != left else self._before
+            self._aside = self.view.left = 0 if last <= room else max(0, first - room // 3)
+            self.view.draw()
+        return None
+
+    def _aside_back(self) -> None:
+        """Have the text where it was before it was moved aside, if nobody has moved it since."""
+        if self._aside is not None and self._aside == self.view.left and not self.view.look.wrap:
+            self.view.left = self._before
+            self.view.draw()
+        self._aside = None
+
+    async def _say_of(self, model: LogModel, found: Place) -> None:
+        """Say what its row does not show of the line that its level led to."""
+        try:
+            remark = await failure_at(model, found)
         except GatewatchError:
             return  # whoever shows the line says so
-        if self.model is model and (query is None or self._search is not None):
+        if self.model is model:
             self._remark = (found, remark)
             self._soon()
 

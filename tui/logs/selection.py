@@ -12,8 +12,9 @@ from hosts.local.lines import ENCODINGS, content
 from monitors.logs.model import LogModel
 from monitors.logs.types import KEEP, LogLine, Place
 from tui import words
+from tui.logs import ansi
 from tui.logs.batches import batches
-from tui.logs.rows import DisplayRow, decoded, unmarked
+from tui.logs.rows import DisplayRow, decoded, expanded, unmarked
 from tui.logs.viewport import Row
 from tui.logs.wholes import Wholes
 from tui.sanitise import clean, redact
@@ -113,7 +114,7 @@ async def collect(model: LogModel, selection: Selection, whole: Callable[[LogLin
                 if not text:
                     continue  # it was taken with another row of it
             else:
-                text = _cut(await _text(model, line, whole), selection, line)
+                text = _cut(await _text(model, line, whole, lines=selection.lines), selection, line)
                 glued = line.piece > 0 and line.at == upto
             upto = Place(line.at.generation, line.end)
             parts.append(text if glued or not parts else f"\n{text}")
@@ -143,19 +144,29 @@ async def _all_of(wholes: Wholes, line: LogLine) -> str:
         return ""
     encoding = ENCODINGS[line.encoding]
     text = unmarked(begun, content(b"".join(data), encoding))
-    return await asyncio.to_thread(lambda: clean(redact(decoded(text, encoding.name)), keep_tabs=True, limit=None))
+    return await asyncio.to_thread(_safe, text, encoding.name, lines=True)
 
 
 def _too_much() -> InputError:
     return InputError(f"more than {words.size(MOST)} are selected: save them to a file instead")
 
 
-async def _text(model: LogModel, line: LogLine, whole: Callable[[LogLine], tuple[DisplayRow, ...]]) -> str:
-    rows = [row for row in whole(line) if row.mark is None]
-    if any(row.cut for row in rows):
-        data = await model.read(line.at, line.size)
-        return clean(redact(decoded(unmarked(line, data), line.encoding)), keep_tabs=True, limit=None)
-    return "".join(row.text for row in rows)
+async def _text(
+    model: LogModel, line: LogLine, whole: Callable[[LogLine], tuple[DisplayRow, ...]], *, lines: bool
+) -> str:
+    """All the text of a row of the log: as it is shown, since columns are counted there, or as a part of a file."""
+    rows = [row for row in whole(line) if row.mark is None] if not lines else []
+    if rows and not any(row.cut for row in rows):
+        return "".join(row.text for row in rows)
+    if len(line.data) < KEEP:
+        return _safe(unmarked(line, line.data), line.encoding, lines=lines)
+    data = await model.read(line.at, line.size)
+    return await asyncio.to_thread(_safe, unmarked(line, data), line.encoding, lines=lines)
+
+
+def _safe(data: bytes, encoding: str, *, lines: bool) -> str:
+    text = clean(redact(ansi.without(decoded(data, encoding))), keep_tabs=True, limit=None)
+    return text if lines else expanded(text, [])[0]
 
 
 def _cut(text: str, selection: Selection, line: LogLine) -> str:

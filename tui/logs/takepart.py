@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 from pathlib import Path
 
 from hosts.errors import InputError
 from monitors.logs.model import LogModel
 from monitors.logs.types import Place
-from tui import clipboard, shims, words
+from tui import clipboard, console, shims, words
 from tui.logs.askbar import Typed
 from tui.logs.filterpart import FilterPart
 from tui.logs.pieces import pieces
@@ -23,6 +24,18 @@ _HELD = 4 << 20
 
 class TakePart(FilterPart):
     """Takes lines out of the log; nothing here changes it."""
+
+    _saving: Path | None = None
+
+    async def on_unmount(self) -> None:
+        """What was being saved when the pane went is not there."""
+        if self._saving is None:
+            return
+        told = f"{self._saving} was not saved: the log was left before all of it was written"
+        if self.app.is_running:
+            self.say(told, bad=True)
+        else:
+            atexit.register(console.warn, told)  # the terminal may show the screen still
 
     # Selecting.
 
@@ -119,14 +132,23 @@ class TakePart(FilterPart):
             if self.asking is not None:
                 self.asking.tell(f"{typed.text.strip()}: no such user", bad=True)
             return
+        if self._saving is not None:
+            if self.asking is not None:
+                self.asking.tell(f"{self._saving} is still being saved", bad=True)
+            return
         model = self.model
         self.asked()
         if model is not None:
+            self._saving = path
 
             async def save() -> None:
                 lost = Lost()
                 try:
                     said = await self._save(model, path, lost)
+                    self._saving = None
+                except Exception:  # but not where it is given up in the middle
+                    self._saving = None
+                    raise
                 finally:
                     self.doing("")
                 if lost.size:
@@ -158,8 +180,8 @@ class TakePart(FilterPart):
                             data.clear()
                 size += await asyncio.to_thread(file.write, data)
                 await asyncio.to_thread(file.publish)
-            finally:
-                await asyncio.to_thread(file.close)
+            finally:  # begun at once: given up twice, what waits for a thread would never be done
+                await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, file.close))
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from None
         written = f"all of it in {way.encoding.upper()}, " if way.turned else ""

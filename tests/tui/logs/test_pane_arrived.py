@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from hosts.target import Target
 from monitors.logs.model import LogModel
 from monitors.logs.opening import open_source
@@ -124,3 +126,45 @@ async def test_what_the_filter_has_not_looked_at_is_said(tmp_path: Path) -> None
         await at.until(lambda: chip(at) in {"+16.0 MB to filter", "+1 line or more"})
         await at.until(lambda: chip(at) == "+1 line")
     await scanner.close()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+@pytest.mark.parametrize("count", [1, 200])
+async def test_lines_are_counted_and_not_their_newlines(encoding: str, count: int) -> None:
+    def written(text: str) -> bytes:
+        return text.encode(encoding)
+
+    begun = "\ufeff" if encoding != "utf-8" else ""
+    async with desk(written(begun + "line\n" * count + "unfinished ")) as at:
+        await at.until(lambda: f"{count + 1} lines" in at.rows[-2])
+        await at.press("f")
+        await at.settled()
+        for text, said in (
+            ("goes on", ""),
+            ("\n", ""),
+            ("next\n", "+1 line"),
+            ("and", "+2 lines"),
+            (" so on\n", "+2 lines"),
+            ("a\nb\nc", "+5 lines"),
+        ):
+            at.source.append(written(text))
+            await at.settled()
+            assert chip(at) == said
+        await at.press("f", "f")
+        await at.until(lambda: chip(at) == "")
+        at.source.append(written("\nd"))
+        await at.until(lambda: chip(at) == "+1 line")
+
+
+async def test_a_log_that_was_rotated_within_a_line_is_counted_right() -> None:
+    async with desk(b"line\n" * 50 + b"unfinished") as at:
+        at.source.rotate(b"one\ntwo")
+        await at.until(lambda: "53 lines" in at.rows[-2])
+        await at.press("f")
+        await at.settled()
+        at.source.append(b" is done\nthree\n")
+        await at.until(lambda: chip(at) == "+1 line")
+        at.source.append(b"four")
+        await at.until(lambda: chip(at) == "+2 lines")
+        at.source.rotate(b"five\nsix")
+        await at.until(lambda: chip(at) == "+4 lines")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.tui.logs.panes import PaneDesk, desk, numbered
+from tui import console
+from tui.logs import takepart
+from tui.logs.pieces import Piece, pieces
 from tui.logs.saving import NewFile
 
 
@@ -150,3 +156,70 @@ async def test_a_home_of_nobody_is_told(path: Path) -> None:
         await save(at, "~nobody-of-this-name/x")
         await at.until(lambda: "~nobody-of-this-name/x: no such user" in at.shown)
     assert os.listdir(path.parent) == []
+
+
+class Gate(asyncio.Event):
+    """Until it is set, nothing of a log comes that is being saved."""
+
+    reached = False
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    opened = Gate()
+
+    async def late(*given: Any) -> AsyncIterator[Piece]:
+        opened.reached = True
+        await opened.wait()
+        async for piece in pieces(*given):
+            yield piece
+
+    monkeypatch.setattr(takepart, "pieces", late)
+    return opened
+
+
+async def test_one_file_is_saved_at_a_time(path: Path, gate: Gate) -> None:
+    async with desk(numbered(500)) as at:
+        await save(at)
+        await at.until(lambda: gate.reached)
+        await save(at, "second.txt")
+        await at.until(lambda: "saved.txt is still being saved" in at.shown)
+        assert at.pane.asking is not None
+        gate.set()
+        await at.until(lambda: "written to saved.txt" in at.shown)
+        await at.press("enter")
+        await at.until(lambda: "written to second.txt" in at.shown)
+        await save(at)
+        await at.until(lambda: "saved.txt: File exists" in at.shown)
+        await save(at, "third.txt")
+        await at.until(lambda: "written to third.txt" in at.shown)
+    folder = path.parent
+    assert {one.name: one.read_bytes() for one in folder.iterdir()} == dict.fromkeys(
+        ["saved.txt", "second.txt", "third.txt"], numbered(500)
+    )
+
+
+@pytest.mark.parametrize("complete", [False, True])
+async def test_who_leaves_in_the_middle_is_told_what_was_not_saved(
+    complete: bool, path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[str] = []
+    register = atexit.register
+
+    def noted(call: Callable[..., object], *given: Any) -> object:
+        if call is not console.warn:
+            return register(call, *given)
+        late.extend(given)
+        return call
+
+    monkeypatch.setattr(atexit, "register", noted)
+    async with desk(numbered(500)) as at:
+        if complete:
+            gate.set()
+        await save(at)
+        await at.until(lambda: "written to" in at.shown if complete else gate.reached)
+    why = "the log was left before all of it was written"
+    assert late == ([] if complete else [f"saved.txt was not saved: {why}"])
+    async with asyncio.timeout(10):
+        while os.listdir(path.parent) != ([path.name] if complete else []):  # noqa: ASYNC110 - a thread takes it away
+            await asyncio.sleep(0.01)
