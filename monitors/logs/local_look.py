@@ -212,7 +212,8 @@ class Looker:
             after = queue[0].file
             old.take(self._files.fstat(old.handle).st_size)
             shown = shown_of(self._files, after.handle, after.size, old)
-            queue[0].first, queue[0].whole = shown.upto or None, shown.whole
+            queue[0].first, queue[0].whole = shown.upto or queue[0].first, shown.whole
+            queue[0].text = "rotated: the file before was deleted, another took the place"
         self._queue[at:at] = queue
         return len(queue)
 

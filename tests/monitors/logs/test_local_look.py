@@ -592,6 +592,16 @@ def test_a_file_whose_end_is_written_over_again_and_again_stays_whole(log: Log) 
         assert [line for line in lines if line != b"]\n"] == body.splitlines(keepends=True)
 
 
+def test_a_file_that_was_deleted_is_told_to_have_been(log: Log) -> None:
+    first = log.append()
+    log.look()
+    log.path.unlink()
+    second = log.append()
+    log.settle()
+    assert log.contents() == [first, second]
+    assert [mark.text for mark in log.marks] == ["rotated: the file before was deleted, another took the place"]
+
+
 def test_deleted_while_somebody_writes_on(log: Log) -> None:
     written = log.append()
     log.look()
@@ -660,6 +670,7 @@ def test_a_link_that_is_pointed_back_shows_no_line_twice(log: Log, tmp_path: Pat
     marks = Marks()
     marks.update(log.record.shape, 0.0)
     assert {mark.kind for mark in marks.between(None, None)} == {MarkKind.ROTATED}
+    two.unlink()
     point(one)
     os.truncate(one, 0)
     sixth = log.append(path=one)
