@@ -221,7 +221,10 @@ def test_what_follows_two_dashes_is_no_time(tail: Tail) -> None:
         (("engine.log", "-C", "1"), "--context needs --grep, --exclude or --level"),
         (("engine.log", "-C", "x"), "argument -C/--context: 'x' is not a number of lines"),
         (("engine.log", "-C", "-1"), "argument -C/--context: '-1' is not a number of lines"),
-        (("engine.log", "--grep", "x", "-C", "9" * 30), f"argument -C/--context: {'9' * 30} is more than 100,000 lines"),
+        (
+            ("engine.log", "--grep", "x", "-C", "9" * 30),
+            f"argument -C/--context: {'9' * 30} is more than 100,000 lines",
+        ),
         (("engine.log", "--grep", "x", "-C", "100001"), "argument -C/--context: 100001 is more than 100,000 lines"),
         (("engine.log", "--level", "loud"), "argument --level: invalid choice: 'loud'"),
         (("engine.log", "engine.log"), "one log at a time, not 2; a quoted pattern or a folder means the newest"),

@@ -40,7 +40,7 @@ class FindPart(PaneBase):
         self._remark: tuple[Place, str] | None = None  # what is to be said of a line that one was led to
         self._origin: tuple[bool, Anchor | None] = (True, None)
         self._aside: int | None = None  # cells that are scrolled out at the left for what was found
-        self._before = 0  # cells that were, before that
+        self._left_before = 0  # cells that were, before that
         self._typing: Timer | None = None
         self._going: object | None = None
         self._steps: deque[Callable[[], Awaitable[None]]] = deque()
@@ -327,7 +327,7 @@ class FindPart(PaneBase):
         room, left = self.view.room, self.view.left
         first, last = (found.row.cell_at(place) for place in found.place)
         if not left <= first <= last <= left + room:
-            self._before = left if self._aside != left else self._before
+            self._left_before = left if self._aside != left else self._left_before
             self._aside = self.view.left = 0 if last <= room else max(0, first - room // 3)
             self.view.draw()
         return None
@@ -335,7 +335,7 @@ class FindPart(PaneBase):
     def _aside_back(self) -> None:
         """Have the text where it was before it was moved aside, if nobody has moved it since."""
         if self._aside is not None and self._aside == self.view.left and not self.view.look.wrap:
-            self.view.left = self._before
+            self.view.left = self._left_before
             self.view.draw()
         self._aside = None
 
