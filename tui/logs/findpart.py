@@ -41,6 +41,7 @@ class FindPart(PaneBase):
         self._origin: tuple[bool, Anchor | None] = (True, None)
         self._aside: int | None = None  # cells that are scrolled out at the left for what was found
         self._left_before = 0  # cells that were, before that
+        self._in_sight = False  # whether the line for which they are was on the screen
         self._typing: Timer | None = None
         self._going: object | None = None
         self._steps: deque[Callable[[], Awaitable[None]]] = deque()
@@ -338,6 +339,13 @@ class FindPart(PaneBase):
             self.view.left = self._left_before
             self.view.draw()
         self._aside = None
+
+    def on_log_view_changed(self) -> None:
+        """Move back what was moved aside for a line that is gone from the screen: of others nothing may be in sight."""
+        there = self.reader is not None and any(row.line.at == self._shown for row in self.reader.rows)
+        if self._in_sight and not there:
+            self._aside_back()
+        self._in_sight = there and self._aside is not None
 
     async def _say_of(self, model: LogModel, found: Place) -> None:
         """Say what its row does not show of the line that its level led to."""

@@ -85,3 +85,18 @@ async def test_nothing_is_said_of_what_is_in_sight_or_not_to_be_told() -> None:
             await at.settled()
             assert "further" not in at.rows[-2]
             await at.press("escape", "escape")
+
+
+@pytest.mark.parametrize("how", ["filter", "top"])
+async def test_text_that_was_moved_aside_for_a_line_is_back_when_that_is_gone(how: str) -> None:
+    async with desk(numbered(300) + LONG + numbered(9)) as at:
+        await find(at, "NEEDLE")
+        await at.until(lambda: "NEEDLE w" in painted(at))
+        if how == "filter":
+            await at.press("ampersand")
+            await at.type("line 2")
+            await at.press("enter")
+        else:
+            await at.press("g")
+        await at.until(lambda: "line 2" in painted(at))
+        assert at.pane.view.left == 0
