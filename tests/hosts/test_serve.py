@@ -182,10 +182,13 @@ def test_a_session_ends_although_nobody_reads_its_answers() -> None:
         with contextlib.suppress(OSError):  # this very test hangs up while more is sent
             session.send(*({"id": n, "verb": "echo", "payload": big, "deadline": 9} for n in range(8)))
 
-    threading.Thread(target=flood).start()
+    flooding = threading.Thread(target=flood)
+    flooding.start()
     session.next()
     time.sleep(0.1)
     session.hang_up()
+    flooding.join(10)  # the number of what it writes to is the next test's otherwise
+    assert not flooding.is_alive()
     os.close(session.source)
 
 
