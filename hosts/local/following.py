@@ -263,7 +263,8 @@ class Follower:
                 complete = False
             elif (yield from self._is_another(seen, chunk)):
                 return seen.inode, complete
-        self._direct = (old.inode, chunk.inode)
+        if complete:  # else it is to be told once the new file is turned to
+            self._direct = (old.inode, chunk.inode)
         return None, complete
 
     def _glimpse(self, one: Sibling, size: int) -> Generator[Range, Chunk | None, Chunk | None]:

@@ -540,6 +540,19 @@ async def test_where_a_file_between_is_packed_or_gone_that_is_told(log: Log) -> 
             one.unlink()
 
 
+async def test_what_is_missing_is_told_also_where_the_new_file_is_empty_at_first(log: Log) -> None:
+    log.append(text("first"))
+
+    def turn() -> None:
+        os.rename(log.path, log.path.with_name("log.2"))
+        log.path.with_name("log.1.gz").write_bytes(b"x" * 50)
+        log.append("")
+
+    items = await log.items(turn, nothing, lambda: log.append(text("third")), nothing)
+    assert "".join(plain(items)) == "<replaced>".join(map(text, ("first", "third")))
+    assert [item.whole for item in items if isinstance(item, Rotated)] == [False]
+
+
 async def test_what_is_no_earlier_content_of_the_log_did_not_come_between(log: Log) -> None:
     log.append(text("log"))
     log.path.with_name("log.1").write_text(text("rank 1"))
