@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 
 from gates.calibration.precheck import Item, failed, passed
@@ -24,6 +25,8 @@ _TOO_OLD = "or newer there"  # what is there was found, and is another version
 _NEWER = "install Python 3.10 or newer there, or name one as python: of the profile"
 _SMI = "nvidia-smi there has to list every GPU; see to the driver, or to the GPU, until it does"
 _LOST = "nvidia-smi there has to list every GPU; why it does not, this tells there: sudo dmesg | grep NVRM"
+_INFOROM = "every GPU is listed and can be used; that infoROM has to be flashed there, or the card changed"
+_INFOROM_SAID = re.compile(r"nvidia-smi(?:[:;] WARNING: infoROM is corrupted at gpu [0-9A-Fa-f:.]{1,32})+")
 _AGAIN = "check again; where it stays so, see how busy the host is"
 _RELEASE = ("/etc/os-release", 4096)
 _INSTALLERS = {
@@ -145,7 +148,9 @@ def _accelerators(told: Accelerators | None, error: str, profile: HostProfile | 
         names = ", ".join(f"{count} × {name}" for name, count in models.items())
         driver = f", driver {told.driver}" if told.driver else ""
         detail = f"{names}, by {told.source}{driver}"
-        return failed("GPUs", f"{detail}; {told.detail}; {_SMI}") if told.detail else passed("GPUs", detail)
+        if not told.detail:
+            return passed("GPUs", detail)
+        return failed("GPUs", f"{detail}; {told.detail}; {_INFOROM if _INFOROM_SAID.fullmatch(told.detail) else _SMI}")
     if told.source != "none":
         return failed("GPUs", f"{told.detail or 'unknown'}; {_SMI}")
     if told.detail:  # a driver answers, and has no card left

@@ -17,6 +17,7 @@ from hosts.local.smi_text import FIELDS, Detail, Row
 _FORMAT = "--format=csv,noheader,nounits"
 _PROCESSES = "--query-compute-apps=gpu_uuid,pid,used_memory,process_name"
 _NO_DEVICES = "no devices were found"
+_WHOLE = (0, 14)  # 14: all of the answer, and a warning that the infoROM of one card is corrupted
 _NO_FIELD = re.compile(r'Field "([^"\n]{1,64})" is not a valid field to query')
 _OUTPUT_LIMIT = 1 << 20
 _LITTLE = 1024  # MiB without an owner that are not looked into: the driver itself, a desktop
@@ -81,10 +82,10 @@ class NvidiaSmi:
                 faults[smi_text.one_line(line)] = None
         if not rows:
             return _nothing(answer)
-        if answer.code:
+        if answer.code and not (answer.code in _WHOLE and faults):
             faults[smi_text.one_line(answer.said) or f"it ended with code {answer.code}"] = None
         apps = yield (_PROCESSES, _FORMAT)
-        processes = None if apps.code else smi_text.parse_processes(apps.out)
+        processes = None if apps.code not in _WHOLE else smi_text.parse_processes(apps.out)
         devices = [_with_processes(row.device, processes) for row in rows]
         split = {row.device.index for row in rows if row.mig}
         if split or (further and any((device.ghost or 0) > _LITTLE for device in devices)):
@@ -123,11 +124,11 @@ def _with_processes(device: GpuDevice, listed: dict[str, tuple[GpuProcess, ...]]
 def _closer(devices: list[GpuDevice], split: set[int]) -> Generator[tuple[str, ...], Answer, list[GpuDevice]]:
     """`devices` with MIG instances and with the processes that draw; what cannot be seen is taken back."""
     answer = yield ("-q",)
-    details = {} if answer.code else smi_text.parse_details(answer.out)
+    details = {} if answer.code not in _WHOLE else smi_text.parse_details(answer.out)
     listed: dict[int, dict[int, MigDevice]] = {}
     if split:
         answer = yield ("-L",)
-        listed = {} if answer.code else smi_text.parse_list(answer.out)
+        listed = {} if answer.code not in _WHOLE else smi_text.parse_list(answer.out)
     return [_looked_into(device, details.get(device.uuid or ""), device.index in split, listed) for device in devices]
 
 

@@ -25,6 +25,7 @@ FIELDS = (
 """What is asked of each GPU; the name last, since it may hold commas itself."""
 
 _SAID_LIMIT = 200
+_WARNING = "WARNING: "
 _UNTOLD = re.compile(
     r"\[?(?:n/?a|not supported|insufficient permissions|not found|no data|requested functionality has been deprecated"
     r")\]?",
@@ -88,11 +89,11 @@ def parse_row(line: str, fields: tuple[str, ...], faults: dict[str, None]) -> Ro
 def parse_processes(out: str) -> dict[str, tuple[GpuProcess, ...]] | None:
     """The processes of --query-compute-apps by their GPU's uuid; None when there is a line that cannot be read.
 
-    A list with such a line is no list of all processes.
+    A list with such a line is no list of all processes. A warning is about a card, and stands below the whole list.
     """
     found: dict[str, dict[int, GpuProcess]] = {}
     for line in out.splitlines():
-        if not line.strip():
+        if not line.strip() or line.startswith(_WARNING):
             continue
         words = [word.strip() for word in line.split(",", 3)]
         pid = bounds.pid(_number(words[1])) if len(words) >= 3 else None

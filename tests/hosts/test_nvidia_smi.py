@@ -23,6 +23,7 @@ pytestmark = pytest.mark.travels
 
 ZERO = "0000-0000-0000-0000"
 H200 = f"GPU-00000000-{ZERO[:-5]}-000000000000"
+WARNING = "WARNING: infoROM is corrupted at gpu 0000:65:00.0"
 LOST = "GPU 1: GPU is lost; GPU 1: Unknown Error; it ended with code 15"
 
 
@@ -207,6 +208,32 @@ def test_a_line_of_its_own_for_a_gpu_that_is_gone(tools: Path) -> None:
     found = read()
     assert [device.memory_used for device in found.devices] == [5]
     assert found.detail == f"nvidia-smi: {said}; it ended with code 15"
+
+
+def test_a_warning_below_whole_answers_takes_nothing_from_them(tools: Path, house: Path) -> None:
+    replay(tools, house, "inforom-warning")
+    found = read()
+    assert found.detail == f"nvidia-smi: {WARNING}"
+    assert [device.memory_used for device in found.devices] == [62000, 4]
+    assert [device.processes for device in found.devices] == [(GpuProcess(4194000, 61900, command="python"),), ()]
+    assert [device.ghost for device in found.devices] == [100, 4]
+
+
+def test_a_warning_below_the_closer_look_takes_nothing_from_it(tools: Path, house: Path) -> None:
+    replay(tools, house, "h200-mig-590.48.01-load")
+    whole = read()
+    recorded = (house / "tests/data/nvidia_smi/h200-mig-590.48.01-load.txt").read_text()
+    (tools / "tests/data/nvidia_smi").mkdir(parents=True)
+    (tools / "tests/data/nvidia_smi/warned.txt").write_text(f"{recorded}says {WARNING}\nexit 14\n")
+    replay(tools, tools, "warned")
+    assert read() == dataclasses.replace(whole, detail=f"nvidia-smi: {WARNING}")
+
+
+def test_a_warning_without_words_is_still_said(tools: Path) -> None:
+    smi_script(tools, row(memory__used="5"), APPS, code=14, apps_code=14)
+    found = read()
+    assert found.detail == "nvidia-smi: it ended with code 14"
+    assert found.devices[0].processes == (GpuProcess(4194000, 900, command="python"),)
 
 
 def row(**values: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gates.journal import Event, decode_journal
-from tests.peers.nvml import COMPILER, FakeNvml, build, gpu
+from tests.peers.nvml import COMPILER, FakeNvml, build, gpu, smi_script
 from tests.peers.quick import Done, Quick, quick_checkout, until
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="NOT TESTED: no C compiler to build the NVML stand-in with")
@@ -146,3 +146,11 @@ def test_a_host_with_too_few_gpus_is_refused_before_anything_is_written(quick: Q
     done = run(quick, "r")
     assert (done.code, quick.runs.exists()) == (1, False)
     assert "needs 1 GPUs, this host has none" in done.said
+
+
+def test_a_refusal_tells_why_a_gpu_is_missing(quick: Quick) -> None:
+    script = smi_script(quick.folder.parent, "No devices were found", code=6)
+    quick.env.update(LD_LIBRARY_PATH="", PATH=f"{script.parent}:{os.environ['PATH']}")
+    done = run(quick, "r")
+    assert done.code == 1
+    assert "this host has none; see gpus_per_test and gpu_exclude; nvidia-smi: no dev" in done.said.lower()

@@ -19,6 +19,7 @@ _FILES = {"release": "/etc/os-release", "python": "/usr/bin/python3"}
 FAR = HostProfile(name="box", launcher="ssh", ssh=Ssh(host="far", user="op", port=2222))
 BEHIND = FAR.model_copy(update={"ssh": Ssh(host="far", user="op", port=2222, proxy_jump="jo@hop")})
 _ASKING = "-p 2222 -o StrictHostKeyChecking=ask -o ControlPath=none"
+INFOROM = "WARNING: infoROM is corrupted at gpu 0000:65:00.0"
 CARD = GpuDevice(0, "NVIDIA H200", "GPU-1", 0, 143771, 0)
 WELL = Observation(
     host="box",
@@ -99,6 +100,14 @@ async def test_all_is_well() -> None:
         (
             {"accelerators": Accelerators((), "none", "580.1", detail="the driver is loaded and sees no GPU")},
             "✗ GPUs: none: the driver is loaded and sees no GPU; nvidia-smi there has to list every GPU; why",
+        ),
+        (
+            {"accelerators": Accelerators((CARD,), "nvidia-smi", detail=f"nvidia-smi: {INFOROM}; {INFOROM}")},
+            f"✗ GPUs: 1 × NVIDIA H200, by nvidia-smi; nvidia-smi: {INFOROM}; {INFOROM}; every GPU is listed and can be",
+        ),
+        (
+            {"accelerators": Accelerators((CARD,), "nvidia-smi", detail=f"nvidia-smi: GPU 1: GPU is lost; {INFOROM}")},
+            f"✗ GPUs: 1 × NVIDIA H200, by nvidia-smi; nvidia-smi: GPU 1: GPU is lost; {INFOROM}; nvidia-smi there has",
         ),
         ({"load": None, "errors": {"load": "no /proc"}}, "✗ machine: no /proc; check again; where it stays so"),
         ({"disks": (DiskSeen("~", None, None),)}, "✗ room in ~: unknown, a file system of unknown type; look by hand"),

@@ -14,12 +14,13 @@ _UNIT = re.compile(r"(-?[\d.]+) (?:MiB|W|%|MHz)")
 
 
 class Recording:
-    """One file: sections by question, the exit status, and the fields that this version does not know."""
+    """One file: sections by question, what is below every answer, the exit status, and the fields it does not know."""
 
     def __init__(self, text: str) -> None:
         self.sections: dict[str, list[str]] = {}
         self.code = 0
         self.lacks: set[str] = set()
+        self.says = ""
         lines: list[str] = []
         for line in text.splitlines():
             if line.startswith("$ "):
@@ -28,6 +29,8 @@ class Recording:
                 self.code = int(line[5:])
             elif line.startswith("lacks "):
                 self.lacks.add(line[6:])
+            elif line.startswith("says "):
+                self.says += f"{line[5:]}\n"
             else:
                 lines.append(line)
 
@@ -37,14 +40,14 @@ class Recording:
         if "nvidia-smi" in self.sections:
             return "\n".join(self.sections["nvidia-smi"]) + "\n", self.code
         if not question.startswith("--query-"):
-            return "\n".join(self.sections.get(f"nvidia-smi {question}", [])) + "\n", self.code
+            return "\n".join(self.sections.get(f"nvidia-smi {question}", [])) + "\n" + self.says, self.code
         fields = arguments[0].partition("=")[2].split(",")
         unknown = next((field for field in fields if field in self.lacks), None)
         if unknown is not None:
             return f'Field "{unknown}" is not a valid field to query.\n', 2
         rows = self._rows(f"nvidia-smi {question} --format=csv")
         shown = [", ".join(_bare(row.get(ALIASES.get(field, field), "[N/A]")) for field in fields) for row in rows]
-        return "".join(f"{line}\n" for line in shown), self.code
+        return "".join(f"{line}\n" for line in shown) + self.says, self.code
 
     def _rows(self, section: str) -> list[dict[str, str]]:
         lines = self.sections.get(section, [])

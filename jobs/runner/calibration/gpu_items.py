@@ -18,6 +18,7 @@ from jobs.runner.calibration.mends import load_driver
 _PCI = Path("/sys/bus/pci/devices")
 _NVIDIA = "0x10de"
 _DISPLAY = "0x03"
+_LOST = "nvidia-smi has to list every GPU; why it does not, this tells: sudo dmesg | grep NVRM"
 
 
 def look_at_gpus(
@@ -35,9 +36,10 @@ def look_at_gpus(
         return [failed("GPUs", f"{need} needed; the GPUs cannot be read: {seen.detail}{_given()}")]
     devices = usable(seen, rules)
     if not seen.devices:
-        return [_none(need)]
+        return [_none(need, seen.detail)]
     if len(devices) < need:
-        return [failed("GPUs", _too_few(need, devices, seen, rules, profile))]
+        said = f"; {seen.detail}" if seen.detail else ""  # such as of one that is missing
+        return [failed("GPUs", f"{_too_few(need, devices, seen, rules, profile)}{said}")]
     reasons = _busy(devices, rules, environment)
     clear = [device for device in devices if device.index not in reasons]
     if choices(devices, clear, need, rules):
@@ -75,7 +77,9 @@ def _too_few(need: int, devices: list[GpuDevice], seen: Accelerators, rules: Gpu
     return f"{need} needed, and of {there} {where} lets {len(devices)} be used ({'; '.join(why)}): change that there"
 
 
-def _none(need: int) -> Item:
+def _none(need: int, said: str) -> Item:
+    if said:  # a driver answers, and has no card left
+        return failed("GPUs", f"{need} needed, and there is none: {said}; {_LOST}")
     if not _on_the_bus():
         return failed("GPUs", f"{need} needed, this machine has no NVIDIA GPU: choose another host")
     why = f"{need} needed; an NVIDIA GPU is on the PCI bus, and no driver is loaded"

@@ -50,6 +50,17 @@ def busy_reason(device: GpuDevice, limit_mib: int) -> str | None:
     return None
 
 
+def unclear(seen: Accelerators, indices: Sequence[int], limit_mib: int) -> list[str]:
+    """Why those of these GPUs are not clear that are not; what cannot be seen may be used by anybody."""
+    devices = {device.index: device for device in seen.devices}
+    gone = seen.detail or "it is gone"
+    reasons = (
+        busy_reason(devices[index], limit_mib) if index in devices else f"GPU {index} cannot be seen: {gone}"
+        for index in indices
+    )
+    return [reason for reason in reasons if reason is not None]
+
+
 def usable(accelerators: Accelerators, rules: GpuRules) -> list[GpuDevice]:
     """The devices that configuration lets us use."""
     return [
@@ -110,24 +121,17 @@ def acquire_gpus(
         if isinstance(grant, GpuGrant):
             try:
                 wait(rules.settle_s, "")
-                reason = _unsettled(read(), grant, rules)
+                reasons = unclear(read(), grant.indices, rules.limit_mib)
             except BaseException:
                 grant.close()
                 raise
-            if reason is None:
+            if not reasons:
                 return grant
             grant.close()
-            grant = reason
+            grant = reasons[0]
         if clock() >= end:
             raise GpuWaitError(f"GPUs not clear after {rules.wait_s:.0f} s: {grant}")
         wait(poll_s, grant)
-
-
-def _unsettled(seen: Accelerators, grant: GpuGrant, rules: GpuRules) -> str | None:
-    """Why the granted GPUs are not clear after all, or None when they are."""
-    again = {device.index: busy_reason(device, rules.limit_mib) for device in seen.devices}
-    reasons = (again.get(index, f"GPU {index} is gone") for index in grant.indices)
-    return next((reason for reason in reasons if reason is not None), None)
 
 
 def _try_grant(seen: Accelerators, need: int, rules: GpuRules, holder: Mapping[str, Json]) -> GpuGrant | str:
@@ -135,7 +139,8 @@ def _try_grant(seen: Accelerators, need: int, rules: GpuRules, holder: Mapping[s
     if len(devices) < need:
         if seen.source == "unknown":
             return f"the GPUs cannot be read: {seen.detail}"
-        raise GpuWaitError(f"{need} GPUs needed, this host offers {len(devices)} ({seen.source})", final=True)
+        said = f"; {seen.detail}" if seen.detail else ""
+        raise GpuWaitError(f"{need} GPUs needed, this host offers {len(devices)} ({seen.source}){said}", final=True)
     reasons = {device.index: busy_reason(device, rules.limit_mib) for device in devices}
     names = {device.index: device.uuid or str(device.index) for device in devices}
     directory = lease_directory(os.environ)

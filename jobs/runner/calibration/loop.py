@@ -31,7 +31,7 @@ from jobs.runner.calibration.attempt import (
 )
 from jobs.runner.calibration.context import ExhaustedError, HaltError, RunContext, StoppedError, monotonic
 from jobs.runner.calibration.environ import complete
-from jobs.runner.calibration.gpus import GpuGrant, GpuWaitError, acquire_gpus, busy_reason, user_name
+from jobs.runner.calibration.gpus import GpuGrant, GpuWaitError, acquire_gpus, unclear, user_name
 from jobs.runner.calibration.job import UnitJob
 from jobs.runner.calibration.places import RepeatPlaces
 from jobs.runner.journal import read_journal
@@ -294,8 +294,7 @@ def _settle(context: RunContext, unit: UnitJob, attempt: Attempt) -> None:
         return
     end = monotonic() + context.job.gpu.settle_s
     while True:
-        devices = [device for device in read_accelerators().devices if device.index in attempt.gpus]
-        reasons = [reason for device in devices if (reason := busy_reason(device, context.job.gpu.limit_mib))]
+        reasons = unclear(read_accelerators(), attempt.gpus, context.job.gpu.limit_mib)
         if not reasons or context.control.lost:
             return
         if monotonic() > end:

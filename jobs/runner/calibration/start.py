@@ -165,7 +165,8 @@ def _check_gpus(job: Job, accelerators: Accelerators) -> None:
                 if accelerators.devices
                 else "this host has none"
             )
-            raise RefusedError(f"{unit.test} needs {unit.gpus} GPUs, {have}; see gpus_per_test and gpu_exclude")
+            told = f"; {accelerators.detail}" if accelerators.detail else ""
+            raise RefusedError(f"{unit.test} needs {unit.gpus} GPUs, {have}; see gpus_per_test and gpu_exclude{told}")
 
 
 def _check_place(request: StartRequest, places: RunPlaces) -> None:

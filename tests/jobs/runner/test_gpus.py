@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -189,8 +190,24 @@ def test_a_gpu_that_disappears_while_it_settles(folder: Path) -> None:
     gate = Gate(lambda now: host(device(0), *([] if 2 < now < 20 else [device(1)])))
     with pytest.raises(GpuWaitError, match="2 GPUs needed, this host offers 1"):
         gate.acquire(2)
-    assert "GPU 1 is gone" in gate.reasons
+    assert "GPU 1 cannot be seen: it is gone" in gate.reasons
     assert leased(folder) == set()
+
+
+def test_what_the_driver_says_of_a_gpu_that_is_gone_is_told(folder: Path) -> None:
+    said = "Unable to determine the device handle for GPU1: 0000:34:00.0: GPU is lost"
+    gate = Gate(
+        lambda now: host(device(0), device(1)) if now < 2 else Accelerators((device(0),), "nvidia-smi", detail=said)
+    )
+    with pytest.raises(GpuWaitError, match=rf"2 GPUs needed, this host offers 1 \(nvidia-smi\); {re.escape(said)}\Z"):
+        gate.acquire(2)
+    assert gate.reasons == [f"GPU 1 cannot be seen: {said}"]
+
+
+def test_a_driver_that_hangs_while_it_settles_took_no_gpu_away(folder: Path) -> None:
+    gate = Gate(lambda now: host(source="unknown") if 2 < now < 20 else host(device(0)))
+    gate.acquire(1).close()
+    assert gate.reasons == ["GPU 0 cannot be seen: the driver hangs", "the GPUs cannot be read: the driver hangs"]
 
 
 def test_a_run_that_is_to_end_gives_its_lease_back(folder: Path) -> None:

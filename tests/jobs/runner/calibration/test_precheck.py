@@ -280,6 +280,28 @@ def test_a_machine_without_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "nor installed for this kernel" in found.detail
 
 
+@pytest.mark.parametrize("on_the_bus", [True, False])
+def test_a_driver_that_sees_no_card_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_the_bus: bool) -> None:
+    monkeypatch.setattr(gpu_items, "_on_the_bus", lambda: on_the_bus)
+    monkeypatch.setattr(gpu_items, "load_driver", lambda: "modprobe nvidia")
+    seen = Accelerators((), "none", detail="nvidia-smi: no devices were found")
+    found = look_for_gpus(1, seen, tmp_path)
+    assert (found.name, found.ok, found.mend) == ("GPUs", False, None)
+    assert found.detail == (
+        "1 needed, and there is none: nvidia-smi: no devices were found; nvidia-smi has to list every GPU; "
+        "why it does not, this tells: sudo dmesg | grep NVRM"
+    )
+
+
+@pytest.mark.parametrize(("need", "rules"), [(3, {}), (2, {"exclude": (0,)})])
+def test_what_the_driver_says_of_a_gpu_that_is_gone_is_told(tmp_path: Path, need: int, rules: dict[str, Any]) -> None:
+    said = "nvidia-smi: Unable to determine the device handle for GPU2: GPU is lost"
+    seen = Accelerators((gpu(0), gpu(1)), "nvidia-smi", detail=said)
+    found = look_for_gpus(need, seen, tmp_path, **rules)
+    assert (found.name, found.ok, found.mend) == ("GPUs", False, None)
+    assert found.detail.endswith(f"; {said}")
+
+
 def test_compilers_where_a_cold_cache_is_filled_for_gpus(quick: Quick, tmp_path: Path) -> None:
     unit = UnitAsked("tests/test_quick_a.py", {}, gpus=1)
     home = {"OMNI_CI_HOME": str(tmp_path), "PATH": str(tmp_path), "CUDA_HOME": str(tmp_path)}
