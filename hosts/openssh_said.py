@@ -6,10 +6,10 @@ import base64
 import binascii
 import hashlib
 import re
-import shlex
 from dataclasses import dataclass
 
 from hosts.errors import GatewatchError, UnreachableError
+from hosts.local.pasting import quoted
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain_line
 from hosts.standing import KeyChangedError, LoginRefusedError
@@ -116,7 +116,7 @@ def _known(offending: re.Match[str]) -> str:
 
 def _mend(text: str, file: str) -> str:
     name = re.search(r"^Host key for (\S+) has changed", text, re.MULTILINE)
-    return f"ssh-keygen -R {shlex.quote(plain_line(name[1]))} -f {shlex.quote(file)}" if name else f"edit {file}"
+    return f"ssh-keygen -R {quoted(plain_line(name[1]))} -f {quoted(file)}" if name else f"edit {file}"
 
 
 def _text(errors: bytes) -> str:

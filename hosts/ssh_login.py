@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ import asyncssh
 
 from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError, UnreachableError
+from hosts.local.pasting import quoted
 from hosts.ssh_client import Client
 from hosts.ssh_files import Files, with_keys
 from hosts.ssh_keys import NamedKeys, known_keys, remember
@@ -160,7 +160,7 @@ def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError 
             f"{spec.host}: its host key cannot be trusted: {', '.join(map(str, known))}, the host offers {offer}"
         )
     files_named = dict.fromkeys(key.file for key in known)
-    mend = "; ".join(f"ssh-keygen -R {shlex.quote(offer.name)} -f {shlex.quote(name)}" for name in files_named)
+    mend = "; ".join(f"ssh-keygen -R {quoted(offer.name)} -f {quoted(name)}" for name in files_named)
     return KeyChangedError(
         f"{spec.host}: its host key has changed, so nothing was sent: {', '.join(map(str, known))}, "
         f"the host offers {offer}; if that is right, remove the old one: {mend}"

@@ -7,12 +7,12 @@ import contextlib
 import importlib
 import os
 import re
-import shlex
 from dataclasses import dataclass
 
 from hosts.connection import Way
 from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError
+from hosts.local.pasting import pasted
 from hosts.profiles import HostProfile
 from hosts.ssh_spec import SshSpec
 from jobs.connect import is_local, ssh_spec
@@ -64,7 +64,7 @@ async def mend_of_way(profile: HostProfile, way: Way | None, error: GatewatchErr
     refused = way is Way.REFUSED and "login refused" in said
     if key is not None and (refused or "cannot use the identity file" in said):
         if not await asyncio.to_thread(os.path.lexists, key):
-            make = shlex.join(["ssh-keygen", "-t", "ed25519", "-f", key])
+            make = pasted(["ssh-keygen", "-t", "ed25519", "-f", key])
             return Mend(make, f"there is no {key}: make it, or {_OTHER_KEY}")
         if not refused:
             return Mend(needed=f"make {key} a private key that can be read here, or {_OTHER_KEY}")
@@ -73,7 +73,7 @@ async def mend_of_way(profile: HostProfile, way: Way | None, error: GatewatchErr
         if key is not None and profile.ssh is not None and profile.ssh.transport == "openssh":
             locked.update({key: None} if await asyncio.to_thread(_is_locked, key) else {})
         if closed := [name for name in locked if not await _in_agent(name)]:
-            return Mend(shlex.join(["ssh-add", *closed]), "hand the key to an agent, which keeps it open")
+            return Mend(pasted(["ssh-add", *closed]), "hand the key to an agent, which keeps it open")
         if "Too many authentication failures" in said:
             only = "and say IdentitiesOnly yes in ~/.ssh/config, so that the agent offers no other"
             return Mend(needed=f"name the key of this host as ssh.identity_file of the profile, {only}")
@@ -138,7 +138,7 @@ def _command(program: str, spec: SshSpec, *rest: str, options: tuple[str, ...] =
         words += ["-o", f"UserKnownHostsFile={_setting(os.path.expanduser(keys))}"]
     if spec.proxy_jump:
         words += ["-o", f"ProxyJump={spec.proxy_jump}"]
-    return shlex.join([*words, f"{spec.user}@{spec.host}" if spec.user else spec.host, *rest])
+    return pasted([*words, f"{spec.user}@{spec.host}" if spec.user else spec.host, *rest])
 
 
 def _key_of(spec: SshSpec) -> str | None:

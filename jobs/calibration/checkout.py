@@ -13,6 +13,7 @@ from gates.calibration.schema import Manifest, SchemaError, parse_manifest
 from gates.documents import Json
 from hosts.errors import InputError
 from hosts.local.files import ReadError, read_bytes_limited
+from hosts.local.pasting import pasted
 from hosts.profiles import HostProfile, profile_paths
 from hosts.yamldoc import YamlDocument, load
 from hosts.yamlmodel import Loaded
@@ -250,7 +251,8 @@ def load_manifest_document(checkout: Checkout, model: str) -> tuple[Manifest, Js
         data = read_bytes_limited(path, _MOST_MANIFEST)
     except ReadError as error:
         if error.errno == ENOENT:
-            raise InputError(f"{path} is missing; make it with: gatewatch calibrate discover --model {model}") from None
+            command = pasted(["gatewatch", "calibrate", "discover", "--model", model])
+            raise InputError(f"{path} is missing; make it with: {command}") from None
         raise
     try:
         document = _with_typed_variables(load(data, str(path)))

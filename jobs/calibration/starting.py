@@ -6,7 +6,6 @@ Nothing here is changed on a host before `begin`.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from gates.calibration.schema import Manifest
 from gates.calibration.units import units_of
 from hosts.errors import InputError
 from hosts.host import HostActor, HostReader, Json
+from hosts.local.pasting import pasted
 from hosts.profiles import profile_paths, read_profile, select_profile
 from jobs.calibration.checkout import Checkout
 from jobs.calibration.control import Checked, Started, check, start
@@ -56,7 +56,7 @@ class Wanted:
 
     def line(self) -> str:
         """The same as one line for a shell."""
-        return shlex.join(self.argv())
+        return pasted(self.argv())
 
     def site(self, environ: Mapping[str, str] = os.environ) -> Site:
         """Where it would run; reads files of the checkout.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import time
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from gates.calibration.records import RecordError, parse_plan
 from hosts.errors import InputError
 from hosts.host import HostReader, Json
 from hosts.local import strictjson
+from hosts.local.pasting import quoted
 from hosts.local.trees import LEFT
 from jobs.calibration.locate import Watched
 from monitors.calibration import Calibration, CalibrationMonitor
@@ -84,7 +84,7 @@ def missing_manifest(watched: Watched, found: Look) -> str | None:
         return f"no stages.yaml is known for model {found.model}: the run froze none, and there is no checkout (--root)"
     path = watched.checkout.manifest_path(found.model)
     if found.model in watched.checkout.models():
-        return f"{path} is missing; make it with: gatewatch calibrate discover --model {shlex.quote(found.model)}"
+        return f"{path} is missing; make it with: gatewatch calibrate discover --model {quoted(found.model)}"
     known = ", ".join(watched.checkout.models()) or "none"
     return f"{PLAN} names model {found.model}; {watched.checkout.models_folder} does not have it (there are: {known})"
 

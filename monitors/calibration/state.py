@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gates.calibration.assemble import Run
 from gates.calibration.layout import FINGERPRINT, JOURNAL, PLAN
+from gates.documents import Json
 from gates.journal import Journal
 from gates.verdict import Decision, Evidence, Offer, Verdict
 from hosts.host import ProcRef
 from hosts.local.files import utc_now
+from hosts.local.pasting import pasted
 from hosts.local.pytests import is_pytest
 from monitors.calibration.body import APPLY_NONCE, LOCK, Calibration
 from monitors.snapshot import State
@@ -49,7 +50,7 @@ def state_of(body: Calibration, at: float, lasting: bool = True) -> tuple[State,
     if body.pytest_active:
         return _unless_stalled(body, at, silence, _without_runner(body))
     if body.runner == "unknown" and body.holder is not None:
-        return State.UNKNOWN, f"held by {body.holder}, which cannot be judged from here"
+        return State.UNKNOWN, unjudged(body)
     if JOURNAL in body.unread and body.audit.incomplete:
         return State.UNKNOWN, f"how it ended cannot be told, {JOURNAL}: {body.unread[JOURNAL]}"
     last = body.journal.last("run.started", "run.resumed", "run.ended", "run.halted")
@@ -67,6 +68,13 @@ def _without_plan(run: Run) -> str:
     """Why there is no plan: the file that is there and cannot be used, with the key that is wrong."""
     why = next((finding for finding in run.findings if finding.startswith(PLAN)), "")
     return f"{PLAN} cannot be used: {why.removeprefix(f'{PLAN}: ')}" if why else f"there is no {PLAN}"
+
+
+def unjudged(body: Calibration) -> str:
+    """Of a lock whose holder may live or not: who that is, and what a person can do who knows better."""
+    known = body.audit is not None and body.audit.incomplete
+    more = "; if it is gone for certain, --resume --take-over goes on" if known else ""
+    return f"held by {body.holder}, which cannot be judged from here{more}"
 
 
 def orphaned(body: Calibration) -> bool:
@@ -94,7 +102,8 @@ def _unless_stalled(body: Calibration, at: float, silence: Silence, remark: str)
     """RUNNING, or STALLED where what lives is stopped or has written nothing for long."""
     if body.stopped:
         wrote = "" if body.last_write is None else f" and nothing was written {silence(body.last_write)}"
-        told = f"{_named(body, body.stopped[0])} is stopped (state T){wrote}"
+        first = body.stopped[0]
+        told = f"{_named(body, first)} is stopped (state T){wrote}; kill -CONT {first.pid} lets it go on"
         return State.STALLED, told + (f"; {remark}" if remark else "")
     since = [body.last_write, *(seen.since for seen in body.pytests or ())]
     newest = max((one for one in since if one is not None), default=at)
@@ -187,9 +196,18 @@ def offers(run_dir: str, body: Calibration, state: State, host: str, liveness: V
     left_alone = state in (State.RUNNING, State.STALLED) and orphaned(body)
     if not (state is State.DEAD or stopped or left_alone):
         return ()
-    known = body.run.plan.raw
+    change = resume_command(run_dir, body.run.plan.raw)
+    return (Offer(run_dir, "resume", liveness.digest(), change, host, danger=False),)
+
+
+def resume_command(run_dir: str, known: Mapping[str, Json], *more: str) -> str:
+    """What continues a run, to be pasted.
+
+    Args:
+        known: The run's plan.json.
+        more: Options beside.
+    """
     words = [
         word for name in ("root", "host") if isinstance(said := known.get(name), str) for word in (f"--{name}", said)
     ]
-    change = shlex.join(["gatewatch", "calibrate", "run", *words, "--resume", "--output-dir", run_dir])
-    return (Offer(run_dir, "resume", liveness.digest(), change, host, danger=False),)
+    return pasted(["gatewatch", "calibrate", "run", *words, "--resume", *more, "--output-dir", run_dir])

@@ -180,7 +180,10 @@ def test_a_holder_that_cannot_be_judged(run: RunFolder, watch: Watch) -> None:
     snapshot = watch.look()
     assert (snapshot.state, snapshot.body.runner) == (State.UNKNOWN, "unknown")
     assert snapshot.error is not None
-    assert "on gpu-7 since 2026-05-25T02:43:02Z, which cannot be judged from here" in snapshot.error
+    assert snapshot.error.endswith(
+        "on gpu-7 since 2026-05-25T02:43:02Z, which cannot be judged from here; "
+        "if it is gone for certain, --resume --take-over goes on"
+    )
     assert snapshot.offers == ()
     assert liveness(snapshot) is Decision.UNKNOWN
 

@@ -142,7 +142,8 @@ def test_a_stopped_pytest_is_stalled_at_once(
         os.utime(path, (watch.now - 30, watch.now - 30))
     snapshot = watch.look(1)
     assert snapshot.state is State.STALLED
-    assert snapshot.error == f"its pytest, pid {ref.pid}, is stopped (state T) and nothing was written for 30 s"
+    stopped = f"its pytest, pid {ref.pid}, is stopped (state T) and nothing was written for 30 s"
+    assert snapshot.error == f"{stopped}; kill -CONT {ref.pid} lets it go on"
     assert values(snapshot, "stopped") == [f"pid {ref.pid}, state T: a signal stopped it, SIGCONT lets it go on"]
     assert "2026-05-25T02:42:32Z" in snapshot.verdicts[1].detail, "a verdict does not change with every second"
     os.kill(ref.pid, signal.SIGCONT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import time
 from pathlib import Path
 
@@ -162,25 +163,32 @@ def test_a_live_run_and_the_orphan_that_it_leaves(quick: Quick) -> None:
         assert (data["state"], data["runner"], data["pytest_active"]) == ("running", "dead", True)
 
 
+def words_of(command: str) -> list[str]:
+    """What a shell makes of a command that was pasted."""
+    bash = f"gatewatch() {{ printf '%s\\0' \"$@\"; }}; {command}"
+    return subprocess.run(["bash", "-c", bash], capture_output=True, check=True, text=True).stdout.split("\0")[:-1]
+
+
 @pytest.mark.parametrize("host", [None, "hop"])
 def test_a_dead_run_offers_a_command_that_works_when_pasted(host: str | None, quick: Quick, tmp_path: Path) -> None:
     quick.hop()
     quick.commit()
-    name = "a run; $(touch never)"  # to be pasted into a shell
+    name = "a\nrun; $(touch never)\x1b"  # to be pasted into a shell
     words = ("--host", host) if host else ()
     with quick.holding():
-        assert quick.run("--detach", *words, name=name, repeats=1).code == 0
+        done = quick.run("--detach", *words, name=name, repeats=1)
+        assert done.code == 0, done.said
         until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
         quick.kill()
     at = f"{host}:{quick.runs / name}" if host else str(quick.runs / name)
-    done = quick.gatewatch("calibrate", "status", "--run-dir", at)
+    look_again = words_of(done.text.removeprefix("started; look at it with: "))
+    assert look_again == ["calibrate", "status", "--run-dir", at]
+    done = quick.gatewatch(*look_again)
     assert done.code == 3
     assert done.text.startswith("quick: dead, 0 of 3 stages ready")
     command = done.text.splitlines()[-1].removeprefix("  to continue: ")
     assert command == quick.gatewatch("calibrate", "status", "--run-dir", at, "--json").json()["offers"][0]["change"]
-    program, *pasted = shlex.split(command)
-    assert program == "gatewatch"
-    done = quick.gatewatch(*pasted, cwd=tmp_path)
+    done = quick.gatewatch(*words_of(command), cwd=tmp_path)
     assert done.code == 0, done.said
     assert "STRICT + GIT: READY" in done.text
     assert quick.gatewatch("calibrate", "status", "--run-dir", at).code == 0

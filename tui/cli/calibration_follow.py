@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import re
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from gates.calibration.layout import RUN_LOG
@@ -14,6 +16,7 @@ from hosts.connection import without_wait
 from hosts.errors import InputError, UnreachableError
 from hosts.host import Data, HostReader, Position
 from monitors.calibration import Calibration, CalibrationMonitor
+from monitors.calibration.state import state_of
 from monitors.poller import HostPoller
 from monitors.snapshot import Snapshot, State
 from tui import console
@@ -21,9 +24,13 @@ from tui.progress import Progress, open_progress
 
 LOCAL_INTERVAL_S = 0.5
 REMOTE_INTERVAL_S = 2.0
-_OVER = (State.ENDED, State.HALTED, State.DEAD)
-# A look may fall between two processes: only a state that was seen twice is the end.
+OVER = (State.ENDED, State.HALTED, State.DEAD)
+# A look may fall between two processes: only a state that was seen twice is the end, or worth a word.
 _SURE = 2
+_NUMBER = re.compile(r"\d+")
+_Told = tuple[State, str]
+Advise = Callable[[Snapshot[Calibration]], Sequence[str]]
+"""What can be done about how a run stands, one line each."""
 
 
 class Left(enum.Enum):
@@ -35,17 +42,23 @@ class Left(enum.Enum):
 
 
 async def follow_run(
-    reader: HostReader, monitor: CalibrationMonitor, run_dir: str, local: bool, milestones_from: int
+    reader: HostReader,
+    monitor: CalibrationMonitor,
+    run_dir: str,
+    local: bool,
+    milestones_from: int,
+    advise: Advise = lambda _snapshot: (),
 ) -> tuple[Left, Snapshot[Calibration] | None]:
     """Show a run until it is over, or until the person who watches wants something else.
 
     Args:
         milestones_from: Byte of run.log from which milestones are shown.
+        advise: Asked once a run is found to stand in need of somebody.
 
     Ctrl-c asks: the run goes on by itself, or is ended so that --resume continues. Without a terminal ctrl-c
     leaves it running. Returns how it ended and the last snapshot.
     """
-    watcher = _Watcher(open_progress())
+    watcher = _Watcher(open_progress(), advise)
     poller = HostPoller(reader, {run_dir: monitor}, watcher.take, LOCAL_INTERVAL_S if local else REMOTE_INTERVAL_S)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, watcher.interrupted.set)
@@ -68,26 +81,41 @@ async def follow_run(
 
 
 class _Watcher:
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, advise: Advise) -> None:
         self.progress = progress
+        self._advise = advise
         self.last: Snapshot[Calibration] | None = None
         self.interrupted = asyncio.Event()
         self._over = asyncio.Event()
         self._seen_over = 0
-        self._error: str | None = None
+        self._seen: _Told | None = None
+        self._told: _Told | None = None
 
     def take(self, _name: str, snapshot: Snapshot[Calibration]) -> None:
         self.last = snapshot
-        self._seen_over = self._seen_over + 1 if snapshot.state in _OVER else 0
+        self._seen_over = self._seen_over + 1 if snapshot.state in OVER else 0
         if self._seen_over >= _SURE:
             self._over.set()
-        error = without_wait(snapshot.error or "") if snapshot.state is State.BLIND else None
-        if error is not None and error != self._error:
-            self.progress.say(f"blind: {error}")
-        self._error = error
+        self._tell(snapshot)
         done, total = snapshot.progress.done, snapshot.progress.total
         if done is not None and total:
             self.progress.show(done, total, describe(snapshot))
+
+    def _tell(self, snapshot: Snapshot[Calibration]) -> None:
+        """Say once what stands in the way of a run, and that it no longer does."""
+        state, why = snapshot.state, _why(snapshot)
+        # A host may be away for more than one reason; else only a number of what is told changes from look to look.
+        seen = (state, why if state is State.BLIND else _NUMBER.sub("", why))
+        sure = state is State.BLIND or seen == self._seen
+        self._seen = seen
+        if not sure or seen == self._told or state in OVER:  # of an end, who waits for it tells
+            return
+        if why:
+            for line in (f"{state.value}: {why}", *self._advise(snapshot)):
+                self.progress.say(line)
+        elif self._told is not None and self._told[1]:
+            self.progress.say(f"well again: {state.value}")
+        self._told = seen
 
     async def wait(self) -> Left:
         """Until it is over, or the person has said what to do."""
@@ -136,13 +164,24 @@ def describe(snapshot: Snapshot[Calibration]) -> str:
     if snapshot.state is State.BLIND:  # whatever ran when it was seen
         seen = snapshot.seen.received
         return "blind" if seen is None else f"blind, seen {time.strftime('%H:%M:%S', time.localtime(seen))}"
-    # The first look has not asked for the runner yet, which only its lock names.
-    state = "looking" if snapshot.state is State.UNKNOWN else snapshot.state.value
-    names = ", ".join(item.name for item in snapshot.active) or state
+    if snapshot.state is State.UNKNOWN:  # likewise
+        return "unknown"
+    stands = [snapshot.state.value] if snapshot.state is State.STALLED or not snapshot.active else []
+    names = ", ".join([*stands, *(item.name for item in snapshot.active)])
     if snapshot.eta is None or snapshot.eta.at is None:
         return names
     at = time.localtime(snapshot.seen.ours(snapshot.eta.at))
     return f"done about {time.strftime('%H:%M:%S', at)}, {names}"
+
+
+def _why(snapshot: Snapshot[Calibration]) -> str:
+    """What there is to say of how it stands, in words that stay the same from look to look; "" where all is well."""
+    error = without_wait(snapshot.error or "")
+    if snapshot.state is State.BLIND or snapshot.seen.at is None:
+        return error
+    body: Calibration = snapshot.body
+    since = state_of(body, snapshot.seen.at, lasting=False)[1]
+    return since if error == state_of(body, snapshot.seen.at)[1] else error
 
 
 async def size_of(reader: HostReader, path: str) -> int:

@@ -17,6 +17,7 @@ from jobs.connect import open_reader
 from monitors.snapshot import State
 from tui import console
 from tui.cli.asking import connects
+from tui.cli.calibration_advice import advice
 from tui.exits import ExitCode, of_decision
 
 _MOST = 10
@@ -47,7 +48,7 @@ async def show_status(args: argparse.Namespace) -> int:
     if args.json:
         console.print_json(status_document(found, watched.run_dir))
     else:
-        console.print_text(*status_lines(found, watched.run_dir))
+        console.print_text(*status_lines(found, watched))
     if _lacks_model(watched, found):
         return ExitCode.USAGE
     if result.strict_complete and result.provenance.decision is not Decision.FAIL:
@@ -92,14 +93,14 @@ def audit_document(result: Audit, run_dir: str, model: str, journal: Sequence[st
     }
 
 
-def status_lines(found: Look, run_dir: str) -> list[str]:
+def status_lines(found: Look, watched: Watched) -> list[str]:
     """A run's state for a person: one sentence, what is open, what can be done."""
     snapshot, result = found.snapshot, _audit_of(found)
     progress = snapshot.progress
     share = f"{progress.done}/{progress.total} cells strict" if progress.total else "no cells"
     lines = [
         f"{found.model}: {_state_word(found)}, {result.ready_count} of {len(result.stages)} stages ready, {share}",
-        f"run-dir {run_dir}",
+        f"run-dir {watched.run_dir}",
     ]
     if snapshot.error:
         lines.append(f"  {snapshot.error}")
@@ -119,7 +120,7 @@ def status_lines(found: Look, run_dir: str) -> list[str]:
             lines.append(f"  {word} {gate.outcome}: {gate.detail}")
     lines.extend(f"  {line}" for line in _some([f"finding: {finding}" for finding in result.findings]))
     lines.extend(f"  {line}" for line in _some(_journal_findings(found)))
-    lines.extend(f"  to continue: {offer.change}" for offer in snapshot.offers)
+    lines.extend(f"  {line}" for line in advice(watched, snapshot))
     return lines
 
 

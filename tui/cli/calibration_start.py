@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from gates.calibration.audit import audit_lines
@@ -27,10 +27,12 @@ from jobs.calibration.site import Site, find_site
 from jobs.calibration.starting import begin, make_ready
 from jobs.calibration.watch import look, make_monitor
 from jobs.connect import open_actor
+from monitors.snapshot import State
 from tui import console
 from tui.cli.asking import connects
+from tui.cli.calibration_advice import advice, command, look_again
 from tui.cli.calibration_ask import ask_missing
-from tui.cli.calibration_follow import Left, follow_run, size_of
+from tui.cli.calibration_follow import OVER, Left, follow_run, size_of
 from tui.cli.calibration_show import audit_code, audit_document, fault_lines
 from tui.exits import ExitCode
 
@@ -73,25 +75,34 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
     Args:
         seen: Bytes of run.log that were there before and are not shown again.
     """
+    advise = partial(advice, watched)
     with _known("the run was started", watched):
         monitor = await patiently(lambda: make_monitor(actor, watched))
-        left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
+        left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen, advise)
     if left is Left.LEAVE:
-        console.milestone(f"the run goes on; look at it with: {_look_again(watched)}")
+        stands = last is not None and last.state in (State.STALLED, State.UNKNOWN)
+        fate = "the run is left as it is" if stands else "the run goes on"
+        console.milestone(f"{fate}; look at it with: {look_again(watched)}")
         return ExitCode.INTERRUPTED
     if left is Left.END:
         console.milestone("ending it …")
         try:
-            with _known("the run may go on", watched, f"end it with: {_command('stop', watched)}"):
+            with _known("the run may go on", watched, f"end it with: {command('stop', watched)}"):
                 await stop(actor, watched.run_dir)
         except RefusedError as error:
             console.milestone(str(error))
+            with _known("the run may go on", watched):
+                last = (await patiently(lambda: look(actor, watched))).snapshot
+            if last.state not in OVER:
+                for line in (f"it is not ended; look at it with: {look_again(watched)}", *advice(watched, last)):
+                    console.milestone(line)
+                return ExitCode.INTERRUPTED
         else:
             with _known("it was asked to end", watched):
                 seen = await patiently(lambda: size_of(actor, f"{watched.run_dir}/{RUN_LOG}"))
-                left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen)
+                left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen, advise)
             if left is not Left.OVER:
-                console.milestone(f"it is still ending; look at it with: {_look_again(watched)}")
+                console.milestone(f"it is still ending; look at it with: {look_again(watched)}")
                 return ExitCode.INTERRUPTED
         offers = last.offers if last is not None else ()
         console.milestone("; ".join(["ended", *(f"continue with: {offer.change}" for offer in offers)]))
@@ -110,6 +121,8 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
         console.print_text(*audit_lines(result), f"run-dir: {watched.run_dir}")
         for line in fault_lines(result):
             console.milestone(line)
+    for line in advice(watched, found.snapshot):
+        console.milestone(line)
     return audit_code(result, found.snapshot.state)
 
 
@@ -204,7 +217,7 @@ def _say_started(args: argparse.Namespace, started: Started, watched: Watched) -
         document = {"run_dir": started.run_dir, "model": watched.model, "git_sha": started.git_sha}
         console.print_json({**document, "runner": started.holder})
         return
-    console.print_text(f"started; look at it with: {_look_again(watched)}")
+    console.print_text(f"started; look at it with: {look_again(watched)}")
 
 
 @contextlib.contextmanager
@@ -213,15 +226,6 @@ def _known(fate: str, watched: Watched, *more: str) -> Iterator[None]:
     try:
         yield
     except (asyncio.CancelledError, UnreachableError, VerbError):
-        for line in (f"{fate}; look at it with: {_look_again(watched)}", *more):
+        for line in (f"{fate}; look at it with: {look_again(watched)}", *more):
             console.milestone(line)
         raise
-
-
-def _look_again(watched: Watched) -> str:
-    """The command that says how this run stands, to be pasted."""
-    return _command("status", watched)
-
-
-def _command(verb: str, watched: Watched) -> str:
-    return shlex.join(["gatewatch", "calibrate", verb, "--run-dir", watched.place])

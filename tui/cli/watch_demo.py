@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hosts.local.pasting import pasted
 from jobs.runner.places import RUNS
 from monitors.snapshot import State
 from tui import console
@@ -49,7 +49,7 @@ def watch_demo(args: argparse.Namespace) -> int:
         over = bool(apps) and any(
             entry.look is not None and entry.look.snapshot.state in _OVER for entry in apps[0].entries.values()
         )
-        again = shlex.join(["gatewatch", "watch", str(run_dir), "--act"])
+        again = pasted(["gatewatch", "watch", str(run_dir), "--act"])
         console.milestone(f"the example lies in {folder}" + ("" if over else "; its calibration goes on by itself"))
         console.milestone(f"come back with: {again}")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from hosts.errors import GatewatchError
 from hosts.host import HostActor
+from hosts.local.pasting import quoted
 from jobs.calibration.apply import finish
 from jobs.calibration.offering import Change, CutOff, Ready, Written, carry_out, standing
 from jobs.connect import open_actor
@@ -97,11 +97,11 @@ def _written(result: Written, place: RunPlace, ready: Ready, change: Change) -> 
     where = f"{number} in {files} of {ready.repo} on {machine(place)}"
     first = f"This very change had been written before: {where}" if result.already else f"Wrote {where}"
     after = [f"The report: {result.report}"] if result.report else [result.problem] if result.problem else []
-    see = f"See it with: git -C {shlex.quote(ready.repo)} diff"
+    see = f"See it with: git -C {quoted(ready.repo)} diff"
     return Ended((f"{first}; nothing was committed.", see, *after), well=True, title="done")
 
 
 def _commands(place: RunPlace) -> tuple[str, ...]:
-    command = f"gatewatch calibrate apply --run-dir {shlex.quote(place.watched.place)}"
+    command = f"gatewatch calibrate apply --run-dir {quoted(place.watched.place)}"
     ways = (f"{command} {way}" for way in ("--finish", "--roll-back"))
     return ("If it was cut off, A on the run offers to bring it to an end, and so do:", *ways)

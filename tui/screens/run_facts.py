@@ -13,6 +13,7 @@ from gates.journal import Event
 from gates.verdict import Decision
 from hosts.connection import Connection, without_wait
 from monitors.calibration.body import Calibration
+from monitors.calibration.state import unjudged
 from monitors.poller import LONGEST_INTERVAL_S
 from monitors.snapshot import Now, Snapshot, State
 from tui.sanitise import clean_inline, redact
@@ -126,6 +127,10 @@ def said(
     if state is State.HALTED:
         halted = f"Halted: {_stop(error)}{_offered(snapshot, read_only, outside)} {gate}".rstrip()
         return Said(halted, "warning", evidence)
+    if snapshot.error == unjudged(body):  # the evidence has who holds it, and two lines are not many
+        gone = "if it is gone for certain, --resume --take-over goes on." if audit.incomplete else ""
+        why = f"Whether its runner lives cannot be told from here{'; ' if gone else '.'}{gone}"
+        return Said(f"{why} {ready}", "warning", evidence)
     return Said(f"How it stands cannot be told: {_stop(error)} {ready}", "warning", evidence)
 
 

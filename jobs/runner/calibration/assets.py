@@ -20,6 +20,7 @@ from gates.calibration.words import shown_of
 from hosts.errors import InputError
 from hosts.local import strictjson
 from hosts.local.files import read_bytes_limited
+from hosts.local.pasting import pasted, quoted
 
 MODEL, DATASET = "model", "dataset"
 SPEAKER_FILES = (".complete", "wavlm_large.pt", "wavlm_large_finetune.pth")
@@ -138,7 +139,7 @@ def look_at_locks(locks: list[LockSeen], describe: Mapping[int, str]) -> Item:
     more = f" and {len(locks) - most} more" if len(locks) > most else ""
     if any(lock.alive for lock in locks):
         return failed("HF locks", f"{listed}{more}: wait until what holds them is done")
-    return failed("HF locks", listed + more, shlex.join(["rm", *dict.fromkeys(str(lock.path) for lock in locks)]))
+    return failed("HF locks", listed + more, pasted(["rm", *dict.fromkeys(str(lock.path) for lock in locks)]))
 
 
 def look_at_speaker(folder: str | None, bootstrap: str | None) -> Item:
@@ -166,12 +167,12 @@ def client_of(venv_python: str | None, install: str | None = None) -> str | None
     for name in _CLIENTS:
         path = os.path.join(folder, name)
         if folder and os.access(path, os.X_OK):
-            return shlex.quote(path)
+            return quoted(path)
     found = next((name for name in _CLIENTS if shutil.which(name)), None)
     if found is not None or install is None or not folder:
         return found
     both = f'{install} huggingface_hub && {shlex.quote(os.path.join(folder, "hf"))} "$@"'
-    return f"sh -c {shlex.quote(both)} sh"
+    return f"sh -c {quoted(both)} sh"
 
 
 def _download(kind: str, name: str, environment: Mapping[str, str], client: str) -> str:
@@ -179,7 +180,7 @@ def _download(kind: str, name: str, environment: Mapping[str, str], client: str)
         "HF_HOME": home_of(environment),
         **{key: environment[key] for key in ("HF_ENDPOINT", "HF_HUB_CACHE") if environment.get(key)},
     }
-    words = [f"{key}={shlex.quote(value)}" for key, value in set_.items()]
+    words = [f"{key}={quoted(value)}" for key, value in set_.items()]
     return " ".join([*words, client, "download", *(["--repo-type dataset"] if kind == DATASET else []), name])
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 from hosts.errors import InputError
 from hosts.local.files import read_bytes_limited
+from hosts.local.pasting import quoted
 
 _PYTHON = re.compile(r"python(3(?:\.\d+)?)?\Z")
 _MANAGERS = ("apt-get", "dnf")
@@ -48,8 +48,8 @@ def make_folder(path: str) -> str | None:
     if not above.is_dir() or _read_only(above):
         return None
     if os.access(above, os.W_OK | os.X_OK):
-        return f"mkdir -p {shlex.quote(path)}"
-    return as_root(f"install -d -o {shlex.quote(user())} {shlex.quote(path)}")
+        return f"mkdir -p {quoted(path)}"
+    return as_root(f"install -d -o {quoted(user())} {quoted(path)}")
 
 
 def own_folder(path: str) -> str | None:
@@ -57,13 +57,13 @@ def own_folder(path: str) -> str | None:
     if _read_only(Path(path)):
         return None
     if os.stat(path).st_uid == os.getuid():
-        return f"chmod u+rwx {shlex.quote(path)}"
-    return as_root(f"chown {shlex.quote(user())} {shlex.quote(path)}")
+        return f"chmod u+rwx {quoted(path)}"
+    return as_root(f"chown {quoted(user())} {quoted(path)}")
 
 
 def install_into(python: str, has_pip: bool) -> str:
     """What installs packages into this Python; the packages' names follow it."""
-    shown = shlex.quote(python)
+    shown = quoted(python)
     if has_pip:
         return f"{shown} -m pip install"
     if shutil.which("uv"):
@@ -95,7 +95,7 @@ def make_venv(python: str, packages: str) -> str | None:
     base = f"python{version or _version_in(settings) or 3}"
     if version is None and not shutil.which(base):
         base = "python3"
-    shown, folder = shlex.quote(python), shlex.quote(home)
+    shown, folder = quoted(python), quoted(home)
     install = f"{shown} -m pip install {packages}"
     if _has_ensurepip(base):
         return f"{base} -m venv {clear}{folder} && {install}"

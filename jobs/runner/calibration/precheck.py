@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from hosts.host import Accelerators, Json
 from hosts.local import strictjson
 from hosts.local.accelerators import read_accelerators
 from hosts.local.files import read_bytes_limited, utc_now, write_atomic
+from hosts.local.pasting import pasted, quoted
 from hosts.local.verbs import text_of
 from jobs.runner import git
 from jobs.runner.calibration import assets
@@ -155,8 +155,8 @@ class _Look:
         return [passed("host profile", f"{name}{other}")]
 
     def _repository(self) -> list[Item]:
-        shown, url = shlex.quote(str(self.repo)), self.asked.clone_url
-        clone = None if url is None else f"git clone {shlex.quote(url)} {shown}"
+        shown, url = quoted(str(self.repo)), self.asked.clone_url
+        clone = None if url is None else f"git clone {quoted(url)} {shown}"
         whence = "" if url else "; put the project's clone there, or name another folder with --repo"
         if not os.path.lexists(self.repo):
             return [failed("repository", f"{self.repo} is not there{whence}", clone)]
@@ -170,7 +170,7 @@ class _Look:
     def _no_head(self, error: str, clone: str | None, whence: str) -> Item:
         owned = re.search(r"dubious ownership in repository at '(.+)'", error)
         if owned is not None:
-            mend = f"git config --global --add safe.directory {shlex.quote(owned[1])}"
+            mend = f"git config --global --add safe.directory {quoted(owned[1])}"
             return failed("repository", error, mend)
         if error.endswith("git is not installed"):
             return failed("repository", error, system_package("git"))
@@ -185,7 +185,7 @@ class _Look:
         items: list[Item] = []
         for test in gone:
             if test in known:
-                mend = f"git -C {shown} checkout HEAD -- {shlex.quote(test)}"
+                mend = f"git -C {shown} checkout HEAD -- {quoted(test)}"
                 items.append(failed("tests", f"{test} is not in {self.repo}, and HEAD has it", mend))
             elif len(gone) == len(tests) and not known:
                 why = "and so is no other test of stages.yaml: is this the right repository and commit?"
@@ -199,7 +199,7 @@ class _Look:
         words = ["--root", str(model.parent.parent), "--model", model.name, "--repo", self.asked.repo]
         if self.asked.profile is not None:
             words += ["--host", self.asked.profile[0]]
-        return f"gatewatch calibrate discover {shlex.join(words)}"
+        return f"gatewatch calibrate discover {pasted(words)}"
 
     def _run_directory(self) -> list[Item]:
         if self.asked.run_dir is None:
@@ -216,9 +216,9 @@ class _Look:
             ended = not ignores.is_file() or read_bytes_limited(ignores, _FILE_LIMIT)[-1:] in (b"", b"\n")
         except (InputError, ValueError) as error:
             return [failed("run directory", error)]
-        literal = shlex.quote(re.sub(r"([\\*?\[])", r"\\\1", line))
+        literal = quoted(re.sub(r"([\\*?\[])", r"\\\1", line))
         form = "'%s\\n'" if ended else "'\\n%s\\n'"
-        mend = f"printf {form} {literal} >> {shlex.quote(str(ignores))}"
+        mend = f"printf {form} {literal} >> {quoted(str(ignores))}"
         return [failed("run directory", f"git would track {folder}", mend)]
 
     def _venv(self) -> list[Item]:
@@ -227,14 +227,14 @@ class _Look:
             said = self.asked.venv_problem or "no venv python is named"
             return [failed("venv", said + ("" if "--venv-python" in said else where))]
         python = os.path.expanduser(self.asked.venv_python)
-        pytest_wanted = shlex.quote(wanted_of("pytest", self.asked.pins, required(self.repo)[0]))
+        pytest_wanted = quoted(wanted_of("pytest", self.asked.pins, required(self.repo)[0]))
         if not os.path.isfile(python):
             mend = make_venv(python, pytest_wanted)
             also = self.asked.venv_also
             named = f"{python} is not there" if not also else f"none of {', '.join((*also, python))} is there"
             return [failed("venv", named + ("" if mend else "; name one that is with --venv-python"), mend)]
         if not os.access(python, os.X_OK):
-            return [failed("venv", f"{python} is not executable", f"chmod +x {shlex.quote(python)}")]
+            return [failed("venv", f"{python} is not executable", f"chmod +x {quoted(python)}")]
         pins = tuple(self.asked.pins)
         names = dict.fromkeys((*CALIBRATED, *map(canonical, pins)))
         try:

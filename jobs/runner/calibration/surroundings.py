@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from gates.calibration.precheck import Item, failed, passed
+from hosts.local.pasting import quoted
 from jobs.runner.calibration.mends import make_folder, own_folder, system_package, user
 
 GIB = 1 << 30
@@ -84,7 +84,7 @@ def look_at_logout(environment: Mapping[str, str], etc: Path = Path("/etc"), run
         if (Path("/var/lib/systemd/linger") / user()).exists():
             return passed(label, f"KillUserProcesses=yes, and {user()} lingers")
         why = f"KillUserProcesses=yes in {etc}/systemd/logind.conf ends all of {user()}'s processes at logout"
-        return failed(label, why, f"loginctl enable-linger {shlex.quote(user())}")
+        return failed(label, why, f"loginctl enable-linger {quoted(user())}")
     return passed(label, "nothing ends them") if slurm or (etc / "systemd").is_dir() else None
 
 
@@ -134,7 +134,7 @@ def _ninja(environment: Mapping[str, str], venv_python: str | None, shell: bool,
 def _unset(label: str, why: str, name: str, value: str, shell: bool, config: str) -> Item:
     """A variable that jobs should have: set in the shell that they are started from, where that reaches them."""
     if shell:
-        return failed(label, why, f"export {name}={shlex.quote(value)}")
+        return failed(label, why, f"export {name}={quoted(value)}")
     return failed(label, f"{why}: set {name} to {value} in auto_env of {config}")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from monitors.snapshot import State
 from tests.monitors.runs import SHA
-from tests.tui.screens.runs import RunBench
+from tests.tui.screens.runs import RUNNER, RunBench
 from tui.screens.matrix_grid import body_of, grid
 from tui.screens.run_facts import Said, clock, said
 from tui.screens.run_header import Marks, age_of, elapsed, gates, header
@@ -114,6 +114,12 @@ def short(bench: RunBench) -> None:
     bench.leave()
 
 
+def unjudged(bench: RunBench) -> None:
+    between(bench)
+    bench.folder.lock(replace(RUNNER, host="gpu-7", boot_id="another"))
+    bench.die()
+
+
 def unreadable(bench: RunBench) -> None:
     (bench.root / "plan.json").write_bytes(b"{")
 
@@ -154,6 +160,12 @@ SENTENCES: list[tuple[Callable[[RunBench], None], State, str, str]] = [
     ),
     (ended_foreign, State.ENDED, "Ended: 5 of 5 stages ready. The provenance gate fails: 1 artifact differs", "error"),
     (short, State.ENDED, "Ended: 2 of 5 stages ready. 2 of 5 stages have 3 strict repeats.", "warning"),
+    (
+        unjudged,
+        State.UNKNOWN,
+        "Whether its runner lives cannot be told from here; if it is gone for certain, --resume --take-over goes on.",
+        "warning",
+    ),
     (unreadable, State.UNKNOWN, "How it stands cannot be told: plan.json cannot be used: plan.json:1:2: ", "warning"),
 ]
 
