@@ -13,8 +13,10 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
+from hosts.local import jsonlevels
+
 HEAD = 300
-"""Bytes of a line that are looked at, colours left out."""
+"""Bytes of a line that are looked at, colours left out; of an object of JSON more."""
 
 
 class Level(Enum):
@@ -40,11 +42,11 @@ _DEBUG, _INFO, _WARNING, _ERROR, _CRITICAL = range(5)
 _WORDS = {
     word: rank
     for rank, words in (
-        (_DEBUG, "TRACE DEBUG VERBOSE D"),
+        (_DEBUG, "TRACE DEBUG VERBOSE D V"),
         (_INFO, "INFO INFORMATION NOTICE SUCCESS I PASSED SKIPPED XFAIL XPASS RERUN"),
         (_WARNING, "WARN WARNING W"),
         (_ERROR, "ERR ERROR SEVERE E FAILED"),
-        (_CRITICAL, "CRIT CRITICAL FATAL PANIC EMERG EMERGENCY ALERT F C"),
+        (_CRITICAL, "CRIT CRITICAL FATAL PANIC DPANIC EMERG EMERGENCY ALERT F C"),
     )
     for word in words.encode().split()
 }
@@ -57,25 +59,61 @@ _ANY_CASE = rb"(?i:" + _CAPITALS + rb"|INFORMATION)"
 
 # What may stand before the word. Each kind of token ends at a space, bracket or bar and none is the beginning of
 # another, so that there is one way to read a head, and no time is lost on others.
+_PROGRAM = rb"[A-Za-z_][\w./+@-]{0,60}"
 _TOKENS = (
     rb"\[[^\[\]\n]{0,100}\]:?",  # [2025-01-01 12:00:00], [rank0]:
     rb"\([^()\n]{0,100}\):?",  # (EngineCore pid=1)
     rb"[-|:*>]+(?=[\s\[(])",
     rb"(?=[^\s\d\[(|]{0,60}\d)[^\s\[(|]{1,100}(?=[\s\[(|]|$)",  # a time, a number, host:123:456, file.c:3:5:
-    rb"[A-Za-z_][A-Za-z_./+-]{0,60}:(?=\s)|npm(?=\s)",  # srun:
+    rb"(?!(?:LOG|DETAIL|HINT|CONTEXT|STATEMENT):)[A-Za-z_][A-Za-z_./+-]{0,60}:(?=\s)|npm(?=\s)",  # srun:, no Postgres
+    rb"[A-Za-z_][A-Za-z_./+@-]{0,60}\[\d{1,10}\]:(?=\s)",  # sshd[123]:, and with a digit it is two tokens
+    # a.cu(12):, the same, and LINK :
+    rb"[A-Za-z_.~/\\][^\s\d\[\]()|]{0,100}"
+    rb"(?:\(\d{1,9}(?:,\d{1,9})?\)[ ]?:(?=\s)|[ ]:(?=[ ](?:fatal[ ])?(?:error|warning)[ ][A-Z]))",
     rb"[A-Z][a-z]{2}[ ]+\d\d?[ ]\d\d:\d\d:\d\d[ ][\w.-]{1,60}(?=\s)",  # syslog: the host's name is a word
+    rb"(?<=[\dZ][ ])[A-Za-z_][A-Za-z_.-]{0,60}[ ](?=" + _PROGRAM + rb"(?:\[\d{1,10}\])?:\s)",  # behind other times, too
+    rb"(?<=\d[ ])[A-Z]{3,5}(?=[ ][\[(\d])",  # 12:00:00 UTC [12]
     rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?=\s)",
 )
 _TOKEN = rb"(?:" + rb"|".join(_TOKENS) + rb")[ \t]*"
 # Only behind one of them: "relay" in "2025-01-01 12:00:00 relay ERROR"
-_NAME = rb"(?:[A-Za-z_][A-Za-z_./+-]{0,60}(?=[\s|\[(])[ \t]*(?:[-|:]+(?=[\s\[(])[ \t]*)?)"
+_NAME = rb"(?:[A-Za-z_][A-Za-z_./+@-]{0,60}(?=[\s|\[(])[ \t]*(?:[-|:]+(?=[\s\[(])[ \t]*)?)"
+
+# "error: 0.1, loss: 2" gives a value and "error: null" none, where "error: 3 files are gone" says something
+_DECIMAL = rb"[-+]?\d{0,20}\.\d{0,20}(?:e[-+]?\d{1,3})?%?"
+_NUMBER = rb"[-+]?\d{1,20}(?:e[-+]?\d{1,3})?%?"
+_EMPTY = rb"(?i:none|null|nil|true|false|yes|no|on|off|nan|[-+]?inf)|''|\"\"|\[\]|\{\}"
+_LONE = rb"(?:" + rb"|".join((_NUMBER, _DECIMAL, _EMPTY)) + rb")[ \t]{0,3}(?:$|[,;|)\]}])"
+_FIRST = rb"(?:" + _NUMBER + rb"|(?i:nan|[-+]?inf))[ \t]{1,3}[A-Za-z_][\w./ -]{0,30}[:=][ \t]{0,3}[-+.]?\d"
+_VALUE = rb"[ \t]{0,3}(?:" + rb"|".join((_LONE, _DECIMAL + rb"[ \t]", _FIRST)) + rb")"
+
+_DATE = rb"\d{4}[-/]\d\d[-/]\d\d"
+_CLOCK = rb"\d\d:\d\d:\d\d"
+_ZONE = rb"(?:Z|[ ]?[+-]\d\d:?\d\d)"
+_BEHIND_LETTER = (rb"(?:\d{3,4}|\d{8}) " + _CLOCK, rb" (?:\d{4}-\d\d-\d\d|\d{6}) " + _CLOCK, rb" [\w./]{1,80}:\d")
 _SAYS = (
-    rb"[\[(]?[ ]?(" + _CAPITALS + rb")(?=[\])|:!,\s]|$)",
-    rb"[\[<](?:[\w.]{1,40}:)?(" + _ANY_CASE + rb")[\]>|]",  # [error], [core:error]
-    rb"(" + _ANY_CASE + rb")(?=:|\[[A-Z]\d+\]:)",  # error: of compilers, error[E0308]:
-    rb"\[?([EWIFDC])(?:\d{4} \d\d:\d\d:\d\d| [\w./]{1,80}:\d)",  # E0101 12:00:00, [W socket.cpp:1], E xla/x.cc:1
+    rb"(?:[\[(][ ]{0,8})?(" + _CAPITALS + rb")(?=[\])|:!,\s]|$)",
+    rb"[\[<][ ]{0,8}(?:[\w.]{1,40}:)?(" + _ANY_CASE + rb")[ ]{0,8}[\]>|]",  # [error], [core:error], [info     ]
+    # error: of compilers, error[E0308]:, error C2065:, warning #177-D:
+    rb"(?<!Call )(" + _ANY_CASE + rb")(?=:(?!" + _VALUE + rb")|\[[A-Z]\d{1,6}\]:|[ ](?:[A-Z]{1,4}|#)\d{1,5}(?:-D)?:)",
+    # E0101 12:00:00, E101 12:00:00, E20250101 12:00:00, [I 2025-01-01 12:00:00, [W socket.cpp:1], E xla/x.cc:1
+    rb"\[?([EWIFDC])(?:" + rb"|".join(_BEHIND_LETTER) + rb")",
+    rb"\[([EWIFDV])\](?=\s|$)",  # TensorRT
     rb"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,]\d+ ([EWIFDC]) \d",  # [2025-01-01 12:00:00,123 E 1 2], Ray
+    # [2025-01-01 12:00:00,123: ERROR/MainProcess], [2025-01-01T12:00:00Z ERROR relay]
+    rb"\[(?:"
+    + _DATE
+    + rb"[T ])?"
+    + _CLOCK
+    + rb"(?:[.,]\d{1,9})?"
+    + _ZONE
+    + rb"?:?[ ]("
+    + _CAPITALS
+    + rb")(?=[\s/\]|:])",
+    rb"(?:nvcc|nvlink|ptxas)[ ](" + _ANY_CASE + rb")[ ]{0,4}:",
 )
+_COLON = 3  # which of them looks on behind its colon, by far where a value begins there
+_BEGINS = rb":[ \t]{0,3}(?:[-+.\d'\"\[{nNtTfFiIyYoO]|$)"
 _HEAD = rb"[ \t]*(?:" + _TOKEN + rb"){0,9}?(?:(?<=[\d\])|,:\s-])" + _NAME + rb"{1,2}?)??(?:" + rb"|".join(_SAYS) + rb")"
 
 # Without one of these, or a colon and a digit, there is nothing in a head that _HEAD could find
@@ -83,28 +121,45 @@ _STEMS = tuple(b"err warn info debug trace fatal crit verbose notice success sev
 _FIELD_STEMS = (b"level", b"lvl", b"severity")
 
 _FIELD = rb"""(?i)(?:^|[\s{,])"?(?:level|levelname|log_?level|lvl|severity|severity_?text)"?\s?[=:]\s?"?([A-Za-z]+)"""
-_TEST = rb"(?:[^\s:]+::\S.*?[ ])?(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|RERUN)(?=[ ]+\[[ ]*\d+%\]|[ ]\S+::|[ ]*$)"
-# Forms that are no words of a logger; what stands before them is the mark of a rank, or the frame of an ExceptionGroup
+_TEST = (
+    rb"(?:\[gw\d+\][ ]+\[[ ]*\d+%\][ ])?(?:[^\s:]+::\S.*?[ ])?(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|RERUN)"
+    rb"(?=[ ]+\[[ ]*\d+%\]|[ ]\S+::|[ ]*$)"
+)
+# Forms that are no words of a logger; what stands before them is the mark of a rank, the frame of an ExceptionGroup, or
+# what syslog, the journal and containers put there
+_BEHIND = (
+    rb"[\d.,+:Z-]{0,20}[ ](?:std(?:out|err)[ ][FP][ ]"
+    rb"|[\w.-]{1,60}[ ][^\s:\[\]]{1,60}(?:\[\d{1,10}\])?:[ ](?:\[[ ]{0,8}\d{1,10}\.\d{1,9}\][ ])?)"
+)
+_SYSLOG = rb"[A-Z][a-z]{2}[ ]{1,2}\d\d?[ ]" + _CLOCK + _BEHIND + rb"|\d{4}-\d\d-\d\d[T ]" + _CLOCK + _BEHIND
 _FORMS = (
     (_CRITICAL, rb"Fatal Python error"),
-    (_WARNING, rb"(?:\S+:\d+:[ ])?[\w.]*Warning:(?:\s|$)|={3,}[ ]warnings summary"),
+    (_WARNING, rb"(?:\S+:\d+:[ ])?[\w.]*Warning:(?:\s|$)|={3,}[ ]warnings summary|CMake (?:Deprecation )?Warning\b"),
     (
         _ERROR,
         rb"Traceback \(most recent call last\)|Exception Group Traceback"
-        rb"|(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|ExceptionGroup|Exit|Interrupt)(?=:(?:\s|$)|\s*$|[ ]\()"
-        rb"|Exception: |Segmentation fault|Bus error|Aborted(?:$|[ ]\()|Killed$|CUDA error:|Out of memory:"
+        rb"|(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|ExceptionGroup|Exit|Interrupt)"
+        rb"(?:\([\w.]{1,80}\))?(?=:(?:\s|$)|\s*$|[ ]\()"
+        rb"|Exception: |Segmentation fault|Bus error|Aborted(?:$|[ ]\()|Killed$|CUDA [Ee]rror:|Out of memory:"
+        rb"|Memory cgroup out of memory:"
         rb"|terminate called|\*\*\*[ ](?:SIG|Aborted|Check failure)|make(?:\[\d+\])?:[ ]\*\*\*"
-        rb"|={3,}[ ](?:FAILURES|ERRORS)[ ]=|={3,}[ ].*\b\d+[ ](?:failed|errors?)\b|_{3,}[ ].*[ ]_{3,}$",
+        rb"|CMake Error(?=:|[ ](?:at|in|\())|FAILED:[ ]|\[[ ]+FAILED[ ]+\]|ninja: build stopped"
+        rb"|={3,}[ ](?:FAILURES|ERRORS)[ ]="
+        rb"|={3,}[ ].{0,200}?\b\d+[ ](?:failed|errors?)\b.{0,100} in \d|_{3,}[ ].*[ ]_{3,}$",
     ),
     (_INFO, rb"={5,}|-{5,}[ ]?(?:Captured|Live|generated)"),
 )
 _FORM = (
-    rb"(?:\[[^\[\]\n]{1,60}\]:?[ ]?|\([^()\n]{1,80}\)[ ]?|\d{1,5}:[ ])?[ \t|+-]*?(?:"
+    rb"(?:\[[^\[\]\n]{1,60}\]:?[ ]?|\([^()\n]{1,80}\)[ ]?|\d{1,5}:[ ]|"
+    + _SYSLOG
+    + rb")?[ \t|+-]*?(?:"
     + rb"|".join(rb"(" + form + rb")" for _, form in _FORMS)
     + rb")|(E   [ ]*\S)"
 )
 _FORM_RANKS = (*(rank for rank, _ in _FORMS), _ERROR)
-_TIME = rb"\[?(?:\d{4}[-/]\d\d[-/]\d\d[T ]|\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d)"
+_TIME = (
+    rb"\[?(?:\d{4}[-/]\d\d[-/]\d\d[T ]|\d\d/\d\d/\d{2,4}[T -]\d\d:|\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d)"
+)
 
 
 class _Patterns(NamedTuple):
@@ -113,12 +168,14 @@ class _Patterns(NamedTuple):
     test: re.Pattern[bytes]
     form: re.Pattern[bytes]
     time: re.Pattern[bytes]
+    colon: re.Pattern[bytes]
+    value: re.Pattern[bytes]
 
 
 @lru_cache(maxsize=1)
 def _patterns() -> _Patterns:
     """Compiled when the first line is looked at: that takes as long as a good part of a start."""
-    return _Patterns(*(re.compile(text) for text in (_HEAD, _FIELD, _TEST, _FORM, _TIME)))
+    return _Patterns(*(re.compile(text) for text in (_HEAD, _FIELD, _TEST, _FORM, _TIME, _ANY_CASE + rb":", _BEGINS)))
 
 
 COLOUR = r"\x1b\[[0-9;:]{0,64}m"
@@ -131,15 +188,31 @@ NO_LEVEL = len(LEVELS)
 """Instead of a rank."""
 
 _ORDER = (NO_LEVEL, *range(NO_LEVEL))
+_DEEPER = NO_LEVEL + 1  # instead of a rank where the digits count, too
 _KEY = 48  # bytes of a head that are looked up first
 _MOST = 1 << 12  # of heads that are remembered
 
 
 def level_of(line: bytes) -> Level | None:
     """The level that a line itself names, or None; the highest of its parts where carriage returns divide it."""
-    ranks = [_settled(plain(part if b"\x1b" in part else part[:HEAD])[:HEAD])[0] for part in line.split(b"\r")]
-    rank = max((rank for rank in ranks if rank is not None), default=None)
+    rank = _highest([_rank(part) for part in line.split(b"\r")])
     return None if rank is None else LEVELS[rank]
+
+
+def _highest(ranks: list[int | None]) -> int | None:
+    return max((rank for rank in ranks if rank is not None), default=None)
+
+
+def _rank(part: bytes) -> int | None:
+    if b"\x1b" in part:
+        part = without_colours(part)
+    part = part[: jsonlevels.REACH if part[:1] == b"{" else HEAD]
+    rank = _settled(alike(part))[0]
+    return jsonlevels.rank_of(part, _WORDS, _said) if rank == _DEEPER else rank
+
+
+def _said(text: bytes) -> int | None:
+    return _highest([_rank(part) for part in {*text.split(b"\r")}])
 
 
 def without_colours(data: bytes) -> bytes:
@@ -148,7 +221,7 @@ def without_colours(data: bytes) -> bytes:
 
 
 def alike(text: bytes) -> bytes:
-    """Text with every digit a zero: that changes no level, and many lines become one."""
+    """Text with every digit a zero: that changes few levels, and many lines become one."""
     return text.translate(_DIGITS)
 
 
@@ -157,21 +230,23 @@ def plain(data: bytes) -> bytes:
     return alike(without_colours(data))
 
 
-def plain_rows(rows: bytes) -> bytes:
-    """Plain rows, no carriage return before their newlines."""
-    text = plain(rows)
-    return text.replace(b"\r\n", b"\n") if b"\r\n" in text else text
-
-
-def _settled(head: bytes) -> tuple[int | None, int]:
-    """The rank of a plain head, and how many of its bytes settle it."""
+def _settled(line: bytes) -> tuple[int | None, int]:
+    """The rank of a plain line, and how many of its bytes settle it; of none but an object of JSON more than a head."""
+    if line[:1] == b"{" and line[1:HEAD].lstrip()[:1] == b'"':
+        found = jsonlevels.glance(line, _WORDS)
+        return _DEEPER if found.deeper else found.rank, found.settled
+    head = line[:HEAD]
     patterns = _patterns()
     if b"::" in head and (match := patterns.test.match(head)) is not None:
         return _WORDS[match[1]], HEAD
     lower = head.lower()
-    if b":0" in lower or any(map(lower.__contains__, _STEMS)):
+    if (
+        b":0" in lower
+        or any(map(lower.__contains__, _STEMS))
+        or (head[:1] == b"[" and (head[2:3] == b"]" or b"] [" in head))  # [E]
+    ):
         if (match := patterns.head.match(head)) is not None:
-            return _WORDS[match[match.lastindex or 0].upper()], match.end() + 2
+            return _WORDS[match[match.lastindex or 0].upper()], _settles(head, match)
         if any(map(lower.__contains__, _FIELD_STEMS)):
             field = patterns.field.search(head)
             if field is not None and (rank := _WORDS.get(field[1].upper())) is not None:
@@ -183,6 +258,17 @@ def _settled(head: bytes) -> tuple[int | None, int]:
     return (_INFO if patterns.time.match(head) else None), HEAD
 
 
+def _settles(head: bytes, match: re.Match[bytes]) -> int:
+    """How many bytes settle what was found: it may have been looked at what follows a colon in it, or behind it."""
+    patterns = _patterns()
+    group = match.lastindex or 0
+    if patterns.colon.search(head, 0, match.start(group)) is not None:
+        return HEAD
+    if group != _COLON:
+        return match.end() + 2
+    return HEAD if patterns.value.match(head, match.end()) is not None else match.end() + 12
+
+
 class Levels:
     """The levels of many lines; it learns the heads that a log's lines have."""
 
@@ -192,18 +278,33 @@ class Levels:
 
     def ranks(self, rows: bytes) -> bytes:
         """For each row the rank of its level, or NO_LEVEL; rows stand between newlines."""
-        text = plain_rows(rows)
-        return self.ranks_of(text, text.split(b"\n"))
+        shown = without_colours(rows)
+        if b"\r\n" in shown:
+            shown = shown.replace(b"\r\n", b"\n")
+        text = alike(shown)
+        return self.ranks_of(text, text.split(b"\n"), shown)
 
-    def ranks_of(self, text: bytes, lines: list[bytes]) -> bytes:
-        """The same for rows that are plain, given whole and one by one."""
+    def ranks_of(self, text: bytes, lines: list[bytes], shown: bytes) -> bytes:
+        """The same for rows that are plain, given whole, one by one, and with their digits.
+
+        No carriage return stands before a newline.
+        """
         found = bytearray(self._ranks(lines))
         number = at = 0
         while (cr := text.find(b"\r", at)) >= 0:
             number += text.count(b"\n", at, cr)
-            found[number] = max(self._ranks(lines[number].split(b"\r")), key=_ORDER.index)
+            ranks = self._ranks(lines[number].split(b"\r"))
+            if _DEEPER in ranks:
+                start = text.rfind(b"\n", 0, cr) + 1
+                ranks = [self._of(part) for part in shown[start : start + len(lines[number])].split(b"\r")]
+            found[number] = max(ranks, key=_ORDER.index)
             if (at := text.find(b"\n", cr)) < 0:
                 break
+        if _DEEPER in found:
+            rows = shown.split(b"\n")
+            number = -1
+            while (number := found.find(_DEEPER, number + 1)) >= 0:
+                found[number] = self._of(rows[number])
         return bytes(found)
 
     def _ranks(self, lines: list[bytes]) -> list[int]:
@@ -211,17 +312,35 @@ class Levels:
         at = -1
         for _ in range(found.count(None)):
             at = found.index(None, at + 1)
-            found[at] = self._learn(lines[at][:HEAD])
+            found[at] = self._learn(lines[at])
         return found  # type: ignore[return-value]  # no None is left
 
-    def _learn(self, head: bytes) -> int:
+    def _learn(self, line: bytes) -> int:
+        head = line[:HEAD]
         if (value := self._whole.get(head)) is not None:
             return value
-        rank, settled = _settled(head)
+        rank, settled = _settled(line)
         value = NO_LEVEL if rank is None else rank
-        by_key = settled <= _KEY or len(head) < _KEY
+        by_key = settled <= _KEY or len(line) < _KEY
+        if not by_key and settled > HEAD and len(line) >= HEAD:
+            return value
         known = self._known if by_key else self._whole
         if len(known) >= _MOST:
             known.clear()
         known[head[:_KEY] if by_key else head] = value
         return value
+
+    def _of(self, shown: bytes) -> int:
+        """The rank of one row, given with its digits."""
+        line = alike(shown[: jsonlevels.REACH])
+        if (value := self._known.get(line[:_KEY])) is None:
+            value = self._learn(line)
+        if value != _DEEPER:
+            return value
+        rank = jsonlevels.rank_of(shown, _WORDS, self._said)
+        return NO_LEVEL if rank is None else rank
+
+    def _said(self, text: bytes) -> int | None:
+        parts = {*without_colours(text).split(b"\r")}
+        rank = max(map(self._of, parts), key=_ORDER.index)
+        return None if rank == NO_LEVEL else rank

@@ -316,7 +316,7 @@ class Finder:
             bits = (region.all if bits is None else bits) & ~one.rows(region)
         if self._levels is None:
             return Found(region.all if bits is None else bits, 0, THROUGH)
-        ranks = self._levels.ranks_of(region.plain, region.plain_lines)
+        ranks = self._levels.ranks_of(region.plain, region.plain_lines, region.data)
         if self._alarms is not None and bits != 0:
             alarming = self._alarming(region, ranks, self._alarms)
             bits = alarming if bits is None else bits & alarming
