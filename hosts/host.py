@@ -110,6 +110,9 @@ class Wants:
 
     Attributes:
         disks: Paths whose file systems matter; "~" is expanded there.
+        patience: Seconds for which accelerators and disks may hold up the rest of the answer. Of what takes longer
+            comes what was said before, the accelerators with their time, or nothing and an error. None where an
+            answer of this very look is needed: it is waited for until the deadline.
     """
 
     trees: tuple[TreeWant, ...] = ()
@@ -118,6 +121,7 @@ class Wants:
     accelerators: bool = False
     load: bool = False
     disks: tuple[str, ...] = ()
+    patience: float | None = None
 
 
 def merge(wants: Iterable[Wants]) -> Wants:
@@ -127,8 +131,11 @@ def merge(wants: Iterable[Wants]) -> Wants:
     refs: dict[ProcRef, None] = {}
     marks: dict[str, None] = {}
     disks: dict[str, None] = {}
+    patiences: list[float | None] = []
     accelerators = load = pytests = False
     for want in wants:
+        if want.accelerators or want.disks:
+            patiences.append(want.patience)
         trees.update(dict.fromkeys(want.trees))
         for tail in want.tails:
             known = tails.get(tail.path)
@@ -140,7 +147,9 @@ def merge(wants: Iterable[Wants]) -> Wants:
         load = load or want.load
         disks.update(dict.fromkeys(want.disks))
     procs = ProcsWant(tuple(refs), tuple(marks), pytests)
-    return Wants(tuple(trees), tuple(tails.values()), procs, accelerators, load, tuple(disks))
+    given = [patience for patience in patiences if patience is not None]
+    patience = min(given) if given and len(given) == len(patiences) else None  # one that needs an answer gets it
+    return Wants(tuple(trees), tuple(tails.values()), procs, accelerators, load, tuple(disks), patience)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class Accelerators:
         driver: Driver version, or None.
         cuda: The driver's CUDA version such as "13.0", or None.
         detail: Why a source could not be used, in one line, or "".
+        at: Far clock when it answered, seconds since the epoch, where that may have been before the look; else None.
     """
 
     devices: tuple[GpuDevice, ...]
@@ -92,6 +93,7 @@ class Accelerators:
     driver: str | None = None
     cuda: str | None = None
     detail: str = ""
+    at: float | None = None
 
 
 @dataclass(frozen=True)

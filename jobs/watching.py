@@ -20,6 +20,8 @@ SHOWER_S = 0.8
 _COST = 100.0  # a look that nothing calls for may take a hundredth of the time
 _SLOW = 4.0  # one that waits for disks, or for a busy machine, a fifth: what died meanwhile is to be seen
 _COST_FAR = 20.0  # at another machine a twentieth: part of it is the way there, and the wait for other hosts' answers
+_MOST_FAR = 20.0  # seconds, and no more: much of a long look is a wait, for a driver or a disk, and no work
+_SLOW_FAR = 2.0  # though never more than a third of the time
 _COST_OPENING = 1.0  # one that had to open the way there, or failed, says nothing of what the next will take
 _SHOWER_COST = 10.0  # one that a change calls for a tenth: a large run changes all the time while it is written
 
@@ -55,7 +57,9 @@ def pauses(
         failed: The look failed, and what it lasted was waiting: how long such a host is left alone is for those to say
             who connect.
     """
-    dear = took * cost if far else max(spent * cost, took * _SLOW)
+    dear = max(spent * cost, took * _SLOW)
+    if far:
+        dear = min(took * cost, max(_MOST_FAR, took * _SLOW_FAR))
     longest = min(LONGEST_INTERVAL_S, most, max(interval, dear))
     asked = min(longest, SHORTEST_S if failed else max(SHORTEST_S, took))
     return Pauses(asked, min(longest, max(asked, SHOWER_S, spent * _SHOWER_COST)), longest)
@@ -67,7 +71,8 @@ class HostWatch:
     A look comes when it is asked for, when a local folder changes, and after an interval. A look that is dear makes
     the interval longer, so that watching takes about a hundredth of a core and less than a tenth of one under a shower
     of changes, but never longer than `most`. A change after a quiet while is looked at at once. At another machine a
-    look may last a twentieth of the time, and a host that failed is looked at again after as long as that took.
+    look may last a twentieth of the time, but a long one makes a pause of 20 seconds at most, or of twice what it took;
+    a host that failed is looked at again after as long as that took.
 
     Args:
         host: What to look at.

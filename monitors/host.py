@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from hosts.host import Accelerators, DiskSeen, GpuDevice, Load, Observation, Wants
@@ -16,6 +16,10 @@ HISTORY = 60
 GHOST_MIB = 1024
 """Memory without an owner is called a ghost from here on; less may be the driver's own (it reserves 614 of an H200)."""
 
+PATIENCE_S = 1.0
+"""For which a driver and a disk may hold up what else is looked at."""
+
+_AS_NEW_S = 15.0  # since a driver answered, as good as now: one that takes 10 s is asked at each look
 _DRIFT = 1e-4  # seconds by which two clocks may part in a second
 _UNSURE_S = 1.0  # a clock that is read without a helper is known to about this
 _WORTH_S = 0.05  # a skew that rounds to nothing is no news for people; whoever merges logs uses it all the same
@@ -47,7 +51,8 @@ class HostBody:
     """What a host has, and how busy it is.
 
     Attributes:
-        accelerators: At the last good look; None before there was one.
+        accelerators: At the last good look; None before there was one. Where a driver that had devices fails, they are
+            those of before, and `source` is "unknown" with its words in `detail`.
         load: Likewise.
         memory: Share of memory used by GPU index, 0 to 1, oldest first; None where it was not known.
         busy: One-minute load average by core, oldest first.
@@ -60,6 +65,8 @@ class HostBody:
         ghosts: MiB in use that nobody owns, by GPU index, where two looks in a row found them.
         cards: The index of each GPU that was seen since the host was started, by its UUID.
         gone: When those that are not there any more were first missed, by UUID; our clock, seconds since the epoch.
+        unread: When the devices were last told, where the last answer did not tell them: our clock, seconds since the
+            epoch; else None.
     """
 
     accelerators: Accelerators | None = None
@@ -75,6 +82,7 @@ class HostBody:
     ghosts: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
     cards: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     gone: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    unread: float | None = None
 
 
 class HostMonitor:
@@ -98,35 +106,46 @@ class HostMonitor:
         return 0
 
     def wants(self, previous: Snapshot[HostBody] | None) -> Wants:
-        """Accelerators, load and disks."""
-        return Wants(accelerators=True, load=True, disks=self._disks)
+        """Accelerators, load and disks; whoever else is told by the same look does not wait for them."""
+        return Wants(accelerators=True, load=True, disks=self._disks, patience=PATIENCE_S)
 
     def fold(self, previous: Snapshot[HostBody] | None, seen: Observation, now: Now) -> Snapshot[HostBody]:
         """The snapshot after one more look; a part that could not be read keeps its last value and is named."""
         before = previous.body if previous is not None else HostBody()
         errors = [seen.errors["python"]] if "python" in seen.errors else []  # says itself what it is about
         errors += [f"{part}: {seen.errors[part]}" for part in ("accelerators", "load") if part in seen.errors]
-        devices = seen.accelerators
-        known = devices if devices is not None else before.accelerators
         boot_id = (seen.load.boot_id if seen.load is not None else None) or before.boot_id
         anew = before.boot_id not in ("", boot_id)
-        cards, gone = _cards(HostBody() if anew else before, devices, seen.received)
+        of_boot = HostBody() if anew else before
+        told = seen.accelerators
+        again = _again(of_boot.accelerators, told)
+        failed = told is None or _failed(told)
+        devices = None if again or failed else told
+        known = _kept(of_boot.accelerators, told) if devices is None else devices
+        unread = None
+        if told is not None and not failed:
+            age = seen.at - told.at if told.at is not None else 0.0
+            unread = seen.received - age if told.devices and age > _AS_NEW_S else None
+        elif known is not None and known.devices and previous is not None:
+            unread = before.unread or previous.seen.received
+        cards, gone = _cards(of_boot, devices, seen.received)
         body = HostBody(
             accelerators=known,
             load=seen.load if seen.load is not None else before.load,
-            memory=_longer(before.memory, devices, _memory_share),
+            memory=before.memory if again else _longer(before.memory, devices, _memory_share),
             busy=(*before.busy, _busy(seen.load))[-HISTORY:],
-            utilisation=_longer(before.utilisation, devices, _busy_share),
+            utilisation=before.utilisation if again else _longer(before.utilisation, devices, _busy_share),
             disks=_of_wanted(self._disks, seen.disks) or before.disks,
             skew=_narrowed(before.skew, skew_of(seen)),
             boot_id=boot_id,
             rebooted=_started(seen) if anew else before.rebooted,
             owners=owners(known, self._runs()),
-            ghosts=before.ghosts if devices is None else _ghosts(before.accelerators, devices),
+            ghosts=of_boot.ghosts if devices is None else _ghosts(before.accelerators, devices),
             cards=cards,
             gone=gone,
+            unread=unread,
         )
-        blind = devices is None and seen.load is None
+        blind = told is None and seen.load is None
         last = previous.seen if blind and previous is not None else Seen(seen.at, seen.received)
         state = State.BLIND if blind else State.RUNNING
         error = "; ".join(errors) or ("nothing was seen of the host" if blind else None)
@@ -148,9 +167,11 @@ def notes(body: HostBody, clock: Callable[[float], str]) -> tuple[str, ...]:
         amount = f"{off:.0f}" if off >= 10 else f"{off:.1f}"
         found.append(f"clock {amount} s {'ahead' if body.skew.seconds > 0 else 'behind'}")
     known = body.accelerators
-    if known is not None and known.source == "unknown":
-        found.append(f"GPUs unknown: {known.detail}" if known.detail else "GPUs unknown")
-    elif known is not None and known.devices and known.detail:  # some of them, or some of what they tell
+    if known is not None and (known.source == "unknown" or body.unread is not None):
+        since = f" since {clock(body.unread)}" if body.unread is not None else ""
+        why = f": {known.detail}" if known.source == "unknown" and known.detail else ""
+        found.append(f"GPUs unknown{since}{why}")
+    elif known is not None and known.detail:  # why there is none, or not all of them, or not all that they tell
         found.append(known.detail)
     found += _lacking(body, clock)
     found += [
@@ -162,10 +183,25 @@ def notes(body: HostBody, clock: Callable[[float], str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _again(before: Accelerators | None, told: Accelerators | None) -> bool:
+    """Whether a driver that is slow has said nothing since the last look; what that told then confirms nothing."""
+    return told is not None and told.at is not None and before is not None and told.at == before.at
+
+
+def _failed(told: Accelerators) -> bool:
+    """Whether nothing is said of any device, nor that there is none."""
+    return told.source == "unknown" and not told.devices
+
+
+def _kept(before: Accelerators | None, told: Accelerators | None) -> Accelerators | None:
+    """What is known of the accelerators where a look told of none, and `told` why, if that."""
+    if told is None or before is None or not before.devices:
+        return told or before
+    return replace(before, source=told.source, detail=told.detail, at=told.at)
+
+
 def _longer(before: _Shares, seen: Accelerators | None, share: Callable[[GpuDevice], float | None]) -> _Shares:
-    if seen is None:
-        return before
-    shares = {device.index: share(device) for device in seen.devices}
+    shares = {device.index: share(device) for device in seen.devices} if seen is not None else dict.fromkeys(before)
     return MappingProxyType({index: (*before.get(index, ()), value)[-HISTORY:] for index, value in shares.items()})
 
 

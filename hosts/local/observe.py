@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hosts.errors import InputError
@@ -32,6 +33,7 @@ from hosts.host import (
 from hosts.local import procs, trees
 from hosts.local.accelerators import AcceleratorReader
 from hosts.local.facts import look_at_disk, read_load
+from hosts.local.later import Asked, Later
 from hosts.local.pytests import running_pytests
 from hosts.local.reasons import why
 from hosts.local.trees import Budget, Signatures, read_at
@@ -43,6 +45,8 @@ _CURSORS = 4
 _DEADLINE = 20.0
 _SHARE = 0.8  # of the caller's deadline; the rest is for the way back
 _RETRIES = 5
+_DEVICES_KEPT = 150.0  # seconds; how old they are is told, and the longest time between two looks is shorter
+_DISK_KEPT = 15.0  # seconds for which what is free is as good as new
 
 
 class NotThereError(InputError):
@@ -53,7 +57,8 @@ class Observer:
     """Looks, and remembers the last few looks so that the next one brings differences only.
 
     Every section runs in a thread of its own: one that hangs (a dead network mount, a stuck driver) is named in
-    the answer, and the others stand. A section that still hangs at the next look is not started twice.
+    the answer, and the others stand. A section that still hangs at the next look is not started twice. Where little
+    patience is asked for, accelerators and disks that take longer do not hold the others up: a later look has them.
     """
 
     def __init__(self) -> None:
@@ -62,6 +67,7 @@ class Observer:
         self._count = 0
         self._cursors: OrderedDict[str, dict[TreeWant, Signatures]] = OrderedDict()
         self._running: dict[object, _LookThread] = {}
+        self._later = Later()
         self._devices = AcceleratorReader()
         self._devices_free = threading.Lock()
 
@@ -81,10 +87,11 @@ class Observer:
         looks = {tree: self._start(("tree", tree), _scan, tree, before.get(tree), budget) for tree in want.trees}
         tails = self._start("tails", _tails, want.tails) if want.tails else None
         processes = self._start("procs", _procs, want.procs) if want.procs != ProcsWant() else None
-        disks = {path: self._start(("disk", path), look_at_disk, path) for path in want.disks}
+        disks = {path: self._begin(want, ("disk", path), _DISK_KEPT, look_at_disk, path) for path in want.disks}
         devices = None
         if want.accelerators:
-            devices = self._start("accelerators", self._accelerators, max(0.5, min(10.0, deadline * _SHARE - 1.0)))
+            timeout = max(0.5, min(10.0, deadline * _SHARE - 1.0))
+            devices = self._begin(want, "accelerators", _DEVICES_KEPT, self._accelerators, timeout)
         errors: dict[str, str] = {}
         after: dict[TreeWant, Signatures] = {}
         seen: list[TreeSeen] = []
@@ -108,6 +115,8 @@ class Observer:
             if fault:
                 errors["load"] = fault
         accelerators: Accelerators | None = results["accelerators"]
+        if accelerators is not None and devices is not None and devices.at is not None:
+            accelerators = replace(accelerators, at=devices.at)
         return Observation(
             host=host,
             at=time.time(),
@@ -144,6 +153,13 @@ class Observer:
         with self._devices_free:  # two looks at once would take each other for a driver that hangs
             return self._devices.read(timeout)
 
+    def _begin(
+        self, want: Wants, name: object, oldest: float, run: Callable[..., Any], *arguments: object
+    ) -> _Look | Asked:
+        if want.patience is None:
+            return self._start(name, run, *arguments)
+        return self._later.ask(name, want.patience, oldest, run, *arguments)
+
     def _start(self, name: object, run: Callable[..., Any], *arguments: object) -> _Look:
         look = _Look(run, arguments)
         with self._lock:
@@ -163,6 +179,8 @@ class _LookThread(threading.Thread):
 
 class _Look:
     """One section on its way."""
+
+    at: float | None = None  # it is asked now, for this look alone
 
     def __init__(self, run: Callable[..., Any], arguments: tuple[object, ...]) -> None:
         self.error = ""
@@ -233,7 +251,7 @@ def _open(path: str) -> int:
     return fd
 
 
-def _disk(path: str, look: _Look, until: float) -> DiskSeen:
+def _disk(path: str, look: _Look | Asked, until: float) -> DiskSeen:
     found: DiskSeen | None = look.result(until)
     return DiskSeen(path, None, None, error=look.error) if found is None else found
 

@@ -218,7 +218,7 @@ def test_nvidia_smi_that_hangs(read: Read, tmp_path: Path) -> None:
 def test_no_gpu_at_all_is_a_value(read: Read, tmp_path: Path) -> None:
     for code in (READ, WITHOUT_PYNVML):
         found = read({"LD_LIBRARY_PATH": ""}, code, path=str(tmp_path / "bin"))
-        assert found == {"devices": [], "source": "none", "driver": None, "cuda": None, "detail": ""}
+        assert found == {"devices": [], "source": "none", "driver": None, "cuda": None, "detail": "", "at": None}
 
 
 @pytest.mark.parametrize("module", ["import warnings; warnings.warn('old', FutureWarning)", "x = 1 / 0", "x ="])

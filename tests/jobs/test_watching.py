@@ -130,6 +130,12 @@ def test_a_look_at_another_machine_is_as_dear_as_it_is_long() -> None:
     assert pauses(5.0, 0.5, 0.01, far=True, cost=20.0).longest == 10.0
 
 
+@pytest.mark.parametrize(("took", "longest"), [(0.2, 5.0), (0.9, 18.0), (3.0, 20.0), (10.0, 20.0), (24.0, 48.0)])
+def test_a_host_far_away_that_made_a_look_wait_is_not_left_alone_for_minutes(took: float, longest: float) -> None:
+    assert pauses(5.0, took, 0.01, far=True, cost=20.0).longest == pytest.approx(longest)
+    assert pauses(60.0, took, 0.01, far=True, cost=20.0).longest >= 60.0
+
+
 async def test_no_pause_is_longer_than_the_profile_of_the_host_says(run: RunFolder) -> None:
     assert pauses(60.0, 6.0, 0.01, far=True, cost=20.0, most=15.0) == Pauses(6.0, 6.0, 15.0)
     assert pauses(5.0, 0.5, 0.01, far=True, cost=20.0, most=500.0).longest == 10.0

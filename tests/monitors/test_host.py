@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hosts.host import Accelerators, DiskSeen, GpuDevice, GpuProcess, Load, Observation, Wants
-from monitors.host import HISTORY, HostBody, HostMonitor, Skew, notes
+from monitors.host import HISTORY, PATIENCE_S, HostBody, HostMonitor, Skew, notes
 from monitors.owners import KnownRun, Whose
 from monitors.snapshot import Now, Seen, Snapshot, State
 
@@ -51,8 +51,71 @@ def test_what_could_not_be_read_keeps_its_last_value() -> None:
     found = fold(look(1, gpu(0, 8000)), look(2, accelerators="the driver hangs"))
     assert found.body.accelerators == Accelerators((gpu(0, 8000),), "nvml")
     assert (found.state, found.error) == (State.RUNNING, "accelerators: the driver hangs")
+    assert dict(found.body.memory) == {0: (0.1, None)}
+    assert found.body.unread == 2
+    assert "GPUs unknown since 2:00" in notes(found.body, clock)
     blind = fold(look(1, gpu(0, 8000)), look(5, load=None, accelerators="gone"))
     assert (blind.state, blind.seen) == (State.BLIND, Seen(1, 2)), "its age is that of what is shown"
+
+
+def fails(at: float, load: Load = LOAD) -> Observation:
+    return replace(look(at, load=load), accelerators=Accelerators((), "unknown", detail="it fails"))
+
+
+def test_a_driver_that_fails_takes_nothing_from_what_it_said_before() -> None:
+    held = replace(gpu(0, 8000), processes=(GpuProcess(7, 5),), ghost=7000)
+    looks = [look(1, held, gpu(1, 40000)), look(2, held, gpu(1, 40000)), fails(3), fails(4)]
+    body = fold(*looks).body
+    assert body.accelerators == Accelerators((held, gpu(1, 40000)), "unknown", detail="it fails")
+    assert dict(body.memory) == {0: (0.1, 0.1, None, None), 1: (0.5, 0.5, None, None)}
+    assert dict(body.utilisation) == {0: (0.5, 0.5, None, None), 1: (0.5, 0.5, None, None)}
+    assert dict(body.ghosts) == {0: 7000}
+    assert body.unread == 3, "when they were last told, and not when that failed"
+    assert notes(replace(body, skew=None), clock)[0] == "GPUs unknown since 3:00: it fails"
+    back = fold(*looks, look(5, held)).body
+    assert (back.accelerators, back.unread) == (Accelerators((held,), "nvml"), None)
+    assert dict(back.memory) == {0: (0.1, 0.1, None, None, 0.1)}
+
+
+def answered(at: float, then: float, *devices: GpuDevice) -> Observation:
+    """A look that has what the driver said at an earlier time."""
+    return replace(look(at), accelerators=Accelerators(devices, "nvidia-smi", at=then))
+
+
+def test_what_a_slow_driver_said_before_the_look_is_as_old_as_it_is() -> None:
+    first, second = replace(gpu(0, 8000), ghost=7000), replace(gpu(0, 16000), ghost=6000)
+    body = fold(answered(10, 10, first), answered(20, 11, second)).body
+    assert (body.accelerators, body.unread) == (Accelerators((second,), "nvidia-smi", at=11), None)
+    body = fold(answered(10, 10, first), answered(60, 11, second)).body
+    assert body.unread == 61 - 49, "by our clock"
+    assert notes(replace(body, skew=None), clock)[0] == "GPUs unknown since 12:00"
+    assert (dict(body.memory), dict(body.ghosts)) == ({0: (0.1, 0.2)}, {0: 6000})
+
+
+def test_what_a_driver_said_only_once_confirms_nothing_when_it_is_told_again() -> None:
+    held = replace(gpu(0, 8000), ghost=7000)
+    body = fold(answered(10, 10, held), answered(15, 10, held)).body
+    assert (dict(body.memory), dict(body.utilisation)) == ({0: (0.1,)}, {0: (0.5,)})
+    assert (dict(body.ghosts), body.unread) == ({}, None)
+    body = fold(answered(10, 10, held), answered(15, 10, held), answered(40, 10, held)).body
+    assert (body.unread, dict(body.memory)) == (11, {0: (0.1,)})
+    failed = [replace(look(at), accelerators=Accelerators((), "unknown", detail="it fails", at=12)) for at in (15, 20)]
+    body = fold(answered(10, 10, held), *failed).body
+    assert (dict(body.memory), body.unread) == ({0: (0.1, None)}, 11)
+
+
+def test_a_driver_that_never_said_anything_has_nothing_to_keep() -> None:
+    for looks in ((fails(1),), (look(1), fails(2)), (look(1, accelerators="hangs"), fails(2))):
+        body = fold(*looks).body
+        assert (body.accelerators, body.unread) == (Accelerators((), "unknown", detail="it fails"), None)
+        assert notes(replace(body, skew=None), clock) == ("GPUs unknown: it fails",)
+
+
+def test_what_gpus_held_before_a_machine_was_started_anew_is_not_kept() -> None:
+    held, boots = replace(gpu(0, 8000), ghost=7000), [replace(LOAD, boot_id=boot) for boot in "aab"]
+    body = fold(look(1, held, load=boots[0]), look(2, held, load=boots[1]), fails(3, boots[2])).body
+    assert (body.accelerators, body.unread) == (Accelerators((), "unknown", detail="it fails"), None)
+    assert not body.ghosts
 
 
 def test_what_a_tool_does_not_give_is_unknown() -> None:
@@ -133,7 +196,7 @@ def test_a_host_that_was_started_anew() -> None:
 
 def test_disks_that_were_asked_for() -> None:
     monitor = HostMonitor("h", disks=("/data",))
-    assert monitor.wants(None) == Wants(accelerators=True, load=True, disks=("/data",))
+    assert monitor.wants(None) == Wants(accelerators=True, load=True, disks=("/data",), patience=PATIENCE_S)
     mine, other = DiskSeen("/data", 5, 10, "nfs4", True), DiskSeen("/other", 1, 2)
     first = monitor.fold(None, replace(look(1), disks=(other, mine)), Now(1))
     assert first.body.disks == (mine,)
@@ -182,8 +245,8 @@ def test_a_device_that_went_is_told_until_it_is_back() -> None:
 def test_a_device_that_cannot_be_asked_is_not_gone() -> None:
     first, lost = look(1, gpu(0, 5), gpu(1, 5)), replace(gpu(1, None), uuid=None)
     hangs = replace(look(2), accelerators=Accelerators((), "unknown", detail="hangs"))
-    assert told_of_cards(first, hangs) == ("GPUs unknown: hangs",)
-    assert told_of_cards(first, look(2, accelerators="the driver hangs")) == ()
+    assert told_of_cards(first, hangs) == ("GPUs unknown since 2:00: hangs",)
+    assert told_of_cards(first, look(2, accelerators="the driver hangs")) == ("GPUs unknown since 2:00",)
     assert told_of_cards(first, look(2, gpu(0, 5), lost)) == ()
     after = told_of_cards(first, hangs, look(3, gpu(0, 5)))
     assert after == ("GPU 1 is gone since 4:00",), "what was there before is not forgotten"
@@ -225,7 +288,8 @@ def test_a_driver_that_does_not_say_all_is_noted() -> None:
     )
     assert told("unknown", "") == ("GPUs unknown",)
     assert told("nvml", "GPU 1: GPU is lost", gpu(0, 5), gpu(1, None)) == ("GPU 1: GPU is lost",)
-    assert told("none", "nvidia-smi: no devices were found") == told("nvml", "", gpu(0, 5)) == ()
+    assert told("none", "nvidia-smi: no devices were found") == ("nvidia-smi: no devices were found",)
+    assert told("none", "") == told("nvml", "", gpu(0, 5)) == ()
 
 
 @pytest.mark.parametrize(

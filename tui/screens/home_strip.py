@@ -84,15 +84,18 @@ def host_spans(host: _Host, way: Connection | None, space: Space, *, brief: bool
         spans.append((f"{way_look(way).sign(space.ascii_only)} {told} ", style))
     devices = body.accelerators.devices if body.accelerators is not None else ()
     blind = host.state is State.BLIND
+    old = blind or body.unread is not None
     shown: list[Span] = []
     if brief and told and is_troubled(host, way):
         return (*spans[:-1], (spans[-1][0].rstrip(), style))
     if devices:
-        shown = [*(_device(one, space.ascii_only) for one in devices), (f" {_sum(devices)}", "muted" if blind else "")]
+        shown = [*(_device(one, space.ascii_only) for one in devices), (f" {_sum(devices)}", "muted" if old else "")]
     elif body.accelerators is not None or body.load is not None or not told:
         shown = _plain(body.accelerators, body.load)
     if blind and age is not None:
         shown.append((f" {seen(age)} old", "warning"))
+    elif body.unread is not None:
+        shown.append((f" {seen(max(0.0, space.now - body.unread))} old", "warning"))
     elif blind and not told:
         shown.append((" not seen yet", "warning"))
     if not shown:

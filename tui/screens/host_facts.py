@@ -93,6 +93,15 @@ class HostFacts:
         dark = connection is not None and connection.way in _DARK
         return self.blind or dark or age is None or age >= STALE_AFTER_S
 
+    @property
+    def unread(self) -> bool:
+        """The last look told nothing of its accelerators: what is shown is of before, and none is surely free."""
+        return self.blind or self.body.unread is not None
+
+    def gpus_aged(self, now: float) -> bool:
+        """Whether what is known of its accelerators is of some time ago."""
+        return self.unread or self.aged(now)
+
     @cached_property
     def free(self) -> int:
         """Accelerators that are known to be free."""
@@ -252,7 +261,7 @@ def _share(pair: tuple[int, int] | None) -> float | None:
 ORDERS: tuple[Order, ...] = (
     Order("host", lambda host: 0, "by name"),
     Order("state", lambda host: host.trouble, "trouble first"),
-    Order("free", lambda host: -host.free if host.devices and not host.blind else None, "most free GPUs first"),
+    Order("free", lambda host: -host.free if host.devices and not host.unread else None, "most free GPUs first"),
     Order("busy", lambda host: -host.busy[0] if host.busy is not None else None, "busiest GPUs first"),
     Order("vram", lambda host: _share(host.used), "fullest GPUs first"),
     Order("load", lambda host: -host.load if host.load is not None else None, "highest load first"),
@@ -303,7 +312,7 @@ def sums(hosts: Sequence[HostFacts]) -> Sums:
     return Sums(
         len(hosts),
         sum(len(host.devices) for host in hosts),
-        sum(host.free for host in hosts if not host.blind),
-        sum(len(host.devices) if host.blind else host.unknown for host in hosts),
+        sum(host.free for host in hosts if not host.unread),
+        sum(len(host.devices) if host.unread else host.unknown for host in hosts),
         tuple(found.items()),
     )

@@ -40,8 +40,8 @@ def gpu_key(device: GpuDevice) -> str:
 
 
 def _lines(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:
-    aged = host.aged(brush.now)
-    yield from _machine(host, room, brush, aged)
+    yield from _machine(host, room, brush, host.aged(brush.now))
+    aged = host.gpus_aged(brush.now)
     if host.devices:
         at = gpu_columns(host, room)
         yield fixed()
@@ -52,12 +52,9 @@ def _lines(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:
                 yield Line(partial(_mig, part, room, brush, aged))
     else:
         known = host.body.accelerators
-        yield fixed()
-        if known is not None and known.source == "none":
-            why = f": {plain(known.detail, 300)}" if known.detail else ""
-            yield fixed((" " + cut("no GPU" + why, max(0, room - 2), brush.more), "muted"))
-        else:  # why they are not known is told above
-            yield fixed((" GPUs unknown", "warning"))
+        yield fixed()  # why there is none, or why they are not known, is told above
+        none = known is not None and known.source == "none"
+        yield fixed((" no GPU", "muted") if none else (" GPUs unknown", "warning"))
     yield from process_lines(host, room, brush, aged)
     yield from run_lines(host, room, brush)
 

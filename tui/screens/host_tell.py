@@ -84,10 +84,10 @@ def _device(host: HostFacts, device: GpuDevice | None, room: int, brush: Brush) 
         if host.age(brush.now) is None:
             return [((" nothing was seen of it yet", "muted"),)]
         known = host.body.accelerators
-        if known is None or known.source == "unknown":
-            why = f": {plain(known.detail, 300)}" if known is not None and known.detail else ""
-            return [((" " + cut("GPUs unknown" + why, room - 2, brush.more), "warning"),)]
-        return [((" no GPU", "muted"),)]
+        why = f": {plain(known.detail, 300)}" if known is not None and known.detail else ""
+        unknown = known is None or known.source == "unknown"
+        what = cut(("GPUs unknown" if unknown else "no GPU") + why, room - 2, brush.more)
+        return [((" " + what, "warning" if unknown or why else "muted"),)]
     spans: list[Span] = [(f" GPU {device.index}", "strong")]
     spans.append((f"  {plain(device.name or 'name unknown', 40)}", "secondary" if device.name else "warning"))
     told = device.memory_used is not None and device.memory_total is not None

@@ -158,7 +158,7 @@ def block(host: HostFacts, place: Place, laid: Layout, brush: Brush) -> Row:
         words = "" if place.first else short(host, brush, laid.word)
         spans += [(gap, ""), (left(words, laid.word), _word_style(host))]
     spans.append((gap, ""))
-    cells = _cells(host, place, laid, brush, aged)
+    cells = _cells(host, place, laid, brush, host.gpus_aged(brush.now))
     if not cells:
         room = laid.area
         cells = ((left(cut(_nothing(host, brush, laid), room, brush.more), room), "muted"),)
@@ -169,7 +169,7 @@ def block(host: HostFacts, place: Place, laid: Layout, brush: Brush) -> Row:
     if not place.first:
         beyond = laid.area - _width(host, place, laid) + _GAP
         spans.append((" " * beyond, ""))
-        spans += _beside(host, max(0, laid.block - used - beyond - 1), brush, aged)
+        spans += _beside(host, max(0, laid.block - used - beyond - 1), brush)
     return tuple(spans)
 
 
@@ -243,13 +243,15 @@ def _nothing(host: HostFacts, brush: Brush, laid: Layout) -> str:
     return "no GPU"
 
 
-def _beside(host: HostFacts, room: int, brush: Brush, aged: bool) -> list[Span]:
+def _beside(host: HostFacts, room: int, brush: Brush) -> list[Span]:
     """What is free, how much is used, and what is to be noted, as much as fits."""
     parts: list[tuple[str, str]] = []
+    aged, unread = host.gpus_aged(brush.now), "?" if host.body.unread is not None else ""
     if host.devices:
-        parts.append((f"{host.free}/{len(host.devices)} free", "success" if host.free and not aged else "muted"))
+        free = f"{host.free}/{len(host.devices)} free{unread}"
+        parts.append((free, "success" if host.free and not aged else "muted"))
     if host.used is not None:
-        partly = "?" if host.partly else ""
+        partly = "?" if host.partly else unread
         parts.append((f"{gib(host.used[0])}/{gib(host.used[1])}G{partly}", "muted" if aged else ""))
     # That they are unknown stands in the place of the GPUs.
     parts += [(text.removeprefix("GPUs unknown: "), "warning") for text in told_notes(host, brush.clock)]

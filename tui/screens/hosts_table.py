@@ -30,6 +30,7 @@ _HEADS = {
     "note": "TO NOTE",
 }
 _SHORT = {"disk": "DISK", "mem": "MEM", "busy": "BUSY"}
+_GPUS = {"free", "busy", "vram"}
 _NUMBERS = {"free", "busy", "vram", "load", "mem", "seen"}
 _NARROW = ("host", "state", "free", "busy", "vram", "load", "disk", "seen")
 _ALL = ("host", "state", "free", "busy", "vram", "load", "mem", "disk", "seen", "runs", "note")
@@ -131,7 +132,7 @@ def _column(name: str, room: int, host: HostFacts, wide: bool, brush: Brush, *, 
     text, style = _told(name, host, wide)
     text = cut(text, room, brush.more)
     shown = text.rjust(room) if name in _NUMBERS else left(text, room)
-    return [(shown, "muted" if aged else style)]
+    return [(shown, "muted" if aged or (name in _GPUS and host.gpus_aged(brush.now)) else style)]
 
 
 def _quiet(style: str) -> str:
@@ -158,11 +159,14 @@ def _told(name: str, host: HostFacts, wide: bool) -> Span:
 
 def _free(host: HostFacts, wide: bool) -> Span:
     known = host.body.accelerators
-    if known is None or known.source == "unknown":
-        return "?", "warning"
-    if not host.devices:
-        return "none", "muted"
-    return f"{host.free}/{len(host.devices)}", "success" if host.free else ""
+    if host.devices:
+        return f"{host.free}/{len(host.devices)}{_doubt(host)}", "success" if host.free else ""
+    return ("?", "warning") if known is None or known.source == "unknown" else ("none", "muted")
+
+
+def _doubt(host: HostFacts) -> str:
+    """Behind what the last look told nothing of."""
+    return "?" if host.body.unread is not None else ""
 
 
 def _none(host: HostFacts) -> Span:
@@ -174,13 +178,14 @@ def _none(host: HostFacts) -> Span:
 def _busy(host: HostFacts, wide: bool) -> Span:
     if host.busy is None:
         return _none(host)
-    return f"{host.busy[0]:.0f}/{host.busy[1]}%", ""
+    return f"{host.busy[0]:.0f}/{host.busy[1]}%{_doubt(host)}", ""
 
 
 def _vram(host: HostFacts, wide: bool) -> Span:
     if host.used is None:
         return _none(host)
-    return f"{gib(host.used[0])}/{gib(host.used[1])}G{'?' if host.partly else ''}", "warning" if host.partly else ""
+    doubt = "?" if host.partly else _doubt(host)
+    return f"{gib(host.used[0])}/{gib(host.used[1])}G{doubt}", "warning" if host.partly else ""
 
 
 def _load(host: HostFacts, wide: bool) -> Span:

@@ -56,6 +56,8 @@ def _aged(host: Snapshot[HostBody], now: float, ascii_only: bool) -> list[Span]:
         return [(" never seen ", "warning")]
     if host.state is State.BLIND or age >= STALE_AFTER_S:
         return [(f" {'o' if ascii_only else '◌'} {seen(age)} old ", "warning")]
+    if host.body.unread is not None:
+        return [(f" {'o' if ascii_only else '◌'} GPUs {seen(max(0.0, now - host.body.unread))} old ", "warning")]
     return []
 
 

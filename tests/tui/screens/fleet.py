@@ -114,6 +114,13 @@ def busiest() -> HostBody:
     )
 
 
+def failing(seen: HostBody) -> HostBody:
+    """A host whose GPU driver told of its devices 40 s before, and fails since."""
+    assert seen.accelerators is not None
+    known = replace(seen.accelerators, source="unknown", detail="nvml: initialisation failed")
+    return replace(seen, accelerators=known, unread=AT - 40)
+
+
 def changed_key() -> Connection:
     """The host has another key."""
     why = "its host key has changed, so nothing was sent: known_hosts line 12 has SHA256:aaaa, it offers SHA256:bbbb"

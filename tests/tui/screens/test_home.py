@@ -408,6 +408,12 @@ async def test_how_the_way_to_each_host_stands_and_that_it_changes(tmp_path: Pat
         assert strip.paints == paints, "nobody sees it"
 
 
+def test_gpus_of_a_driver_that_fails_are_of_before() -> None:
+    host = eight_gpus()
+    rows = strip_rows((replace(host, body=replace(host.body, unread=AT - 40)),), {}, Space(80, 2, False, AT, UTC))
+    assert re.search(r"▆▆▁{6} \d+/\d+G 30s old\Z", "".join(text for row in rows for text, _ in row))
+
+
 def test_what_is_in_trouble_is_not_among_those_left_out() -> None:
     some = {f"ok-{number}": replace(eight_gpus(), watch=f"ok-{number}") for number in range(9)}
     up = {name: Connection(Way.UP, AT, 0.001) for name in some}

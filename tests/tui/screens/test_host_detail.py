@@ -9,17 +9,19 @@ from types import MappingProxyType
 import pytest
 
 from hosts.connection import Connection, Way
-from hosts.host import DiskSeen, GpuDevice, GpuProcess
+from hosts.host import Accelerators, DiskSeen, GpuDevice, GpuProcess
 from monitors.host import HostBody
 from monitors.snapshot import Seen
 from tests.monitors.runs import AT
-from tests.tui.screens.fleet import TTS, FleetDesk, body, busiest, every, fleet, held, look
+from tests.tui.screens.fleet import TTS, FleetDesk, body, busiest, every, failing, fleet, held, look
 from tui.app import pressable
-from tui.screens.host_cells import GHOST, UNKNOWN
-from tui.screens.host_facts import NOTED
+from tui.screens.host_cells import GHOST, UNKNOWN, Measure
+from tui.screens.host_facts import NOTED, HostFacts
+from tui.screens.host_lines import lines
 from tui.screens.host_look import WAYS
 from tui.screens.host_screen import HostScreen
 from tui.screens.host_view import HostView
+from tui.screens.hosts_grid import Brush
 
 
 async def into(at: FleetDesk, name: str) -> HostView:
@@ -76,6 +78,29 @@ async def test_values_of_some_time_ago_say_so() -> None:
         assert "unreachable since 02:29, retry in 8 s seen 14m ago" in row(at, "unreachable")
         assert "connection refused" in at.shown
         assert "71/96G" in at.shown
+
+
+def test_gpus_that_a_driver_which_fails_told_before_are_muted_and_the_machine_is_not() -> None:
+    brush = Brush(Measure.MEMORY, AT, lambda _: "02:42", ascii_only=False)
+    found = [line.make() for line in lines(HostFacts.of(look("a", failing(busiest()))), 120, brush)]
+    rows = {"".join(text for text, _ in spans): spans for spans in found}
+    assert any("▲ GPUs unknown since 02:42: nvml: initialisation failed" in row for row in rows)
+    old = [spans for row, spans in rows.items() if "71/96G" in row or "train.py" in row]
+    assert len(old) == 2
+    assert {style for spans in old for _, style in spans[1:]} <= {"muted", "", "secondary"}
+    assert not any(style == "" and text.strip() for spans in old for text, style in spans)
+    machine = next(spans for row, spans in rows.items() if row.startswith(" load"))
+    assert "primary" in {style for _, style in machine}
+
+
+async def test_why_a_driver_sees_no_gpu_is_told_once() -> None:
+    none = replace(body(()), accelerators=Accelerators((), "none", detail="nvidia-smi: no devices were found"))
+    async with fleet((80, 24), (look("a", none),)) as at:
+        assert at.rows[1].startswith(" ▲ 1 to note")
+        assert " no GPU: nvidia-smi: no devices were found" in at.rows
+        await into(at, "a")
+        assert at.shown.count("no devices were found") == 1
+        assert " no GPU" in at.rows
 
 
 @pytest.mark.parametrize(

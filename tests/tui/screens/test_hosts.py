@@ -12,7 +12,7 @@ from hosts.connection import Connection, Way
 from hosts.host import GpuProcess
 from tests.monitors.runs import AT
 from tests.tui.logs.corpus import unsafe
-from tests.tui.screens.fleet import TTS, UP, FleetDesk, body, busiest, every, fleet, held, idle, look, many
+from tests.tui.screens.fleet import TTS, UP, FleetDesk, body, busiest, every, failing, fleet, held, idle, look, many
 from tests.tui.snapshots import SIZES
 from tui.app import pressable
 from tui.cells import painted
@@ -361,6 +361,23 @@ async def test_why_the_gpus_are_unknown_is_told_beside_that_they_are() -> None:
     async with fleet((120, 40)) as at:
         told = next(row for row in at.rows if "odd-1" in row)
         assert re.search(r"GPUs unknown +nvidia-smi: not found", told)
+
+
+async def test_gpus_of_a_driver_that_fails_stay_and_none_of_them_counts_as_free() -> None:
+    seen = replace(busiest(), rebooted=None, skew=None)
+    some = (look("well", seen), look("fails", failing(seen)))
+    async with fleet((120, 40), some) as at:
+        assert "16 GPUs" in at.rows[0]
+        assert "2 free" in at.rows[0]
+        assert "9 unknown" in at.rows[0]
+        well, fails = (next(row for row in at.rows if name in row) for name in ("well", "fails"))
+        assert "▆█ ▆▆ ▂▁ !·" in fails.replace("‹", " ")
+        assert "▆█ ▆▆ ▂▁ !·" in well
+        assert re.search(r"2/8 free\?  205/669G\?  GPUs unknown since 02:42: nvml: ini", fails)
+        await at.press("t")
+        assert re.search(r"fails .* 2/8\? +24/98%\? +205/669G\? ", next(row for row in at.rows if "fails" in row))
+        await at.press(*["o"] * 2)
+        assert names(at) == ["well", "fails"]
 
 
 async def test_words_of_many_hosts_are_short_and_no_number_is_cut() -> None:

@@ -120,4 +120,8 @@ def test_an_old_strip_says_how_old() -> None:
     assert shown(None) == " the host has not been looked at yet"
     assert shown(eight_gpus(), after=119) == shown(eight_gpus())
     assert shown(eight_gpus(), after=130).startswith(" ◌ 2m old  GPU 0")
+    failing = eight_gpus()
+    failing = replace(failing, body=replace(failing.body, unread=AT - 40))
+    assert shown(failing) == " ◌ GPUs 30s old  GPU 0 ▄▅▆▆ 71/96G 98%  1 ▄▅▆▆ 69/96G 97%  2-7 free"
+    assert {style for _, style in host_strip(failing, AT, 80)[1:]} == {"muted", ""}
     assert shown(host_look((gpu(0),), error="gone")).startswith(" ◌ <5s old ")
