@@ -4,6 +4,8 @@ Two texts are states of the same bar if they are equal once numbers, units, time
 are taken out, the numbers in its name (`file-2:`, `Epoch 3:`) left in. Where a text also holds words that may be an
 alarm, or words glued to the end of a bar, only texts that say the same beside the bar are equal.
 
+A text that counts is also an older state of one that counts on, under other words (`monitors.logs.counts`).
+
 Every expression is bounded, since the text is anybody's: none takes more than linear time.
 """
 
@@ -18,7 +20,7 @@ LONGEST = 512
 
 CONTROL = re.compile(rb"\x1b\[[0-9;:?]{0,40}[A-HJKSTfhlm]")  # colours, moves, erasing, showing the cursor
 # U+2580-25FF blocks and shapes, heavy and light dashes, half dashes, braille, moons, clocks
-_GLYPHS = re.compile(
+GLYPHS = re.compile(
     rb"(?:\xe2(?:[\x96\x97][\x80-\xbf]|\x94[\x80\x81]|\x95[\xb8-\xbf]|[\xa0-\xa3][\x80-\xbf])"
     rb"|\xf0\x9f(?:\x8c[\x91-\x98]|\x95[\x90-\x9b]))+"
 )
@@ -53,18 +55,30 @@ _COUNTED = rb"\d[\d.]{0,15}[kKMGT]?\s?[A-Za-z]{0,16} \[\d{1,3}:\d"  # 3it [00:12
 _SPINS = rb"^\s*[|/\\-](?=\s|$)|\s[|/\\-]\s*$"
 # Where the bar begins: after its name
 _BEGINS = re.compile(
-    rb"\d[\d.]{0,15}\s?%|\d[\d.]{0,15}\s?[A-Za-z]{0,6}/\s?[\d?]|\d{1,15} of \d"
+    rb"\d[\d.]{0,15}\s?%|\d[\d.]{0,15}\s?[A-Za-z]{0,6}\s?/\s?[\d?]|\d{1,15} of \d"
     rb"|[|\[][\s#=>~*.\-]{3,}[|\]\d\xe2\x01]|#{3}"
     rb"|\d[\d.]{0,15}\s?[A-Za-z]{0,16}\s?/\s?s\b|\d[\d.]{0,15}\s?s/\s?[A-Za-z]|"
-    + _COUNTED + rb"|\x01|" + _SPINS + rb"|" + _GLYPHS.pattern
+    + _COUNTED + rb"|\x01|" + _SPINS + rb"|" + GLYPHS.pattern
 )  # fmt: skip
 _BEGINS_HERE = re.compile(rb"\s*(?:" + _BEGINS.pattern + rb")")
 _LETTER = re.compile(rb"[A-Za-z\x80-\xff]")
-_STAMPED = re.compile(rb"^[\s\[(]*(?:\d{4}[-/]\d\d[-/]\d\d|\d\d:\d\d:\d\d\b)")
+STAMPED = re.compile(rb"^[\s\[(]*(?:\d{4}[-/]\d\d[-/]\d\d|\d\d:\d\d:\d\d\b)")
+# Of lower case, as what they are searched in is made: that is several times as fast as to leave the case aside
 _ALARM = re.compile(
-    rb"(?i)error|exception|traceback|fail|fatal|critical|warn|panic|abort|kill|\boom\b|out ?of ?mem|denied|refused"
+    rb"error|exception|traceback|fail|fatal|critical|warn|panic|abort|kill|\boom\b|out ?of ?mem|denied|refused"
     rb"|timed? ?out|\blost\b|crash|segfault|segmentation|assert|invalid|corrupt|cannot|could ?n|unable|unexpected"
     rb"|missing|retr(?:y|ies)"
+)
+# What counts how often something went wrong: errors: 0, failed=3, retries: 1/5; and a loss that is none
+_TALLY = re.compile(
+    rb"\b(errors?|err|failed|failures?|fails?|warnings?|warns?|retry|retries|retried|timeouts?|exceptions?|aborted"
+    rb"|killed|lost|crashed|crashes|missing|invalid|denied|refused|corrupt(?:ed)?|unexpected|oom)\s?[:=]\s?"
+    rb"(\d{1,15}(?:\.\d{1,15}(?:e[-+]?\d{1,4})?)?)(?![\w.]*[a-z])|(?<![\w.,-])(\d{1,15}) "
+    rb"(errors|failed|failures|warnings|retries|timeouts|exceptions|missing|invalid)\b|\b(nan|[+-]?inf)\b"
+)
+_FILE = re.compile(
+    rb"(?<![\w./+-])[\w./+-]{1,200}\.(?:o|a|so|cc?|cpp|cxx|cu|hp?p?|cuh|rs|go|pyi?|[jt]sx?|java|md|txt|log|csv|tsv|html?|xml"
+    rb"|jsonl?|ya?ml|toml|bin|pth?|safetensors|parquet|npy|png|jpe?g|gif|wav|mp\d|flac|gz|zst|tar|zip|whl)(?![\w./])"
 )
 _DRAWN = re.compile(rb"\x01|%\||[|\[][\s#=>~*.\-0]{3,}[|\]]|#{3}|\d:\d\d?<")  # more than a count or a percentage
 _GLUED = re.compile(rb"\[[^\]\[]{0,300}(?:<|/s|s/)[^\]\[]{0,300}\]\s*[^\s\x00-\x1f]")
@@ -75,13 +89,13 @@ _CORE = re.compile(
     rb"|\d[\d.]{0,15}\s?[A-Za-z]{0,16}/s\b|\b\d[\d.]{0,15}s/\w{1,20}|\b\d{1,4}(?::\d\d){1,3}"
 )
 # Numbers in a name that count or measure: 12:30, 0.25, loss=3, 1,000,000, 12 MB, step 7
-_VALUE = re.compile(
+VALUE = re.compile(
     rb"\d{1,9}(?::\d{1,9}){1,3}|=\s*-?\d{1,20}(?:\.\d{1,20})?(?:e[-+]?\d{1,4})?|\d{1,20}\.\d{1,20}(?:e[-+]?\d{1,4})?"
     rb"|\b\d{1,3}(?:,\d{1,3}){1,5}\b|\b\d{1,20} ?(?:(?:[kKMGTP]i?)?B|bytes|s|sec)\b"
     rb"|(?i:\b(?:steps?|it|iters?|iterations?|batch(?:es)?|samples?|examples?|items?|loss|acc|lr|tokens?|bytes)"
     rb"[ :=#]{1,3})\d{1,20}(?:\.\d{1,20})?"
 )
-_DIGITS = re.compile(rb"\d+")
+DIGITS = re.compile(rb"\d+")
 
 
 class Kind(Enum):
@@ -103,6 +117,7 @@ class Look:
         says: It may say something beside the bar, and is not to be dropped because the bar was erased.
         exact: What it says has numbers in it: all but the bar is compared.
         labelled: Words stand before the bar, so that it is told from others wherever it is painted.
+        tallied: It counts what went wrong: the numbers tell whether it says something (`tallies`).
     """
 
     kind: Kind
@@ -111,6 +126,40 @@ class Look:
     says: bool = False
     exact: bool = False
     labelled: bool = False
+    tallied: bool = False
+
+
+class Tallied:
+    """Tells quickly whether a text that flattens to the same counts no more that went wrong."""
+
+    def __init__(self, text: bytes) -> None:
+        self._marks: list[bytes] = []
+        self._most: list[int] = []
+        self._whole: list[bytes] = []
+        self.varies = False
+        for found in _TALLY.finditer(text.lower()):
+            if found[3]:
+                self.varies = True
+            elif found[1] and b"." not in found[2]:
+                mark = text[found.start() : found.start(2)]
+                self.varies |= text.count(mark) > 1
+                self._marks.append(mark)
+                self._most.append(int(found[2]))
+                self._whole.append(text[found.start() : found.end(2) + 1])
+
+    def holds(self, text: bytes) -> bool:
+        """Whether no count is higher."""
+        for whole in self._whole:
+            if whole not in text:
+                return not self.varies and self._compare(text)
+        return not self.varies
+
+    def _compare(self, text: bytes) -> bool:
+        for mark, most in zip(self._marks, self._most, strict=True):
+            found = DIGITS.match(text, text.find(mark) + len(mark))
+            if found is None or int(found[0]) > most:
+                return False
+        return True
 
 
 def flatten(line: bytes) -> bytes:
@@ -124,7 +173,7 @@ def flatten(line: bytes) -> bytes:
     elif _glyphs_only(line):
         line = line.translate(_ZEROS_AND_GLYPHS, _CONTINUATION)
     else:
-        line = _GLYPHS.sub(b"\x01", line).translate(_ZEROS)
+        line = GLYPHS.sub(b"\x01", line).translate(_ZEROS)
     for run, one in (*_RUNS, *_GLYPH_RUNS) if b"\x01" in line else _RUNS:
         line = line.replace(run, one)
     return line
@@ -158,15 +207,57 @@ def look(flat: bytes, text: bytes) -> Look:
     begins = _BEGINS.search(flat)
     if begins is None:
         return Look(Kind.TEXT if letters or b"0" not in flat else Kind.BAR, key)
-    if letters and _STAMPED.match(bare(text)):
+    if letters and STAMPED.match(bare(text)):
         return Look(Kind.TEXT, key)
-    named = b"0" in _VALUE.sub(b"", flat[: begins.start()])
-    alarm = _ALARM.search(key)
+    named = b"0" in VALUE.sub(b"", flat[: begins.start()])
+    alarm = tallied = _ALARM.search(key.lower()) is not None
+    if alarm:
+        alarm = _alarms(flat.lower())
+        tallied = not alarm
     if alarm and not _DRAWN.search(flat):
         return Look(Kind.TEXT, key)
-    says = alarm is not None or _GLUED.search(flat) is not None
+    says = alarm or _GLUED.search(flat) is not None
     exact = says and b"0" in _CORE.sub(b"", flat)
-    return Look(Kind.BAR, key, named, says, exact, _LETTER.search(flat, 0, begins.start()) is not None)
+    labelled = _LETTER.search(flat, 0, begins.start()) is not None
+    return Look(Kind.BAR, key, named, says, exact, labelled, tallied and not exact)
+
+
+def _alarms(text: bytes) -> bool:
+    """Whether words, of lower case, may be an alarm, and are no file's name and no count of what went wrong."""
+    return _ALARM.search(_FILE.sub(b"", _TALLY.sub(b"", text))) is not None
+
+
+def said(text: bytes, *, silent: bool = False) -> dict[bytes, int] | None:
+    """What went wrong as a text tells it (`tallies`); None where it may say more: `Look.says` for a single text.
+
+    Args:
+        text: It.
+        silent: It is known to say nothing else.
+    """
+    lower = bare(text).lower()
+    alarm = _ALARM.search(lower) is not None
+    if not silent:
+        if alarm and _alarms(lower):
+            return None
+        bracketed = lower.endswith((b"]", b"] ")) and lower.count(b"]") == 1
+        if not bracketed and b"]" in lower and _GLUED.search(lower) is not None:
+            return None
+    return _tallies(lower) if alarm or b"nan" in lower or b"inf" in lower else {}
+
+
+def tallies(text: bytes) -> dict[bytes, int]:
+    """How often a text says that something went wrong, by the word for it; that a loss is no number counts as one."""
+    return said(text, silent=True) or {}
+
+
+def _tallies(lower: bytes) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for word, count, other, noun, unreal in _TALLY.findall(lower):
+        if unreal:
+            found[b"nan"] = 1
+        elif b"." not in count and int(count or other):
+            found[word or noun] = max(int(count or other), found.get(word or noun, 0))
+    return found
 
 
 class Identities:
@@ -190,7 +281,7 @@ class Identities:
         if not (self.name and text.startswith(self.name) and _BEGINS_HERE.match(text, len(self.name))):
             begins = _BEGINS.search(text)
             self.name = text[: begins.start()].rstrip() if begins else b""
-            self._digits = b" ".join(_DIGITS.findall(_VALUE.sub(b" ", self.name)))
+            self._digits = b" ".join(DIGITS.findall(VALUE.sub(b" ", self.name)))
         return seen.key, self._digits
 
 

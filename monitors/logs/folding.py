@@ -61,7 +61,7 @@ class Folding:
             at = rfind_newline(rest, back, upto)
             if at >= 0:  # what stands behind the last carriage return may be half a bar
                 joined = back.newline.join((shown, rest[:at])) if upto > row.start else rest[:at]
-                shown = await asyncio.to_thread(collapse, joined, encoding.name)
+                shown = await asyncio.to_thread(collapse, joined, encoding.name, unfinished=True)
                 upto, rest = upto + at + encoding.unit, rest[at + encoding.unit :]
                 self._states[spot.at] = (upto, shown[: KEEP + 1])
                 self._states.move_to_end(spot.at)
@@ -69,9 +69,8 @@ class Folding:
                     self._states.popitem(last=False)
         finished = upto + len(rest) >= end or len(shown) > KEEP
         if rest:
-            joined = back.newline.join((shown, rest)) if upto > row.start else rest
-            shown = await asyncio.to_thread(collapse, joined, encoding.name)
-        return shown[:KEEP], finished
+            shown = back.newline.join((shown, rest)) if upto > row.start else rest
+        return (await asyncio.to_thread(collapse, shown, encoding.name))[:KEEP], finished
 
     async def _begin(self, scene: Scene, spot: Spot, end: int, back: Encoding) -> tuple[int, bytes]:
         """Where to go on, and what is shown of all before that."""

@@ -12,7 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monitors.logs.bars import CONTROL, Identities, Kind, Look, bare, flatten, look
+from monitors.logs.bars import CONTROL, Identities, Kind, Look, Tallied, bare, flatten, look, tallies
+from monitors.logs.counts import Reached
 from monitors.logs.spans import LOOKAHEAD
 
 # What somebody's line may cost: with more pieces, bytes of different pieces, pieces beside bars, backspaces or moves
@@ -73,27 +74,33 @@ class _Painting:
     row: int
 
 
-def collapse(line: bytes, encoding: str = "utf-8") -> bytes:
+def collapse(line: bytes, encoding: str = "utf-8", *, unfinished: bool = False) -> bytes:
     """One line as it is to be shown: older states of its bars dropped, what stays separated by carriage returns.
 
+    What a terminal would show in the end stands first where one of its texts is a bar, then the others as they were
+    written: so the newest state is there to be seen, however much else is.
+
     Carriage returns at its beginning and its end (a log with CRLF) go too, and sequences that erase the line or
-    move the cursor, at the edge of a bar. A line that rewrites nothing comes back as it is. What was collapsed may be
-    collapsed again with what was written behind it since; only a bar that was erased in between then stays.
+    move the cursor, at the edge of a bar. A line that rewrites nothing comes back as it is. What was collapsed as
+    unfinished may be collapsed again with what was written behind it since; only a bar that was erased in between
+    then stays.
 
     Args:
         line: Its bytes without the newline, at most some blocks.
         encoding: utf-8, utf-16-le or utf-16-be.
+        unfinished: More of it is yet to come: all as it was written.
     """
     if encoding.startswith("utf-16"):
         half = line[len(line) // 2 * 2 :]  # of a character
         narrow = _narrow(line, encoding)
-        shown = collapse(narrow)
+        shown = collapse(narrow, unfinished=unfinished)
         return line if shown == narrow else _widen(shown, encoding) + half
     if line.endswith(b"\r"):
         line = line.rstrip(b"\r")
     if b"\r" not in line and b"\x08" not in line and (b"\x1b[" not in line or not _rewrites(line)):
         return line
-    return b"\r".join([piece.text for piece in _paint(line).pieces])
+    pieces = _paint(line).pieces
+    return b"\r".join([piece.text for piece in (pieces if unfinished else _last_first(pieces))])
 
 
 def moves_up(line: bytes) -> bool:
@@ -135,8 +142,8 @@ def settle(lines: Sequence[bytes], encoding: str = "utf-8") -> tuple[bytes | Non
         if index - first in buried:
             settled.append(None)
         elif over:
-            left = [piece.text for piece in paintings[index - first].pieces if (piece.row, piece.bar) not in over]
-            data = b"\r".join(left)
+            left = [piece for piece in paintings[index - first].pieces if (piece.row, piece.bar) not in over]
+            data = b"\r".join([piece.text for piece in _last_first(left)])
             settled.append((data if narrow is lines else _widen(data, encoding)) if left else None)
         else:
             settled.append(collapse(line, encoding))
@@ -177,25 +184,29 @@ def _cover(paintings: list[_Painting]) -> tuple[dict[int, set[tuple[int, _Bar | 
     return covered, buried
 
 
+def _last_first(pieces: Sequence[_Piece]) -> Sequence[_Piece]:
+    """What was written last before the others: they may be more than can be seen."""
+    if all(piece.bar is None for piece in pieces) or any(piece.row for piece in pieces):
+        return pieces  # lines that are ended by carriage returns; rows of a screen
+    return *pieces[-1:], *pieces[:-1]
+
+
 def _rewrites(line: bytes) -> bool:
     return _RETURN.search(line) is not None or _OTHER_LINE.search(line) is not None
 
 
 def _paint(line: bytes) -> _Painting:
     """Follow the cursor through a line and drop what is an older state of what comes later."""
-    if b"\x08" in line:
-        line = _rub_out(line)
-    moves = {sequence[-1:] for sequence in CONTROL.findall(line)} if b"\x1b[" in line else set()
-    if moves & {b"G", b"D", b"E", b"F"}:
-        line = _OTHER_LINE.sub(rb"\1\r", _RETURN.sub(b"\r", line))
+    line, vertical = _returning(line)
     texts = line.split(b"\r")
     if len(texts) > _PIECES:
         return _Painting((_Piece(line, 0, None, b""),), frozenset(), frozenset(), 0)
     flats = flatten(line).split(b"\r")
-    vertical = bool(moves & {b"A", b"B", b"E", b"F"})
     rows, erasures, row = _follow(texts, line, vertical)
     blanked: dict[int, int] = {}  # by row: columns that something later blanks
     looks: dict[bytes, Look] = {}
+    reached = Reached(texts, rows, alone=not vertical)
+    tallied: dict[bytes, Tallied] = {}
     different = exact = 0
     identities = Identities()
     seen: set[tuple[int, bytes, bytes]] = set()
@@ -205,7 +216,11 @@ def _paint(line: bytes) -> _Painting:
     for index in range(len(texts) - 1, -1, -1):
         flat = flats[index]
         text = texts[index]
-        if (flat or not _SILENT.fullmatch(text)) and not (flat in done and text.startswith(done[flat])):
+        if flat in done and text.startswith(done[flat]) and (flat not in tallied or tallied[flat].holds(text)):
+            reached.alike.append(index)
+        elif (flat or not _SILENT.fullmatch(text)) and not reached.soon(
+            index, flat, looks.get(flat), hurry=different > _DIFFERENT >> 1
+        ):
             at = rows[index]
             seems = looks.get(flat)
             if seems is None:
@@ -216,22 +231,39 @@ def _paint(line: bytes) -> _Painting:
                 blanked[at] = max(blanked.get(at, 0), len(text))
             else:
                 if seems.kind is Kind.BAR:
-                    exact += seems.exact
+                    exact += seems.exact or seems.tallied
                     if exact <= _EXACT and not (vertical and _VERTICAL.search(_trim(text))):
                         bar = identities.of(seems, text)
                 sign = bar and (0 if seems.labelled else at, *bar)
-                if sign not in seen:
-                    piece = _Piece(_trim(text), at, bar, seems.key, seems.says)
-                    if not (kept and _is_older(piece, seems, kept[-1], blanked)):
+                wrong = tallies(text) if seems.tallied else {}
+                if sign not in seen or not reached.no_worse(sign, wrong):
+                    piece = _Piece(_trim(text), at, bar, seems.key, seems.says or bool(wrong))
+                    if not (kept and _is_older(piece, kept[-1], blanked)) and not (
+                        bar is not None and not seems.says and reached.behind(index, silent=True)
+                    ):
                         kept.append(piece)
                 if bar is not None and sign is not None:
                     seen.add(sign)
                     painted.add((at, bar))
-                    if not vertical and not seems.exact:
+                    reached.note(sign, wrong)
+                    if not vertical and not seems.exact and not (seems.named and seems.tallied):
+                        if seems.tallied:
+                            tallied[flat] = Tallied(text)
                         done[flat] = _all_like(done.get(flat, ()), identities.name if seems.named else None, text)
+                reached.add(index)
         if index in erasures:
             blanked.update(erasures[index])
     return _Painting(tuple(reversed(kept)), frozenset(painted), frozenset(blanked), row)
+
+
+def _returning(line: bytes) -> tuple[bytes, bool]:
+    """A line with carriage returns for all that goes back to the first column, and whether it goes to other rows."""
+    if b"\x08" in line:
+        line = _rub_out(line)
+    moves = {sequence[-1:] for sequence in CONTROL.findall(line)} if b"\x1b[" in line else set()
+    if moves & {b"G", b"D", b"E", b"F"}:
+        line = _OTHER_LINE.sub(rb"\1\r", _RETURN.sub(b"\r", line))
+    return line, bool(moves & {b"A", b"B", b"E", b"F"})
 
 
 def _all_like(heads: tuple[bytes, ...], name: bytes | None, text: bytes) -> tuple[bytes, ...]:
@@ -244,11 +276,11 @@ def _all_like(heads: tuple[bytes, ...], name: bytes | None, text: bytes) -> tupl
     return (*heads, text[: place + len(name)])
 
 
-def _is_older(piece: _Piece, seems: Look, later: _Piece, blanked: dict[int, int]) -> bool:
+def _is_older(piece: _Piece, later: _Piece, blanked: dict[int, int]) -> bool:
     """Whether a piece is what the next one of the line goes on from, or a bar that was erased before it."""
     if piece.row == later.row and later.text.startswith(piece.text):
         return True  # all of it is there to be seen
-    if piece.bar is None or seems.says:
+    if piece.bar is None or piece.says:
         return False
     if blanked.get(piece.row, 0) >= _columns(piece.text):
         return True

@@ -58,8 +58,8 @@ async def test_a_long_bar_is_shown_as_it_was_written_last(encoding: str, ended: 
     for number in range(0 if ended else 3):
         source.append(bar(200_000 + 9_000 * number, 9_000).encode(encoding))
         [last] = await end.lines(1)
-        # What stands before it, if anything, is a bar that was cut where a line is too long for one row
-        assert last.data.decode(encoding).split("\r")[-1] == step(200_000 + 9_000 * (number + 1) - 1)
+        # What stands behind it, if anything, is a bar that was cut where a line is too long for one row
+        assert last.data.decode(encoding).split("\r")[0] == step(200_000 + 9_000 * (number + 1) - 1)
     await end.close()
 
 
