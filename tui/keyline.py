@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -13,6 +13,7 @@ from tui.app import pressable, small
 
 if TYPE_CHECKING:
     from textual.events import Click
+    from textual.screen import Screen
 
 
 class KeyLine(Widget):
@@ -28,10 +29,18 @@ class KeyLine(Widget):
     ALLOW_SELECT = False
 
     def on_mount(self) -> None:
+        self._said = small(*self.app.size)
         self.watch(self.screen, "focused", self._focus_moved, init=False)
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._laid_out)
 
     def _focus_moved(self) -> None:
         self.refresh()
+
+    def _laid_out(self, _screen: Screen[Any]) -> None:
+        """What is said may hang on the window's height, of which a row that keeps its size is not told."""
+        said, self._said = self._said, small(*self.app.size)
+        if said != self._said:
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """The one row."""

@@ -70,6 +70,7 @@ class Typed:
 
 
 _LEAVING = ("enter", "escape", "ctrl+c")
+_TABS = ("tab", "shift+tab")  # pressed to have a name completed: the focus would be elsewhere, and the line open still
 
 
 class AskField(TextField):
@@ -93,6 +94,9 @@ class AskField(TextField):
             event.stop()
             event.prevent_default()  # else the framework goes on with the base's
             self.ahead.append(event)
+        elif event.key in _TABS:
+            event.stop()
+            event.prevent_default()
         self.leaving = self.leaving or event.key in _LEAVING
 
     def on_paste(self, event: Paste) -> None:
@@ -172,6 +176,10 @@ class AskBar(Horizontal):
         field.cursor_position = len(field.value)
         self.display = True  # a class would have the rules of all that is in here applied anew
         self.screen.set_focus(field)  # at once: the next key may have been typed already
+
+    def go_on(self) -> None:
+        """Somebody was beside it, and types on."""
+        self.screen.set_focus(self.query_one(Input))
 
     def close(self) -> None:
         """Ask no more; the caller gives the focus to somebody."""

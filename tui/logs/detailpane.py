@@ -80,17 +80,19 @@ class DetailPane(Widget, can_focus=True):
         if generation is None:
             return
         found = await extent(model, line, generation)
+        detail = LineDetail(model, found, line.encoding)
+        views = await detail.views()
+        # Nothing is taken over before: what is shown may be closed, or go on, while one waits
         self._hear_no_more()
-        self._detail = LineDetail(model, found, line.encoding)
+        self._detail, self._views = detail, views
         if _goes_on(found):
             self._of = model, line
             self._unlisten = model.listen(self._heard)
-        self._views = await self._detail.views()
-        self._view, self._problem = self._views[0], ""
+        self._view, self._problem = views[0], ""
         self.add_class("-open")
         self.focus()
         # Where one is within a long line stays in sight.
-        await self._load(self._detail.page_of(self._view, line.at.offset - found.at.offset))
+        await self._load(detail.page_of(self._view, line.at.offset - found.at.offset))
         self._news()  # of what came before it was listened for
 
     def close(self) -> None:

@@ -19,9 +19,11 @@ from tui.logs.passed import Passed
 from tui.logs.reader import Reader
 from tui.logs.status import Facts
 from tui.logs.toolate import why_not
+from tui.logs.viewport import Anchor
 
 _LEVELS: tuple[Level | None, ...] = (None, Level.INFO, Level.WARNING, Level.ERROR)
 _CONTEXTS = (0, 1, 3, 10)
+_ASKS = ("filter", "filter-out")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class FilterPart(FindPart):
     def __init__(self, **options: object) -> None:
         super().__init__(**options)
         self.chosen = Chosen()
+        self._tried: Words | None = None  # what is typed and not taken yet
         self._applied: Filter | None = None
         self._arrived = Arrived(self.later, self._soon)
         self._passed = Passed(self.later, self._soon)
@@ -89,7 +92,7 @@ class FilterPart(FindPart):
         super().opened(model)
         self.chosen = replace(self.chosen, since=None, until=None)
         self._home = None
-        self._apply(self.chosen)
+        self._apply()
 
     def say_status(self) -> None:
         super().say_status()
@@ -108,7 +111,7 @@ class FilterPart(FindPart):
     def choose(self, chosen: Chosen) -> None:
         """Show what is chosen."""
         self.chosen = chosen
-        self._apply(chosen)
+        self._apply()
 
     # Words.
 
@@ -129,7 +132,8 @@ class FilterPart(FindPart):
         if self.asking is not None:
             self.asking.tell(wrong, bad=bool(wrong))
         if not wrong:
-            self._apply(self.chosen if one is None else self._with(one))
+            self._tried = one
+            self._apply()
 
     def filter_taken(self, kind: str, typed: Typed) -> None:
         """Keep it; nothing typed takes all filters by words away, where lines with words are asked for."""
@@ -137,6 +141,7 @@ class FilterPart(FindPart):
         if one is not None and problem(one.query):
             return
         self.asked()
+        self._tried = None
         if one is not None:
             self.choose(self._with(one))
         elif kind == "filter" and not typed.text:
@@ -145,7 +150,8 @@ class FilterPart(FindPart):
     def filter_cancelled(self) -> None:
         """As it was, and where one was."""
         self.asked()
-        self._apply(self.chosen)
+        self._tried = None
+        self._apply()
         self._home = self._before
         if self.reader is not None and self._home is not None:
             lead_back(self.reader, self._home)
@@ -153,8 +159,22 @@ class FilterPart(FindPart):
             self.reader.end()
 
     def _begin_typing(self) -> None:
-        if self.reader is not None:
+        if self.reader is None or self._is_typing:
+            return
+        if self.asking is not None and self.asking.kind == "find":
+            following, anchor = self._place_before(self.reader)
+            self._before = None if following or anchor is None else Home(anchor)
+        else:
             self._before = self._find_home(self.reader)
+
+    @property
+    def _is_typing(self) -> bool:
+        return self.asking is not None and self.asking.kind in _ASKS
+
+    def _place_before(self, reader: Reader) -> tuple[bool, Anchor | None]:
+        if self._is_typing:
+            return self._before is None, self._before.anchor if self._before is not None else None
+        return super()._place_before(reader)
 
     def _with(self, one: Words) -> Chosen:
         if one in self.chosen.words:
@@ -284,7 +304,8 @@ class FilterPart(FindPart):
             self._home = home_of(reader, line)
         return self._home
 
-    def _apply(self, chosen: Chosen) -> None:
+    def _apply(self) -> None:
+        chosen = self.chosen if self._tried is None else self._with(self._tried)
         if self.model is not None:
             home = self._find_home(self.reader) if self.reader is not None else None
             spec = self._applied = chosen.filter()
@@ -321,8 +342,9 @@ class FilterPart(FindPart):
 
     def on_ask_bar_edited(self, event: AskBar.Edited) -> None:
         """Somebody types."""
-        if event.kind in ("filter", "filter-out"):
+        if event.kind in _ASKS:
             event.stop()
-            self.filter_edited(event.kind, event.typed)
+            if self.asking is not None and self.asking.kind == event.kind:  # else it was given up since
+                self.filter_edited(event.kind, event.typed)
         else:
             super().on_ask_bar_edited(event)

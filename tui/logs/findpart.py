@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 from textual.timer import Timer
@@ -19,6 +18,7 @@ from tui.logs.highlight import problem
 from tui.logs.panebase import PaneBase
 from tui.logs.reader import Reader
 from tui.logs.sought import Sought
+from tui.logs.steps import Steps
 from tui.logs.viewport import Anchor
 
 _TYPING = 0.15  # seconds without a key before what is typed is looked for
@@ -43,8 +43,7 @@ class FindPart(PaneBase):
         self._left_before = 0  # cells that were, before that
         self._in_sight = False  # whether the line for which they are was on the screen
         self._typing: Timer | None = None
-        self._going: object | None = None
-        self._steps: deque[Callable[[], Awaitable[None]]] = deque()
+        self._steps = Steps(self.later)
 
     def opened(self, model: LogModel) -> None:
         """Another log: nothing is looked for in it yet."""
@@ -95,9 +94,14 @@ class FindPart(PaneBase):
         """Type what to find; the first place is shown while one types."""
         if self.reader is None:
             return
-        view = self.reader.view
-        self._origin = (self.reader.following, view.anchor)
+        self._origin = self._place_before(self.reader)
         await self.ask("find", self._typed if self._search is not None else None)
+
+    def _place_before(self, reader: Reader) -> tuple[bool, Anchor | None]:
+        """Where one is, or was before one began to type what is not taken yet."""
+        if self.asking is not None and self.asking.kind == "find":
+            return self._origin
+        return reader.following, reader.view.anchor
 
     def find_edited(self, typed: Typed) -> None:
         """Something else is typed: look for it once the typing rests."""
@@ -164,7 +168,7 @@ class FindPart(PaneBase):
         self._found()
         following, anchor = self._origin
         start = self.model.end_place() if following or anchor is None else anchor.place
-        self._begin(lambda: self._go(search, start, forward=not following, here=True))
+        self._steps.begin(lambda: self._go(search, start, forward=not following, here=True))
 
     def _look(self, query: Query) -> Sought:
         self._search = search = self._seek(query)
@@ -188,7 +192,7 @@ class FindPart(PaneBase):
         here = self._search is None and self.view.current is None
         search = self._search or self._again()
         if search is not None:
-            self._next(lambda: self._go(search, self._here(), forward=forward, here=here))
+            self._steps.go_on(lambda: self._go(search, self._here(), forward=forward, here=here))
 
     def _again(self) -> Sought | None:
         """Look for what was looked for before."""
@@ -227,35 +231,15 @@ class FindPart(PaneBase):
         search = self._levels.get(level)
         if search is None:
             search = self._levels[level] = self._seek(Query(level=level, failures=True))
-        self._next(lambda: self._go(search, self._here(), forward=forward and not self._at_end(), what=level.value))
+        self._steps.go_on(
+            lambda: self._go(search, self._here(), forward=forward and not self._at_end(), what=level.value)
+        )
 
     def _at_end(self) -> bool:
         """Whether nothing lies ahead: whoever asks there for the next one means the newest."""
         return self.reader is not None and self.reader.following and self.view.current is None
 
     # Where they lead.
-
-    def _next(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Go on from where the steps before this one lead: keys may come faster than lines are found."""
-        if self._going is not None:
-            self._steps.append(step)
-        else:
-            self._begin(step)
-
-    def _begin(self, step: Callable[[], Awaitable[None]]) -> None:
-        self._going = ours = object()
-        self._steps.clear()
-
-        async def go() -> None:
-            try:
-                await step()
-                while self._steps and self._going is ours:
-                    await self._steps.popleft()()
-            finally:
-                if self._going is ours:  # and no newer one has taken its place
-                    self._going = None
-
-        self.later(go, "find")
 
     def _here(self) -> Place:
         """Where the next one is looked for from: the line that one is at, else what is on screen."""
@@ -389,9 +373,9 @@ class FindPart(PaneBase):
         self._deaf.clear()
         if self._search is not None:
             self._search.search.close()
-        self._search = self._shown = self._ordinal = self._going = self._remark = None
+        self._search = self._shown = self._ordinal = self._remark = None
         self._hits = 0
-        self._steps.clear()
+        self._steps.forget()
 
     def _forget_levels(self) -> None:
         for search in self._levels.values():

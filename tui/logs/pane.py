@@ -37,6 +37,7 @@ class LogPane(HandPart):
         super().__init__(**options)
         self.detail = DetailPane(self.action_copy, id="log-detail")
         self._opened: Place | None = None  # the line that is shown whole
+        self._opening: object | None = None  # while it is read
         self._beside: tuple[bool, Anchor | None] = (True, None)  # one was when it was opened
 
     def compose(self) -> ComposeResult:
@@ -96,7 +97,7 @@ class LogPane(HandPart):
                     self.view.select(self.view.selection.to(Point(place)))
                 reader.show(place)
 
-        self._next(reach)
+        self._steps.go_on(reach)
 
     def _scroll(self, rows: int) -> None:
         if self._selects_lines:
@@ -137,6 +138,7 @@ class LogPane(HandPart):
             self._to_end()
 
     def _to_end(self) -> None:
+        self._open_no_more()
         if self.reader is not None:
             self.view.set_current(None)
             self.reader.end()
@@ -260,6 +262,7 @@ class LogPane(HandPart):
         if not self._is_at_opened:
             self._beside = (reader.following, reader.view.anchor)
         self._opened = place
+        self._opening = ours = object()
         reader.release()
         self.view.set_current(place)
 
@@ -268,10 +271,20 @@ class LogPane(HandPart):
                 reader.show(place)
 
         async def show() -> None:
-            await self.detail.show(model, line)
+            try:
+                await self.detail.show(model, line)
+            finally:
+                if self._opening is ours:  # and no other line's
+                    self._opening = None
             self.call_after_refresh(shown)  # the log has fewer rows by then
 
         self.later(show, "detail")
+
+    def _open_no_more(self) -> None:
+        """Give up the line that is read still: one has left it."""
+        if self._opening is not None:
+            self._opening = None
+            self.workers.cancel_group(self, "detail")
 
     def on_detail_pane_closed(self, event: DetailPane.Closed) -> None:
         event.stop()
@@ -281,10 +294,12 @@ class LogPane(HandPart):
     def _is_at_opened(self) -> bool:
         """Whether a line is shown whole, and nobody has moved away from it."""
         at = self.view.current
-        return self.detail.is_open and at == self._opened and any(row.line.at == at for row in self.view.rows)
+        there = self.detail.is_open or self._opening is not None
+        return there and at == self._opened and any(row.line.at == at for row in self.view.rows)
 
     def _close_detail(self) -> None:
         back = self._is_at_opened
+        self._open_no_more()
         self.detail.close()
         self.view.focus()
         following, anchor = self._beside
@@ -296,13 +311,16 @@ class LogPane(HandPart):
     def closing(self) -> None:
         """The log goes, and the line with it."""
         super().closing()
+        self._open_no_more()
         self.detail.close()
 
     def action_back(self) -> None:
         """One layer back."""
-        if self.view.selection is not None:
+        if self.asking is not None:  # somebody went beside it
+            self.cancelled(self.asking.kind)
+        elif self.view.selection is not None:
             self.view.select(None)
-        elif self.detail.is_open:
+        elif self.detail.is_open or self._opening is not None:
             self._close_detail()
         elif not self.drop_find() and self.view.current is not None:
             self.view.set_current(None)
@@ -328,12 +346,16 @@ class LogPane(HandPart):
     def on_ask_bar_cancelled(self, event: AskBar.Cancelled) -> None:
         """Escape was pressed in the line for typing."""
         event.stop()
-        if event.kind == "find":
+        self.cancelled(event.kind)
+
+    def cancelled(self, kind: str) -> None:
+        """As it was before one typed."""
+        if kind == "find":
             self.find_cancelled()
-        elif event.kind in ("filter", "filter-out"):
+        elif kind in ("filter", "filter-out"):
             self.filter_cancelled()
         else:
-            self.asked()
+            super().cancelled(kind)
 
     def on_status_line_chip_pressed(self, event: StatusLine.ChipPressed) -> None:
         event.stop()

@@ -272,6 +272,11 @@ class PaneBase(Vertical):
     async def ask(self, kind: str, typed: Typed | None = None) -> AskBar:
         """Open the line for typing; it takes the place of the status line, so that no row of the log moves."""
         asking = await self._ask_bar()
+        if asking.kind == kind:
+            asking.go_on()
+            return asking
+        if asking.kind:  # somebody went beside it: what it shows meanwhile is nothing that was chosen
+            self.cancelled(asking.kind)
         self.status.display = False
         asking.open(kind, typed)
         return asking
@@ -296,6 +301,10 @@ class PaneBase(Vertical):
     def asking(self) -> AskBar | None:
         """The line for typing while it is open."""
         return self._asking if self._asking is not None and self._asking.kind else None
+
+    def cancelled(self, kind: str) -> None:
+        """Nothing is taken of what was typed."""
+        self.asked()
 
     def asked(self) -> None:
         """Close the line for typing."""

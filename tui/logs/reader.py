@@ -90,6 +90,7 @@ class Reader:
         self._woken = asyncio.Event()
         self._hurry = asyncio.Event()
         self._shown = True
+        self._filled = 0  # rows that were filled with what was read for so many
         self._fresh = False  # what is held was read under another filter
         self._target: tuple[Place, int | None] | None = None  # a line to show, and the rows above it
         self._owed = 0  # rows still to scroll once more is held
@@ -176,6 +177,9 @@ class Reader:
         self._owed = 0
         on_screen = {row.line.at for row in self.rows if row.index == 0}
         if above is None and place in on_screen:
+            if self._target is not None:  # where an older key leads
+                self._target = None
+                self._wake(hurry=True)
             return
         self._target = (place, above)
         self._wake(hurry=True)
@@ -272,7 +276,8 @@ class Reader:
             return  # something else is wanted by now, and is about to be read
         self._fresh = False if fresh else self._fresh
         self.view.hold(window, keep=not fresh and not following and target is None)
-        self._settle(target, fresh=fresh)
+        self._settle(target, fill=fresh or height != self._filled)
+        self._filled = height
         try:
             await self._further()
         except GatewatchError as error:
@@ -284,7 +289,7 @@ class Reader:
         if self._owed:  # of keys that came meanwhile
             self._wake(hurry=True)
 
-    def _settle(self, target: tuple[Place, int | None] | None, *, fresh: bool) -> None:
+    def _settle(self, target: tuple[Place, int | None] | None, *, fill: bool) -> None:
         """Move to what was asked for, now that it is held."""
         if self._at_end:
             self.view.to_end()
@@ -296,7 +301,7 @@ class Reader:
         elif self.view.anchor is None:
             self.view.to_end()
         self._pay()
-        if fresh:
+        if fill:
             self.view.fill()
 
     def _pay(self) -> None:

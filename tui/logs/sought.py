@@ -52,15 +52,20 @@ class Sought:
         return found if found is not None and (self._since is None or found >= self._since) else None
 
     async def count(self, shown: Place | None) -> tuple[int | None, int]:
-        """Which of those found so far one is, and how many they are.
+        """Which of those found so far one is, None where it is not between the places, and how many they are.
 
         Raises:
             UnreachableError: The bytes cannot be read.
         """
         left_out = await self._before(self._since) if self._since is not None else 0
-        ordinal = await self.search.ordinal(shown) - left_out if shown is not None else None
+        ordinal = None
+        if shown is not None and self._between(shown):
+            ordinal = await self.search.ordinal(shown) - left_out
         hits = self.search.progress.hits if self._until is None else await self._before(self._until)
-        return ordinal, hits - left_out
+        return ordinal, max(0, hits - left_out)  # the places may lie the wrong way round
+
+    def _between(self, place: Place) -> bool:
+        return (self._since is None or place >= self._since) and (self._until is None or place < self._until)
 
     async def _before(self, place: Place) -> int:
         return await self.search.ordinal(Place(place.generation, place.offset - 1))

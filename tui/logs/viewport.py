@@ -72,6 +72,7 @@ class Viewport:
         self.cut = False
         self.anchor: Anchor | None = None
         self.height = 0
+        self._first: tuple[Anchor, int] | None = None  # since lines were laid out anew: its character that stays
 
     @property
     def lines(self) -> Sequence[LogLine]:
@@ -82,10 +83,15 @@ class Viewport:
         top = self._top_row()
         self._lay = lay
         self._laid.clear()
-        if top is not None and top.index > 0:
-            rows = self._rows(top.line)
-            same = [row for row in rows if row.index >= 0 and row.start <= top.start]
+        if top is None or top.index < 0:
+            return
+        start = top.start
+        if self._first is not None and self._first[0] is self.anchor:  # nobody has moved: a row may begin before it
+            start = self._first[1]
+        if start:
+            same = [row for row in self._rows(top.line) if row.index >= 0 and row.start <= start]
             self.anchor = same[-1].anchor if same else Anchor(top.line.at)
+            self._first = self.anchor, start
 
     def hold(self, window: Window, *, keep: bool) -> None:
         """Take over what was read.
@@ -97,10 +103,17 @@ class Viewport:
         lines: Sequence[LogLine] = window.lines
         if keep and self.anchor is not None and (not lines or lines[0].at > self.anchor.place):
             first = lines[0].at if lines else None
-            kept = [line for line in self._lines[self._index(self.anchor.place) :] if first is None or line.at < first]
+            shown = self._lines[self._index(self.anchor.place) :]
+            kept = (line for line in shown if not is_tail(line) and (first is None or line.at < first))
             lines = [*kept, *lines]
+        within = self._within_tail() if keep else None
         self._lines = lines
         self._starts = [line.at for line in lines]
+        if within is not None and self.anchor is not None and not self.holds(self.anchor.place):
+            # The same marks stand before what came behind them
+            index = self._index(self.anchor.place)
+            if index < len(lines):
+                self._put(index, within)
         self.at_start, self.at_end = window.at_start, window.at_end
         self.busy, self.cut = window.busy, window.cut
 
@@ -241,6 +254,11 @@ class Viewport:
         if self._starts[index] != anchor.place:
             return 0
         return max(0, min(len(rows) - 1, anchor.index - (rows[0].index if rows else 0)))
+
+    def _within_tail(self) -> int | None:
+        """Rows above the screen of the marks behind the last line, None where the screen begins elsewhere."""
+        line = self.line_at(self.anchor.place) if self.anchor is not None else None
+        return self._within(self._index(line.at)) if line is not None and is_tail(line) else None
 
     def _put(self, index: int, within: int) -> None:
         rows = self._rows(self._lines[index])

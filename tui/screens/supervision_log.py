@@ -18,8 +18,8 @@ class RunLog(LogPane):
 
     @property
     def _is_layered(self) -> bool:
-        layered = self.view.selection is not None or self.detail.is_open or self.view.current is not None
-        return layered or self.finding
+        layered = self.asking is not None or self.view.selection is not None or self.detail.is_open
+        return layered or self.view.current is not None or self.finding
 
     @property
     def finding(self) -> bool:

@@ -49,6 +49,13 @@ class PaneDesk(Desk[FrozenApp]):
         """Where the screen begins."""
         return self.pane.view.rows[0].line.at if self.pane.view.rows else None
 
+    def forget(self) -> None:
+        """Of the log's bytes none is held any more: each has to be read."""
+        assert self.pane.model is not None
+        pages = self.pane.model._pages
+        pages._pages.clear()
+        pages.held = 0
+
 
 @asynccontextmanager
 async def desk(

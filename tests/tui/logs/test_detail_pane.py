@@ -115,3 +115,56 @@ async def test_a_line_that_goes_on_leaves_the_place_within_it() -> None:
         at.source.append(b" last\n")
         await at.until(lambda: "52.0 kB  page" in at.shown)
         assert "more" in rows(at)[0]
+
+
+WIDE = b"".join(b"line %d %s\n" % (n, b"p" * 300) for n in range(20_000))
+
+
+async def test_a_line_that_is_read_still_is_given_up_by_escape() -> None:
+    async with desk(WIDE + b"x" * 200_000 + b"\n" + numbered(3)) as at:
+        await at.press("enter")
+        await at.until(lambda: at.pane.detail.is_open)
+        await at.settled()
+        at.forget()
+        at.source.open.clear()
+        y = next(y for y, line in enumerate(at.lines) if line.startswith("x"))
+        await at.pilot.click("#log-view", offset=(3, y), times=2)
+        await at.pilot.pause()
+        await at.press("escape")
+        assert not at.pane.detail.is_open
+        at.source.open.set()
+        await at.settled()
+        assert not at.pane.detail.is_open
+        assert "AttributeError" not in at.shown
+
+
+@pytest.mark.parametrize("keys", [("escape",), ("G",), ("escape", "escape", "G"), ("f",)])
+async def test_a_line_that_somebody_left_before_it_was_read_is_not_opened(keys: tuple[str, ...]) -> None:
+    async with desk(WIDE) as at:
+        at.forget()
+        at.source.open.clear()
+        await at.press("enter", *keys)
+        at.source.open.set()
+        await at.settled()
+        assert not at.pane.detail.is_open
+        assert at.pane.view.has_focus
+        assert at.lines[-1].startswith("line 19999 ")
+        assert "Following." in at.rows[-2]
+
+
+async def test_a_line_that_is_not_there_yet_and_one_beside_it_open_as_the_last_that_was_asked_for() -> None:
+    async with desk(WIDE) as at:
+        await at.press("pageup")
+        await at.settled()
+        top = at.top
+        at.forget()
+        at.source.open.clear()
+        await at.press("enter")
+        await at.pilot.click("#log-view", offset=(3, 4), times=2)
+        at.source.open.set()
+        await at.until(lambda: at.pane.detail.is_open)
+        await at.settled()
+        assert rows(at)[0].startswith(at.pane.view.line.data[:10].decode() if at.pane.view.line else "?")
+        await at.press("escape")
+        await at.settled()
+        assert at.top == top

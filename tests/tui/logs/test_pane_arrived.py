@@ -168,3 +168,24 @@ async def test_a_log_that_was_rotated_within_a_line_is_counted_right() -> None:
         await at.until(lambda: chip(at) == "+2 lines")
         at.source.rotate(b"five\nsix")
         await at.until(lambda: chip(at) == "+4 lines")
+
+
+async def test_an_unfinished_line_counts_on_once_the_log_was_emptied(tmp_path: Path) -> None:
+    path = tmp_path / "engine.log"
+    path.write_bytes(b"line\n" * 50)
+
+    async def make() -> LogModel:
+        return LogModel(await open_source(Target(None, str(path))))
+
+    app = FrozenApp(make)
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
+        at = PaneDesk(app, pilot, None)  # type: ignore[arg-type]  # the log is a file
+        await at.until(lambda: at.pane.model is not None and "50 lines" in at.rows[-2])
+        await at.press("f")
+        with path.open("ab") as file:
+            file.write(b"one\nunfinished")
+        await at.until(lambda: chip(at) == "+2 lines")
+        path.write_bytes(b"")
+        with path.open("ab") as file:
+            file.write(b"two\nthree")
+        await at.until(lambda: "54 lines" in at.rows[-2] and chip(at) == "+4 lines")

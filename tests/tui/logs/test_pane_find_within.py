@@ -90,3 +90,30 @@ async def test_the_rows_behind_an_error_are_no_errors_to_go_to() -> None:
         await at.until(lambda: at_line(at) == "ERROR other step 297")
         await at.press("E")
         await at.until(lambda: at_line(at) == "ERROR other step 291")
+
+
+async def test_between_places_that_lie_the_wrong_way_round_there_is_nothing() -> None:
+    async with desk(numbered(1000), (100, 24)) as at:
+        await at.until(lambda: at.pane.model is not None and at.pane.model.state.lines == 1000)
+        await filtered(at, "slash", "line 4")
+        await at.until(lambda: "111 of 111" in at.rows[-2])
+        await filtered(at, "ampersand", "line")
+        await filtered(at, "less_than_sign", "900")
+        await filtered(at, "greater_than_sign", "200")
+        await at.until(lambda: "0 shown of 1,000 lines" in at.rows[-2])
+        assert "-" not in at.rows[-2]
+        await at.until(lambda: "0 found" in at.rows[-2])
+
+
+@pytest.mark.parametrize(("key", "place"), [("less_than_sign", "500"), ("greater_than_sign", "400")])
+async def test_a_line_that_the_filter_hides_by_now_is_none_of_those_found(key: str, place: str) -> None:
+    async with desk(numbered(1000)) as at:
+        await at.until(lambda: at.pane.model is not None and at.pane.model.state.lines == 1000)
+        await filtered(at, "slash", "line 43")
+        await at.until(lambda: "11 of 11" in at.rows[-2])
+        if key == "less_than_sign":
+            await at.press("n")
+            await at.until(lambda: " 1 of 11" in at.rows[-2])
+        await filtered(at, key, place)
+        await at.settled()
+        await at.until(lambda: "0 found" in at.rows[-2] or "1 found" in at.rows[-2])

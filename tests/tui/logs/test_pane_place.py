@@ -196,3 +196,68 @@ async def test_a_line_that_no_filter_shows_is_where_it_was_once_all_are_gone() -
         await at.until(lambda: len(at.lines) > row and at.lines[row] == "line 3005")
         await at.settled()
         assert at.lines == before
+
+
+async def test_a_place_within_a_line_stays_however_often_the_window_changes() -> None:
+    long = numbered(50) + b"".join(b"%07d " % n for n in range(1000)) + b"\n" + numbered(100)
+    async with desk(long) as at:
+        await at.until(lambda: at.pane.model is not None and at.pane.model.state.lines == 151)
+        await at.press("w", "at")
+        await at.type("51")
+        await at.press("enter")
+        await at.settled()
+        await at.press("pagedown", "pagedown", "pagedown")
+        await at.settled()
+        before = at.rows[0][:8]
+        for width in (81, 80, 81, 80):
+            await at.pilot.resize_terminal(width, 24)
+            await at.settled()
+        assert at.rows[0][:8] == before
+        await at.press("number_sign", "number_sign")
+        await at.settled()
+        assert at.rows[0][:8] == before
+
+
+@pytest.mark.parametrize("grown", [b"", b"new\n"])
+async def test_a_larger_window_is_full_as_far_as_there_are_lines(grown: bytes) -> None:
+    async with desk(numbered(1000), (80, 8)) as at:
+        await at.press("up")
+        await at.settled()
+        at.source.append(grown)
+        await at.until(lambda: not grown or "+1 line" in at.rows[-2])
+        await at.pilot.resize_terminal(80, 40)
+        await at.until(lambda: len(at.lines) == 38)
+        assert at.lines[-1] == (grown.decode().strip() or "line 1000")
+
+
+async def test_the_newest_key_leads_where_one_is() -> None:
+    wide = b"".join(b"line %d %s\n" % (n, b"p" * 300) for n in range(100_000))
+    async with desk(wide) as at:
+        await at.press("up")
+        await at.pilot.click("#log-view", offset=(3, 5))
+        await at.press("m")
+        await at.settled()
+        top = at.top
+        at.forget()
+        at.source.open.clear()
+        await at.press("g", "apostrophe")
+        at.source.open.set()
+        await at.settled()
+        assert at.top == top
+
+
+async def test_rows_of_ours_are_shown_once_while_nothing_passes_the_filter() -> None:
+    async with desk(numbered(100)) as at:
+        await at.press("ampersand")
+        await at.type("zzz")
+        await at.press("enter", "f")
+        await at.settled()
+        for number in range(3):
+            at.source.rotate(b"next %d\n" % number)
+            await at.settled()
+            at.source.append(b"more\n" * 5)
+            await at.settled()
+        assert sum("rotated" in row for row in at.rows) == 3
+        at.source.append(b"zzz\n")
+        await at.until(lambda: "zzz" in at.lines)
+        assert sum("rotated" in row for row in at.rows) == 3

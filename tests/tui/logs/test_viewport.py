@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
-from monitors.logs.types import LogLine, Place, Window
+from monitors.logs.types import LogLine, Mark, MarkKind, Place, Window
 from tui.logs import rows
 from tui.logs.viewport import Anchor, Viewport
 
@@ -40,3 +43,64 @@ def test_while_more_may_follow_a_screen_that_is_not_full_stays() -> None:
     view.anchor = Anchor(Place(0, 600))
     view.fill()
     assert [row.line.number for row in view.rows()] == [6, 7]
+
+
+def test_the_marks_behind_the_last_line_are_not_held_once_there_are_lines_behind_them() -> None:
+    view = viewport(range(2), at_end=True)
+    mark = Mark(Place(0, 200), MarkKind.ROTATED, "rotated", 0, 0.0)
+    tail = LogLine(Place(0, 200), 200, b"", 0, None, False, marks=(mark,))
+    view.hold(Window((line(0), line(1), tail), 0, at_start=True, at_end=True), keep=True)
+    view.to_start()
+    view.hold(Window((line(5),), 0, at_start=False, at_end=True), keep=True)
+    assert [one.at.offset for one in view.lines] == [0, 100, 500]
+
+
+LONG = LogLine(Place(0, 0), 1001, b"".join(b"%04d " % n for n in range(200)), 1000, 1, True)
+
+
+def laid(width: int) -> Callable[[LogLine], tuple[rows.DisplayRow, ...]]:
+    return lambda line: rows.display_rows(line, width)
+
+
+def test_the_first_character_stays_however_often_lines_are_laid_out_anew() -> None:
+    view = Viewport(laid(80))
+    view.height = 5
+    view.hold(Window((LONG,), 0, at_start=True, at_end=True), keep=False)
+    view.to_start()
+    view.down(6)
+    first = view.rows()[0].start
+    assert first
+    for width in (79, 53, 10_000, 7, 81, 60) * 5:
+        view.lay_with(laid(width))
+        assert view.rows()[0].start <= first
+    view.lay_with(laid(80))
+    assert view.rows()[0].start == first
+
+
+def test_whoever_has_moved_has_another_first_character() -> None:
+    view = Viewport(laid(80))
+    view.height = 5
+    view.hold(Window((LONG,), 0, at_start=True, at_end=True), keep=False)
+    view.to_start()
+    view.down(6)
+    view.lay_with(laid(70))
+    view.up(3)
+    view.down(3)
+    first = view.rows()[0].start
+    view.lay_with(laid(60))
+    assert view.rows()[0].start == first
+
+
+def test_among_the_marks_behind_the_last_line_one_stays_where_one_is() -> None:
+    marks = tuple(Mark(Place(0, 200), MarkKind.ROTATED, f"mark {n}", 0, 0.0) for n in range(9))
+    view = viewport(range(2), at_end=True)
+    tail = LogLine(Place(0, 200), 200, b"", 0, None, False, marks=marks[:8])
+    view.hold(Window((line(0), line(1), tail), 0, at_start=True, at_end=True), keep=True)
+    view.to_end()
+    before = [row.shown.text for row in view.rows()]
+    grown = LogLine(Place(0, 900), 900, b"", 0, None, False, marks=marks)
+    view.hold(Window((line(0), line(1), grown), 0, at_start=True, at_end=True), keep=True)
+    assert [row.shown.text for row in view.rows()] == before
+    passed = replace(line(9), marks=marks)
+    view.hold(Window((passed,), 0, at_start=True, at_end=True), keep=True)
+    assert [row.shown.text for row in view.rows()] == before

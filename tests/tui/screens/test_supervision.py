@@ -199,6 +199,10 @@ async def test_escape_leaves_a_pinned_log_and_goes_on_to_the_screen(at: Panes, b
     await at.until(lambda: not at.supervision.log_pane.detail.is_open)
     at.supervision.log_pane.view.set_current(None)
     assert (left, at.supervision.pinned) == ([], pinned)
+    await at.press("ampersand", "x")
+    at.supervision.log_pane.view.focus()
+    await at.press("escape")  # gives up what was typed, and no more
+    assert (at.supervision.log_pane.asking, left, at.supervision.pinned) == (None, [], pinned)
     await at.press("escape")
     assert left == [1]
     await shows(at, "first line 60")
