@@ -22,7 +22,8 @@ class Index:
         counted: Bytes before this offset are counted, from `origin` on.
         newlines: How many newlines they hold.
         caught_up: Whether the generation's end was reached once.
-        open: Whether a line stands unfinished before `counted`.
+        open: Whether a line stands unfinished before `checked`.
+        checked: Where that was looked for, -1 for nowhere yet.
         foreseen: An offset and the lines before it, the last of them finished or not, where somebody has counted ahead.
     """
 
@@ -32,6 +33,7 @@ class Index:
         self.newlines = 0
         self.caught_up = False
         self.open = False
+        self.checked = -1
         self.foreseen: tuple[int, int] | None = None
         self._low = origin // lines.BLOCK
         self._before = array("q", [0])

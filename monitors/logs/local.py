@@ -145,6 +145,10 @@ class LocalSource:
         """A descriptor that holds a whole generation, None where several do or none. It stays open for seconds."""
         return self._looker.shelf.handle(generation)
 
+    async def written(self) -> float | None:
+        """When the live file was last written, seconds since the epoch; None where there is none."""
+        return self._looker.written / 1e9 or None
+
     def watch(self, visible: bool) -> None:
         """Look as often as for somebody who sees it, or less often."""
         interval = self._intervals[visible]

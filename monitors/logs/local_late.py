@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from monitors.logs.local_files import Files
+from monitors.logs.local_files import Files, Key
 from monitors.logs.local_open import OpenFile
 from monitors.logs.local_shelf import Shelf
 
@@ -42,6 +42,11 @@ class Lates:
         if self._shelf.handle(file.number) == file.handle:  # what is read from a copy has no writer
             self._lates.append(_Late(file.number, file.name, file.size, file.size, now + _FIRST_S, _FIRST_S))
 
+    def copied(self, key: Key) -> None:
+        """A past file holds a copy of the live one by now: what was added to it is nothing new."""
+        numbers = self._shelf.numbers(key)
+        self._lates = [late for late in self._lates if late.number not in numbers]
+
     def back(self, file: OpenFile) -> int | None:
         """A file is at the path that was turned away from: how much of it is shown; None where it is a new one."""
         shown = self._shelf.back(file)
@@ -62,8 +67,9 @@ class Lates:
             OSError: One of them cannot be read.
         """
         for late in [one for one in self._lates if one.due <= now]:
+            whole = self._shelf.is_whole(late.number)
             handle, live = self._shelf.handle(late.number), self._shelf.live
-            if handle is None or live is None:
+            if not whole or handle is None or live is None:
                 self._lates.remove(late)
                 continue
             size = self._files.fstat(handle).st_size

@@ -77,7 +77,7 @@ class Looker:
         self._refused: tuple[float, Trouble] | None = None
         self._blind = 0
         self._tidied = float("-inf")
-        self._written = 0  # the live file's time of writing then, ns since the epoch
+        self.written = 0  # the live file's time of writing then, ns since the epoch
         self._placed = 0  # the newest file's, when it was last seen at the path
         self._whole = time.time_ns()  # when the live file was last seen to hold all that was seen of it
 
@@ -221,7 +221,7 @@ class Looker:
         """The contents that came and went between two, and whether these are all."""
         seen = [one for one in (self.shelf.live, *(entry.file for entry in self._queue), new) if one is not None]
         ours = {one.key for one in seen} | self.shelf.keys
-        key, written, sure = None, self._written, True
+        key, written, sure = None, self.written, True
         if old is not None:
             ours.add(old.key)
             status = self._files.fstat(old.handle)
@@ -276,7 +276,7 @@ class Looker:
         if status.st_size < before or not live.take(status.st_size):
             self._overwritten(live, now)
             return False
-        self._whole, self._written = time.time_ns(), status.st_mtime_ns
+        self._whole, self.written = time.time_ns(), status.st_mtime_ns
         self._record.grow(live.size)
         if live.size == before:
             return False
@@ -325,14 +325,14 @@ class Looker:
         if shown.whole:
             return  # it was looked at in the middle of a change
         again = shown.beginning and self.shelf.leaning >= REWRITES
-        if again:
-            shown = Shown()
+        shown = Shown() if again else shown
         new = _Next(OpenFile(self._files, os.dup(live.handle), live.name), MarkKind.TRUNCATED, "", None)
         new.first = shown.upto or None
         new.text = f"truncated to {size:,} bytes" if size < live.size else "written over"
         copy = self._beside.copy(live, self._whole)
         turns, copied = self._queue_up(copy, new, 0), 0
         if copy is not None:
+            self._lates.copied(copy.key)
             copied = self._files.fstat(copy.handle).st_size
             new.missing = 0 if copied >= live.size else None
             new.text += f"; {os.path.basename(copy.name)} is a copy of what was before"
@@ -348,7 +348,7 @@ class Looker:
         """A file became the live one, without the hole that it may begin with."""
         file.grew = self._changed = now
         self._held, self._blind = (), 0
-        self._whole, self._written = time.time_ns(), self._files.fstat(file.handle).st_mtime_ns
+        self._whole, self.written = time.time_ns(), self._files.fstat(file.handle).st_mtime_ns
         if hole:
             self._record.mark(MarkKind.LOST, _HOLE.format(file.first), 0, Place(file.number, file.first))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from monitors.logs.local_files import Files, Key, key_of
-from monitors.logs.local_open import OpenFile
+from monitors.logs.local_open import HEAD, OpenFile
 from monitors.logs.record import ShapeRecorder
 from monitors.logs.types import GoneError, MarkKind, Place
 
@@ -20,7 +20,21 @@ HELD = 256 << 20
 """Bytes of deleted files, the last one's aside, that being open here keeps from being freed, at most."""
 
 _GRAVE_S = 10.0  # a descriptor that was handed out may still be on its way to a worker
+_SETTLED_NS = 2_000_000_000  # the coarsest clock of a file system: a change before that shows in a file's times
 _GONE = "these bytes are not in the file any more"
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What tells that a file still holds a generation that is past.
+
+    Attributes:
+        ends: The first and the last bytes of it that are in the file.
+        status: The file's size and times when these were compared last, () while it may change without a trace there.
+    """
+
+    ends: tuple[bytes, bytes]
+    status: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -32,12 +46,14 @@ class Backing:
         upto: Bytes that are in the file, None for all.
         memory: The bytes from `upto` on.
         leans: The file, where it is one that was live after this generation ended: it may be written over.
+        seal: Of a file that is not live, None before it was looked at.
     """
 
     handle: int | None
     upto: int | None = None
     memory: bytes = b""
     leans: Key | None = None
+    seal: Seal | None = None
 
     def read(self, files: Files, offset: int, size: int) -> bytes:
         """As many of the bytes as are still there.
@@ -141,6 +157,7 @@ class Shelf:
 
     def back(self, file: OpenFile) -> int | None:
         """How much of a file past generations show, which lean on it from now on; None where it is another content."""
+        self._verify()
         sizes = {number: one.size for number in self.numbers(file.key) if (one := self.record.generation(number))}
         shown = max(sizes.values(), default=None)
         if shown is None or self._files.fstat(file.handle).st_size < shown:
@@ -161,6 +178,7 @@ class Shelf:
         """
         live = self.live
         assert live is not None
+        self._verify()
         self.record.grow(copied)
         size = max(live.size, copied)
         self._rescue(live.number, Backing(self._backings[live.number].handle, size, leans=live.key), kept, copy, copied)
@@ -223,8 +241,9 @@ class Shelf:
             backing, live = self._backings[number], self.live
             data = backing.read(self._files, offset, wanted)
             exposed = live is not None and (live.number == number or backing.leans == live.key)
+            whole = live.holds() if live is not None and exposed else self.is_whole(number)
             # What was written over since the last look is not what is asked for
-            if len(data) == wanted and (not exposed or live is None or live.holds()):
+            if len(data) == wanted and whole:
                 return data
             if not last:
                 again()
@@ -244,8 +263,40 @@ class Shelf:
         backing = self._backings.get(number)
         return backing.handle if backing is not None and backing.upto is None else None
 
+    def is_whole(self, number: int) -> bool:
+        """Whether a generation's file holds what it held when that was past; where not, it is let go of, and said."""
+        backing, live, generation = self._backings.get(number), self.live, self.record.generation(number)
+        if backing is None or backing.handle is None or generation is None or live is None:
+            return True
+        if live.number == number or backing.leans == live.key:
+            return True  # whoever follows the live file sees to it
+        upto, seal = generation.size if backing.upto is None else backing.upto, backing.seal
+        size = min(upto, HEAD)
+        try:
+            found = self._files.fstat(backing.handle)
+            status = found.st_size, found.st_mtime_ns, found.st_ctime_ns
+            if seal is not None and seal.status == status:
+                return True
+            head, tail = (self._files.pread(backing.handle, size, start) for start in (0, upto - size))
+        except OSError:
+            return True  # it cannot be known
+        if len(tail) == size and (seal is None or seal.ends == (head, tail)):
+            settled = max(found.st_mtime_ns, found.st_ctime_ns) < time.time_ns() - _SETTLED_NS
+            self._backings[number] = replace(backing, seal=Seal((head, tail), status if settled else ()))
+            return True
+        self._bury(backing)
+        self._backings[number] = Backing(None, upto, backing.memory)
+        gone = upto - generation.first
+        self.record.cut(number, upto, f"{gone:,} bytes were written over", gone)
+        return False
+
+    def _verify(self) -> None:
+        for number in list(self._backings):
+            self.is_whole(number)
+
     def tidy(self) -> None:
-        """Close what nobody asks for any more, and let go of deleted files that take too much room."""
+        """Close what nobody asks for any more, and let go of what is gone and of deleted files that take much room."""
+        self._verify()
         now = self._clock()
         while self._graves and self._graves[0][0] <= now:
             self._graves.pop(0)[1].close()
@@ -273,6 +324,7 @@ class Shelf:
         kept = {one.number for one in self.record.shape.generations}
         for old in [one for one in self._backings if one not in kept]:
             self._bury(self._backings.pop(old))
+        self._verify()
 
     def _bound(self) -> None:
         """Hold few contents in memory: what is before the oldest that is let go of goes with it."""

@@ -208,20 +208,19 @@ class LogModel:
         """
         from monitors.logs.seek import Seeker
 
-        return await self._in_scenes(lambda scene: Seeker(scene, when, self._zone).find())
+        return await self._in_scenes(lambda scene: Seeker(scene, when, self._zone, self.source, self._now()).find())
 
     async def last_time(self, near: float) -> float | None:
         """When the last lines were written, as far as one of them says so: seconds since the epoch.
 
-        Args:
-            near: A time that lines without a day or a year are taken to be next to.
+        They are of about `near` where they say no day and nobody knows when they were written.
 
         Raises:
             UnreachableError: Nobody answers.
         """
         from monitors.logs.seek import Seeker
 
-        return await self._in_scenes(lambda scene: Seeker(scene, near, self._zone).last())
+        return await self._in_scenes(lambda scene: Seeker(scene, near, self._zone, self.source, self._now()).last())
 
     async def at_number(self, generation: int, number: int) -> Place | None:
         """Where a line begins, or what is left of it, given its number from 1.
@@ -329,11 +328,12 @@ class LogModel:
 
     async def _check_end(self, generation: Generation, known: Known) -> None:
         """Find out whether the last line that is counted is a whole one."""
-        upto, unit = known.index.counted, known.encoding.unit
-        if known.checked != upto and generation.first + unit <= upto <= generation.size:
+        index, unit = known.index, known.encoding.unit
+        upto = index.counted
+        if index.checked != upto and generation.first + unit <= upto <= generation.size:
             last = await self._pages.read(generation, upto - unit, unit)
-            known.checked = upto
-            known.index.open = last != known.encoding.newline or upto % unit > 0
+            index.checked = upto
+            index.open = last != known.encoding.newline or upto % unit > 0
             self._tell()
 
     def _search(self, wanted: Query | Filter) -> Search:

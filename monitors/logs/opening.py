@@ -156,9 +156,9 @@ def _refuse_unsized(path: str) -> None:
     finally:
         os.close(fd)
     if unsized:
-        from shlex import quote
+        from hosts.local.pasting import quoted
 
-        raise InputError(f"{path} does not say how long it is; try: cat {quote(path)} | gatewatch tail -")
+        raise InputError(f"{path} does not say how long it is; try: cat {quoted(path)} | gatewatch tail -")
 
 
 def _name_of(fd: int) -> str | None:

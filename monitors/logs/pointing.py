@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 from hosts.aside import aside
 from hosts.errors import GatewatchError, UnreachableError
 from monitors.logs.choosing import Chooser, Looked
+from monitors.logs.days import DatedSource
 from monitors.logs.looking import Look, is_text
 from monitors.logs.scan_far import Searcher, searcher_of
 from monitors.logs.tally_far import Counter, CountingSource
@@ -177,6 +178,12 @@ class PointingSource:
         """Who searches a generation where it lies; None where nobody does."""
         part = self._parts.get(generation)
         return searcher_of(part.file.source, part.number) if part is not None else None
+
+    async def written(self) -> float | None:
+        """When the present file was last written; None where nobody knows."""
+        if self._at is None or not isinstance(self._at.source, DatedSource):
+            return None
+        return await self._at.source.written()
 
     def watch(self, visible: bool) -> None:
         self._visible = visible

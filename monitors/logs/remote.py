@@ -140,6 +140,13 @@ class RemoteSource:
             return None
         return RemoteSearcher(self._host, self._ranges, lambda: self._record.generation(generation), file)
 
+    async def written(self) -> float | None:
+        """When the file was last written, by the clock there; None where nobody says so."""
+        try:
+            return (await self._host.read(self._path, 0, 0)).mtime_ns / 1e9 or None
+        except GatewatchError:
+            return None
+
     def watch(self, visible: bool) -> None:
         if visible != self._visible:
             self._visible = visible
@@ -370,7 +377,7 @@ class RemoteSource:
             if held <= self._held - self._held // 4:
                 return
             held -= file.ring.end - file.ring.start
-            file.ring.reset(file.ring.end)
+            file.let_go()
             if file.lost:
                 self._ranges.unreadable(number, file)
 

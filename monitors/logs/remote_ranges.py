@@ -34,14 +34,21 @@ class RemoteFile:
     Attributes:
         ring: The bytes that are held.
         position: Where the next of them comes from.
-        found: The name and inode under which it was found once it had ended.
+        found: The name and inode under which it was found once it had ended, and when that was last written, ns.
         lost: Nobody knows a file that holds the rest.
+        sample: Its last bytes, by which it is known once no others are held.
     """
 
     ring: Ring
     position: Position = field(default_factory=Position)
-    found: tuple[str, int] = ("", 0)
+    found: tuple[str, int, int] = ("", 0, 0)
     lost: bool = False
+    sample: bytes = b""
+
+    def let_go(self) -> None:
+        """Hold no more than it takes to know the file again."""
+        self.sample = self.ring.last(_SAMPLE)
+        self.ring.reset(self.ring.end)
 
 
 class Ranges:
@@ -140,20 +147,21 @@ class Ranges:
         at, ring = file.position, file.ring
         if at.fingerprint_size >= FINGERPRINT and chunk.fingerprint != at.fingerprint:
             return False
-        if (name, chunk.inode) == file.found:
+        stamp = name, chunk.inode, chunk.mtime_ns  # somebody may write another content over it
+        if stamp == file.found:
             return True
         if known.live and name == self._path:
             return chunk.inode == at.inode and chunk.size >= at.offset
         if chunk.size < known.size:
             return False
-        held = ring.last(_SAMPLE)
+        held = ring.last(_SAMPLE) or file.sample
         if not held:
             return chunk.inode == at.inode
         # A copy has another inode, an inode is used again, and many files begin alike: what is held decides
         sample = await self._host.read(name, ring.end - len(held), len(held))
         if sample.data != held or sample.inode != chunk.inode:
             return False
-        file.found = (name, chunk.inode)
+        file.found = stamp
         return True
 
 

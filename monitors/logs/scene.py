@@ -44,13 +44,11 @@ class Known:
         encoding: How it is written.
         settled: Whether the encoding is known for good.
         painted: Rows that later ones painted over.
-        checked: Where it was looked whether the last line is unfinished.
     """
 
     index: Index
     encoding: Encoding = UTF8
     settled: bool = False
-    checked: int = -1
     painted: Spans = field(default_factory=Spans)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import tzinfo
-from typing import NamedTuple
 
+from monitors.logs.days import DAY, FAR, DatedSource, Days, Stamp, clocks, few, lacks_days, lacks_years, years
 from monitors.logs.scene import Scene, Spot
 from monitors.logs.times import line_time
-from monitors.logs.types import Place
+from monitors.logs.types import Place, Source
 
 _LINES = 64
 _BATCHES = 16  # of lines without a time that are passed over: a traceback, a table, a banner
@@ -17,14 +18,8 @@ _MOST = 64  # places that are looked at
 _CLOSE = 64 << 10  # bytes from which on lines are looked at one by one
 _CROWD = 9  # neighbours that say what time it is: one line may be late, or tell of another time
 _HEAD = 8 << 10
-
-
-class Stamp(NamedTuple):
-    """A line that says when it was written; `when` in seconds since the epoch."""
-
-    offset: int
-    at: Place
-    when: float
+_LITTLE = 4 * _CLOSE  # bytes of which every line is looked at, where only some of them say when or none a day
+_PLACES = 32  # at which it is seen which day it is, of a log that is longer than that
 
 
 def _usual(stamps: Sequence[Stamp]) -> float:
@@ -38,12 +33,18 @@ class Seeker:
         scene: The log.
         when: The time, seconds since the epoch.
         zone: Of times that do not name theirs.
+        source: What the log is read from.
+        now: Our clock, seconds since the epoch.
     """
 
-    def __init__(self, scene: Scene, when: float, zone: tzinfo | None) -> None:
+    def __init__(self, scene: Scene, when: float, zone: tzinfo | None, source: Source, now: float) -> None:
         self._scene = scene
         self._when = when
         self._zone = zone
+        self._source = source
+        self._now = now
+        self._days: Days | None = None  # for lines that lack theirs
+        self._known = False
         self._total = sum(one.size - one.first for one in scene.generations)
         self._backwards = False
 
@@ -56,7 +57,7 @@ class Seeker:
         Raises:
             GoneError, UnreachableError: The log's bytes cannot be read.
         """
-        first, last = await self._near(0, self._total), await self._last()
+        first, last = await self._ends()
         if not first:
             return None
         self._backwards = bool(last) and _usual(first) > _usual(last)
@@ -80,8 +81,29 @@ class Seeker:
         Raises:
             GoneError, UnreachableError: The log's bytes cannot be read.
         """
-        stamps = await self._last()
+        _, stamps = await self._ends()
         return stamps[-1].when if stamps else None
+
+    async def _ends(self) -> tuple[list[Stamp], list[Stamp]]:
+        """What time it is at the beginning and at the end, once it is known which days lines are of that say none."""
+        first, last = await self._near(0, self._total), await self._last()
+        ends = [*first, *last]
+        self._known = not lacks_years(ends)
+        if self._known:
+            return first, last
+        written = await self._source.written() if isinstance(self._source, DatedSource) else None
+        if lacks_days(ends):
+            every = await self._stamps(0, self._total, 1 << 30) if self._total <= _LITTLE else []
+            if every and last and every[-1].offset >= last[-1].offset:
+                crowds = few(every)
+            else:
+                places = [self._total * index // _PLACES for index in range(_PLACES)]
+                crowds = [*[await self._near(place, self._total) for place in places], last]
+            self._days = clocks(crowds, written, self._when, self._now)
+        elif written is not None:
+            self._days = years(written)
+        self._known = True
+        return await self._near(0, self._total), await self._last()
 
     def _reached(self, when: float) -> bool:
         return when <= self._when if self._backwards else when >= self._when
@@ -117,12 +139,17 @@ class Seeker:
         return None
 
     async def _stamps(self, offset: int, before: int, most: int) -> list[Stamp]:
-        """The first lines between two offsets that say when, at most `most` and a batch."""
+        """The first lines between two offsets that say when, at most `most` and a batch.
+
+        Far from `before`, it is given up where many lines say nothing.
+        """
         self._scene.purse.refill()
         at = await self._scene.snap(self._place(offset))
         stamps: list[Stamp] = []
+        patience = _BATCHES if before - offset > _LITTLE else 1 << 30
         empty = 0
-        while empty < _BATCHES and len(stamps) < most and not self._scene.purse.empty:
+        while empty < patience and len(stamps) < most and not self._scene.purse.empty:
+            await asyncio.sleep(0)  # what is held is given without a wait, and others have something to do too
             spots = await self._scene.ahead(at, _LINES)
             fresh = [stamp for stamp in await self._read(spots) if stamp.offset < before]
             stamps += fresh
@@ -136,9 +163,13 @@ class Seeker:
         found = []
         for spot, text in zip(spots, await self._scene.texts(spots), strict=True):
             known = await self._scene.known(spot.generation)
-            when = line_time(text[:_HEAD].decode(known.encoding.name, "replace"), self._when, self._zone)
+            line, offset = text[:_HEAD].decode(known.encoding.name, "replace"), self._offset(spot.at)
+            near = self._when if self._days is None else self._days.near(offset)
+            when = line_time(line, near, self._zone)
             if when is not None:
-                found.append(Stamp(self._offset(spot.at), spot.at, when))
+                elsewhere = None if self._known else line_time(line, near + FAR * DAY, self._zone)
+                moves = 0 if elsewhere is None else round((elsewhere - when) / DAY)
+                found.append(Stamp(offset, spot.at, when, moves))
         return found
 
     def _place(self, offset: int) -> Place:

@@ -1,4 +1,8 @@
-"""When a line says that it was written, in the forms that logs use."""
+"""When a line says that it was written, in the forms that logs use.
+
+A line's own time stands at its beginning, behind marks of who wrote it and how bad it is; one that stands further right
+counts only where there is none, since messages tell of other times too.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone, tzinfo
 
 _HEAD = 240  # characters of a line in which its time stands
-_JSON_HEAD = 4096
+_JSON_HEAD = 8192
+_MARKS = 5  # before the time, at most
+_FIELDS = 16  # of a JSON line that are looked at
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -16,40 +22,94 @@ _MONTHS = {
     )
 }
 _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:[.,](?P<part>\d{1,9}))?"
+_HALF = r"(?: ?(?P<half>[AaPp])\.?[Mm]\b)?"
+_TWELVE = r"(?P<hour>\d\d?):(?P<minute>\d\d):(?P<second>\d\d) ?(?P<half>[AaPp])\.?[Mm]\b"
 _ZONE = r"(?:\s?(?P<zone>Z\b|UTC\b|GMT\b|[+-]\d\d:?\d\d(?!\d)))?"
 _NAME = r"(?P<name>[A-Z][a-z]{2})"
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?"
-_START = r"^(?:\x1b\[[0-9;]*m|[\s\[(<])*"
+_MONTH = r"(?P<month>0[1-9]|1[0-2])"
+_DAY = r"(?P<day>0[1-9]|[12]\d|3[01])"
+_EPOCH = r"(?P<epoch>(?:\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d{1,9})?)(?![\d.])"
 
-_FORMS: tuple[re.Pattern[str], ...] = tuple(
-    re.compile(form)
-    for form in (
-        # ISO 8601 and what comes close: python logging, loguru, docker, slurm
-        rf"(?<!\d)(?P<year>\d{{4}})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ]{_CLOCK}{_ZONE}",
-        # nginx, apache; and java
-        rf"(?<!\d)(?P<day>\d\d)(?P<slash>[-/]){_NAME}(?P=slash)(?P<year>\d{{4}})[: ]{_CLOCK}{_ZONE}",
-        # ctime, which apache uses for its errors
-        rf"{_START}{_WEEKDAY}{_NAME} {{1,2}}(?P<day>\d{{1,2}}) {_CLOCK} (?:UTC )?(?P<year>\d{{4}})(?!\d)",
-        # syslog
-        rf"{_START}{_WEEKDAY}{_NAME} {{1,2}}(?P<day>\d{{1,2}}) {_CLOCK}",
-        # what people of the United States ask python logging for, and rich
-        rf"{_START}(?:[A-Z]+ +)?(?P<month>\d\d)/(?P<day>\d\d)/(?P<year>\d{{4}}|\d\d)[ T]{_CLOCK}",
-        # spark
-        rf"{_START}(?P<year>\d\d)/(?P<month>\d\d)/(?P<day>\d\d) {_CLOCK}",
-        # glog
-        rf"{_START}[DIWEFC](?P<month>\d\d)(?P<day>\d\d) {_CLOCK}",
-        # vLLM and others: level, month and day
-        rf"{_START}(?:[A-Z]+ +)?(?P<month>\d\d)-(?P<day>\d\d) {_CLOCK}",
-        # a clock alone
-        rf"{_START}{_CLOCK}(?![\d:])",
-    )
+# ISO 8601 and what comes close: python logging, loguru, docker, slurm
+_ISO = rf"(?P<year>\d{{4}})[-/.](?P<month>\d\d)[-/.](?P<day>\d\d)[T _-]{_CLOCK}{_ZONE}"
+# nginx, apache; and java
+_NAMED = rf"(?P<day>\d\d)(?P<slash>[-/]){_NAME}(?P=slash)(?P<year>\d{{4}})[: ]{_CLOCK}{_ZONE}"
+
+
+def _compiled(*forms: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(form) for form in forms)
+
+
+# What a line may begin with, by how many digits come first and what is behind them
+_CLOCKS = _compiled(rf"{_CLOCK}{_HALF}(?![\d:])")
+_YEARS = _compiled(_ISO)
+_DASHED = _compiled(rf"(?P<month>\d\d)-(?P<day>\d\d) {_CLOCK}", _NAMED)  # vLLM and others, behind the level
+_DOTTED = _compiled(rf"(?P<day>\d\d)\.(?P<month>\d\d)\.(?P<year>\d{{4}})(?:[ T-]|, ){_CLOCK}")
+_SLASHED = _compiled(
+    # what people of the United States ask python logging for, rich, TensorRT
+    rf"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{{4}}|\d\d)(?:[ T-]|, ){_TWELVE}",
+    rf"(?P<month>\d\d)/(?P<day>\d\d)/(?P<year>\d{{4}}|\d\d)(?:[ T-]|, ){_CLOCK}",
+    # spark
+    rf"(?P<year>\d\d)/(?P<month>\d\d)/(?P<day>\d\d) {_CLOCK}",
+    # the rest of the world, where that can be no month
+    rf"(?P<day>\d\d)/(?P<month>\d\d)/(?P<year>\d{{4}})(?:[ T-]|, ){_CLOCK}",
+    _NAMED,
 )
-_EPOCH = re.compile(r"^[\s\[]*((?:\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d{1,9})?)(?![\d.])")
+_TOGETHER = _compiled(rf"(?P<year>20\d\d){_MONTH}{_DAY}[ T_-]{_CLOCK}{_ZONE}")
+_LETTERS = _compiled(
+    # glog, of which some write the year, and c10 no zero before the month
+    rf"[DIWEFC](?P<year>20\d\d)?(?P<month>0[1-9]|1[0-2]|[1-9]){_DAY} {_CLOCK}",
+    # absl, before it is initialised
+    r"[DIWEFC]0000 00:00:(?P<epoch>\d{10}\.\d{1,9})",
+    # ctime, which apache uses for its errors
+    rf"{_WEEKDAY}{_NAME} {{1,2}}(?P<day>\d{{1,2}}) {_CLOCK} (?:UTC )?(?P<year>\d{{4}})(?!\d)",
+    # syslog
+    rf"{_WEEKDAY}{_NAME} {{1,2}}(?P<day>\d{{1,2}}) {_CLOCK}",
+    # java's own
+    rf"{_NAME} (?P<day>\d\d?), (?P<year>\d{{4}}),? {_TWELVE}",
+)
+# By what a line begins with: so many digits and the character behind them, or a letter
+_FORMS = {
+    (3, ":"): _CLOCKS,
+    **{(5, mark): _YEARS for mark in "-/."},
+    (3, "-"): _DASHED,
+    (3, "."): _DOTTED,
+    **{(digits, "/"): _SLASHED for digits in (2, 3)},
+    **{(9, mark): _TOGETHER for mark in " T_-"},
+    **{(1, letter): _LETTERS for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"},
+}
+_ONLY_EPOCH = re.compile(_EPOCH)
+_COUNT = re.compile(_EPOCH + r"(?!\W{1,3}\d{4}[-/.]\d\d[-/.]\d\d[T ])")  # but no number before a date
+_TYPED = (*_YEARS, *_CLOCKS, *_DASHED, *_DOTTED, *_SLASHED, *_TOGETHER, *_LETTERS, _ONLY_EPOCH)
+# Anywhere, where a line does not begin with a time
+_SEARCHED = _compiled(rf"(?<!\d){_ISO}", rf"(?<!\d){_NAMED}")
+
+_OPEN = re.compile(r"((?:\x1b\[[0-9;]*m|[\s\[(<])*)(?:\d{1,8}[-/.: T_]|[A-Z](?=[a-z\d]))?")
+_MARK = re.compile(
+    r"(?:\x1b\[[0-9;]{0,20}m|\s){0,40}(?:"
+    # (EngineCore pid=1), [rank0]:, [INFO], [1,0]<stdout>:, but no time and no share of anything
+    r"\((?![^()\n]{0,99}:\d\d:)[^()\n]{1,100}\)"
+    r"|\[(?![^\[\]\n]{0,99}(?::\d\d:|%|\d/\d))[^\[\]\n]{1,100}\]:?(?:<std(?:out|err)>:?)?"
+    # a level; what is no level only before a date
+    r"|[\[(<]{0,3}(?:(?:TRACE|DEBUG|INFO|NOTICE|SUCCESS|WARN|WARNING|ERROR|SEVERE|CRITICAL|FATAL|[TDIWEFC])"
+    r"(?::|\s?[-|])?(?=[\s\x1b])|[A-Z]{1,20}(?=\s{1,20}\d\d[-/]\d\d[-/ ]))"
+    # docker compose, srun -l
+    r"|[\w.-]{1,60}\s{1,40}\|(?=\s)|\d{1,5}:(?=\s)"
+    r")"
+)
+_NESTED = r'(?:\{[^{}]{0,300}?"(?:timestamp|seconds|\$date)"\s?:\s*)?'
 _FIELD = re.compile(
-    r'"(?:ts|time|timestamp|@timestamp|asctime)"\s*:\s*(?:"([^"]{1,64})"|(\d{10,19}(?:\.\d{1,9})?(?:[eE]\+?\d+)?))'
+    r'"(?:ts|t|@t|time|timestamp|@timestamp|asctime|datetime|date|created|__REALTIME_TIMESTAMP)"\s*:\s*'
+    + _NESTED
+    + r'(?:"([^"]{1,64})"|(\d{10,19}(?:\.\d{1,9})?(?:[eE]\+?\d+)?))'
 )
+_SAID = re.compile(r'"(?:[^"\\]|\\.)*"?')  # one without an end too: it is looked through once
+_PAIR = re.compile(r'(?<![\w.-])(?:ts|time|timestamp)="?(\d{10}(?:\.\d{1,9})?|\d{13}|\d{16}|\d{19})(?![\d.])')
 _EARLIEST, _LATEST = 10**8, 10**10  # seconds; what is larger counts thousandths of them, or thousandths of those
 _CENTURY = 2000
+_HALF_DAY, _HALF_YEAR = 43200, 180 * 86400  # the shorter one
+_NOON = 12  # and midnight, on a clock of twelve hours
 
 
 def line_time(text: str, near: float | None, zone: tzinfo | None = None) -> float | None:
@@ -61,20 +121,60 @@ def line_time(text: str, near: float | None, zone: tzinfo | None = None) -> floa
             None: such a line does not say.
         zone: Of times that do not name theirs; the machine's own where None.
     """
-    if text.lstrip().startswith("{"):
-        for found in _FIELD.finditer(text[:_JSON_HEAD]):
-            when = _number(found[2]) if found[2] else line_time(found[1], near, zone)
-            if when is not None:
-                return when
     head = text[:_HEAD]
-    for form in _FORMS:
-        match = form.search(head)
-        if match is not None:
+    if head.lstrip().startswith("{"):
+        when = _of_fields(text[:_JSON_HEAD], near, zone)
+        if when is not None:
+            return when
+    at = 0
+    for _ in range(_MARKS):
+        opened = _OPEN.match(head, at)
+        assert opened is not None  # it matches anything
+        start, end = opened.end(1), opened.end()
+        for form in _FORMS.get((end - start, head[end - 1 : end]), ()):
+            match = form.match(head, start)
+            if match is not None:
+                when = _of(match.groupdict(), near, zone)
+                if when is not None or near is None:
+                    return when
+        match = _COUNT.match(head, start) if at == 0 else None
+        if match is not None and (when := _number(match[1])) is not None:
+            return when
+        mark = _MARK.match(head, at)
+        if mark is None:
+            break
+        at = mark.end()
+    return _in_message(head, near, zone)
+
+
+def _in_message(head: str, near: float | None, zone: tzinfo | None) -> float | None:
+    """A time further right: of several, the first."""
+    if head.count(":") > 1:
+        found = [match for form in _SEARCHED if (match := form.search(head))]
+        for match in sorted(found, key=re.Match.start):
             when = _of(match.groupdict(), near, zone)
             if when is not None:
                 return when
-    match = _EPOCH.match(head)
+    match = _PAIR.search(head) if "ts=" in head or "time" in head else None
     return _number(match[1]) if match is not None else None
+
+
+def _of_fields(text: str, near: float | None, zone: tzinfo | None) -> float | None:
+    """The time that a JSON line has a field for; of several, one that is not inside of another object."""
+    inner = None
+    for number, found in enumerate(_FIELD.finditer(text)):
+        said, count = found.groups()
+        when = _number(count or said) if count or said.isdecimal() else line_time(said, near, zone)
+        if when is not None:
+            if text.count("{", 0, found.start()) == 1:
+                return when
+            before = _SAID.sub("", text[: found.start()])
+            if before.count("{") - before.count("}") == 1:
+                return when
+            inner = when if inner is None else inner
+        if number == _FIELDS:
+            break
+    return inner
 
 
 def typed_time(text: str, near: float | None, zone: tzinfo | None = None) -> float | None:
@@ -86,14 +186,15 @@ def typed_time(text: str, near: float | None, zone: tzinfo | None = None) -> flo
         zone: Of a time that does not name its own; the machine's own where None.
     """
     text = text.strip("[](){}<>\"', \t")
-    for form in _FORMS:
-        match = form.fullmatch(text)
-        if match is not None:
-            when = _of(match.groupdict(), near, zone)
-            if when is not None:
-                return when
-    match = _EPOCH.fullmatch(text)
-    return _number(match[1]) if match is not None else None
+    mark = _MARK.match(text)
+    for start in (0, mark.end() + 1) if mark is not None else (0,):  # "INFO 11-21 14:02:11"
+        for form in _TYPED:
+            match = form.fullmatch(text, start)
+            if match is not None:
+                when = _of(match.groupdict(), near, zone)
+                if when is not None:
+                    return when
+    return None
 
 
 def _number(text: str) -> float | None:
@@ -105,20 +206,30 @@ def _number(text: str) -> float | None:
 
 def _of(parts: dict[str, str | None], near: float | None, zone: tzinfo | None) -> float | None:
     """What a form found, as a time; None where there is no such day or hour."""
-    zone = _zone(parts.get("zone")) or zone
+    if epoch := parts.get("epoch"):
+        return _number(epoch)
+    if named := parts.get("zone"):
+        zone = _zone(named)
     month = int(parts.get("month") or _MONTHS.get((parts.get("name") or "").lower(), 0))
     day = int(parts.get("day") or 0)
+    hour = int(parts["hour"] or 0)
+    if (half := parts.get("half")) and hour <= _NOON:
+        hour = hour % _NOON + (_NOON if half in "Pp" else 0)
     clock = (
-        int(parts["hour"] or 0),
+        hour,
         int(parts["minute"] or 0),
         min(59, int(parts["second"] or 0)),  # a leap second is the one before it
-        int((parts.get("part") or "0")[:6].ljust(6, "0")),
+        int(f"{part:0<6}"[:6]) if (part := parts.get("part")) else 0,
     )
 
     def at(year: int, month: int, day: int) -> float:
         # An hour that a clock showed twice is the one that is nearer
-        twice = [datetime(year, month, day, *clock, tzinfo=zone, fold=fold).timestamp() for fold in (0, 1)]
-        return twice[0] if near is None else min(twice, key=lambda when: abs(when - near))
+        shown = datetime(year, month, day, *clock, tzinfo=zone)
+        first = shown.timestamp()
+        if near is None or isinstance(zone, timezone):
+            return first
+        second = shown.replace(fold=1).timestamp()
+        return first if abs(first - near) <= abs(second - near) else second
 
     try:
         if year := parts.get("year"):
@@ -128,14 +239,21 @@ def _of(parts: dict[str, str | None], near: float | None, zone: tzinfo | None) -
         around = datetime.fromtimestamp(near, zone)
         if day:
             return _nearest(near, lambda step: at(around.year + step, month, day))
-        days = (around + timedelta(days=step) for step in (-1, 0, 1))
-        return min((at(day.year, day.month, day.day) for day in days), key=lambda when: abs(when - near))
+        when = at(around.year, around.month, around.day)
+        if abs(when - near) < _HALF_DAY - 3600:  # clocks are put back and forward, so that days differ
+            return when
+        days = (around + timedelta(days=step) for step in (-1, 1))
+        return min((when, *(at(day.year, day.month, day.day) for day in days)), key=lambda when: abs(when - near))
     except (ValueError, OverflowError, OSError):
         return None
 
 
 def _nearest(near: float, of_year: Callable[[int], float]) -> float | None:
     """The nearest of some years; 29 February is in one of four."""
+    with contextlib.suppress(ValueError):
+        when = of_year(0)
+        if abs(when - near) < _HALF_YEAR:
+            return when
     for steps in ((-1, 0, 1), (-4, -3, -2, 2, 3, 4)):
         found = []
         for step in steps:
@@ -146,9 +264,7 @@ def _nearest(near: float, of_year: Callable[[int], float]) -> float | None:
     return None
 
 
-def _zone(text: str | None) -> timezone | None:
-    if not text:
-        return None
+def _zone(text: str) -> timezone:
     if text.isalpha():
         return timezone.utc
     digits = text[1:].replace(":", "")

@@ -12,6 +12,8 @@ from tui.logs.rows import decoded, unmarked
 
 _HEAD = 8 << 10  # bytes in which a line says when, in JSON too
 _KEPT = 512
+_LATE = 3600.0  # seconds by which a line may be from before the one above it
+_HALF_DAY = 43200.0
 _BACK = 64  # lines without a time that are passed over: a traceback, a table
 
 Before = Callable[[Place], "LogLine | None"]
@@ -65,6 +67,8 @@ class Written:
             then = self.when(earlier, zone)
             if then is not None:
                 when = self.when(line, zone, then)
+                if when is not None and when < then - _LATE:  # a clock alone: it went on for longer than half a day
+                    when = self.when(line, zone, then + _HALF_DAY - _LATE)
                 return None if when is None else when - then
             earlier = before(earlier.at)
         return None

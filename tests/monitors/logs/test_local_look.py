@@ -825,3 +825,89 @@ def test_nothing_changes_and_nothing_is_read(log: Log) -> None:
         log.look()
     assert log.looker.checks == before
     assert log.record.shape is shape
+
+
+def gone(log: Log) -> list[int | None]:
+    return [mark.missing for mark in log.marks if mark.kind is MarkKind.LOST]
+
+
+@pytest.mark.parametrize("lines", [100, 20_000])
+def test_a_copy_that_the_next_copy_is_written_over_does_not_stand_for_the_first(log: Log, lines: int) -> None:
+    first = log.append(log.lines(1000, 90))
+    log.look()
+    log.copytruncate()
+    second = log.append(log.lines(lines, 90))
+    log.look()
+    assert log.contents() == [first, second]
+    log.copytruncate()
+    third = log.append()
+    log.look()
+    assert log.contents() == [b"", second, third]
+    assert gone(log) == [len(first)]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("with_what", [b"", b"other\n" * 1000])
+def test_a_rotated_file_that_is_written_over_is_gone(log: Log, with_what: bytes, asked: bool) -> None:
+    first = log.append(log.lines(100, 90))
+    log.look()
+    log.rotate()
+    second = log.append()
+    log.settle()
+    log.beside(".1").write_bytes(with_what)
+    if asked:
+        with pytest.raises(GoneError):
+            log.looker.read(0, 0, len(first))
+    log.look(30.0)
+    assert log.contents() == [b"", second]
+    assert gone(log) == [len(first)]
+    assert len(log.marks) == 2
+
+
+def test_of_what_is_split_between_a_file_and_memory_the_memory_outlives_the_file(log: Log) -> None:
+    first = log.append(log.lines(100, 90))
+    log.look()
+    copied = len(first)
+    shutil.copyfile(log.path, log.beside(".1"))
+    rest = log.append()
+    log.look()
+    os.truncate(log.path, 0)
+    second = log.append()
+    log.look()
+    assert log.contents() == [first + rest, second]
+    log.beside(".1").write_bytes(b"other\n")
+    log.look(30.0)
+    assert log.contents() == [rest, second]
+    assert gone(log) == [copied]
+
+
+def test_a_link_that_is_pointed_back_to_a_file_that_was_written_over_shows_all_of_it(log: Log, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    log.append(log.lines(10), path=one)
+    log.path.symlink_to(one)
+    log.look()
+    second = log.append(path=other)
+    for target in (other, one):
+        if target is one:
+            one.write_bytes(log.lines(20))
+        log.path.unlink()
+        log.path.symlink_to(target)
+        log.settle()
+    assert log.contents() == [b"", second, one.read_bytes()]
+
+
+def test_a_file_that_was_moved_again_and_written_to_late_is_what_it_was(log: Log) -> None:
+    first = log.append()
+    log.look()
+    log.rotate()
+    second = log.append()
+    log.settle()
+    late = log.append(path=log.beside(".1"))
+    log.settle()
+    log.rotate()
+    third = log.append()
+    log.settle()
+    os.utime(log.beside(".2"))
+    log.look(30.0)
+    assert b"".join(log.contents()) == first + second + late + third
+    assert MarkKind.LOST not in log.kinds

@@ -141,6 +141,27 @@ class Writer:
         if anchored:
             self.anchor = self.log.beside(".1").stat().st_ino
 
+    def copy_over(self, unseen: int) -> None:
+        """Copied and truncated, the copy into the file that is there already: what that held is nowhere any more."""
+        self.whole()
+        if not self.log.path.exists():
+            return
+        for _ in range(3):  # so that it is no more the file that is followed
+            self.look()
+        if unseen:
+            self.append(unseen, 5, 0)
+        self.ends = 0
+        old = self.log.beside(".1")
+        self.throw_away(old)
+        self.lost |= self.numbers(old) if old.exists() else set()
+        if self.anchor is None:
+            self.untraced(self.log.path)
+        anchored = self.anchor == self.log.path.stat().st_ino
+        self.log.copytruncate()
+        self.anew = True
+        if anchored:
+            self.anchor = old.stat().st_ino
+
     def truncate(self) -> None:
         self.whole()
         if self.log.path.exists():
@@ -197,6 +218,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     *[st.tuples(st.just("append"), st.integers(1, 60), st.integers(0, 90), st.sampled_from([0, 0, 1, 5]))] * 4,
     st.tuples(st.just("rotate"), copies, st.sampled_from([0, 0, 3])),
     st.tuples(st.just("copytruncate"), copies),
+    st.tuples(st.just("copy_over"), st.sampled_from([0, 3])),
     st.tuples(st.just("truncate")),
     st.tuples(st.just("delete")),
     st.tuples(st.just("shorten"), st.floats(0.55, 1.0)),
@@ -217,6 +239,7 @@ def check(made: list[Step], folder: Path) -> None:
         writer.reused()
         for _ in range(3):
             log.settle()
+        log.look(30.0)
         found = Counter(int(number[::-1]) for data in log.contents() for number in LINE.findall(data))
         assert not [number for number, times in found.items() if times > 1], "shown twice"
         missing = set(range(writer.count)) - set(found)
@@ -259,6 +282,8 @@ def _roomy(monkeypatch: pytest.MonkeyPatch) -> None:
         *[("rotate", 3, 0), ("append", 1, 0, 0), ("copytruncate", 3)],
     ]
 )
+@example(made=[("copytruncate", 2), ("rotate", 2, 0), ("append", 1, 0, 0), ("copy_over", 0)])
+@example(made=[("append", 9, 9, 0), ("copy_over", 3), ("append", 60, 9, 0), ("copy_over", 3), ("append", 9, 9, 0)])
 def test_every_line_comes_once(made: list[Step]) -> None:
     folder = Path(tempfile.mkdtemp())
     try:

@@ -271,6 +271,30 @@ async def test_another_file_that_begins_alike_is_not_taken_for_a_rotated_one(fol
         await source.read(0, 0, 3000)
 
 
+@pytest.mark.parametrize("alike", [False, True], ids=["other", "begins alike"])
+@pytest.mark.parametrize("held", [remote.HELD, 4000], ids=["end held", "nothing held"])
+async def test_a_rotated_file_that_is_written_over_is_not_read_as_what_it_was(
+    follow: Open, log: Path, alike: bool, held: int
+) -> None:
+    whole = lines(400_000)
+    append(log, whole)
+    source = await follow(held=held)
+    assert await until(lambda: source._place()[0].offset == len(whole))
+    os.rename(log, f"{log}.1")
+    append(log, "new\n" * 2000)
+    assert await until(lambda: len(sizes(source)) == 2 and sizes(source)[-1] == 8000)
+    assert await source.read(0, 0, 3000) == whole[:3000]
+    append(Path(f"{log}.1"), "late\n")
+    assert await source.read(0, 0, 3000) == whole[:3000], "it still holds what it held"
+    os.truncate(f"{log}.1", 2000 if alike else 0)
+    append(Path(f"{log}.1"), lines(500_000, 7))
+    with pytest.raises(GoneError):
+        await source.read(0, 50_000, 3000)
+    first = source.shape.generations[0].first
+    assert first > 50_000
+    assert [mark.missing for mark in source.shape.marks if mark.kind is MarkKind.LOST] == [first]
+
+
 async def test_copytruncate(follow: Open, log: Path) -> None:
     append(log, lines(100))
     source = await follow()
@@ -380,7 +404,7 @@ async def test_a_copy_with_a_date_is_read_for_what_was_truncated(follow: Open, l
     written = lines(20_000)
     append(log, written)
     source = await follow()
-    assert await until(lambda: source.shape.status is Status.LIVE and sizes(source) == [len(written)])
+    assert await until(lambda: source._place()[0].offset == len(written))  # its size is known before its bytes are
     shutil.copyfile(log, log.with_name("run.log-20240102"))
     os.truncate(log, 0)
     append(log, "new\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from random import Random
 
@@ -136,3 +137,115 @@ async def test_a_long_log_costs_little() -> None:
     assert await seconds(source, 31_234.5) == [31_234.5]
     looked = [size for _, _, size in source.reads if size < 1 << 20]  # what is counted is read by blocks
     assert sum(looked) < 6 << 20
+
+
+class Dated(MemorySource):
+    """A log in memory that was last written at a time."""
+
+    def __init__(self, data: bytes, at: float) -> None:
+        super().__init__(data)
+        self._at = at
+
+    async def written(self) -> float | None:
+        await asyncio.sleep(0)
+        return self._at
+
+
+def shown(form: str, times: Iterable[float]) -> bytes:
+    """Lines that say their time in some form, and which of them they are."""
+    return b"".join(
+        f"{datetime.fromtimestamp(when, UTC):{form}} line {number} of a log\n".encode()
+        for number, when in enumerate(times)
+    )
+
+
+async def line_at(source: MemorySource, when: float, now: float) -> int | None:
+    """Which line is found."""
+    model = LogModel(source, zone=UTC, now=lambda: now)
+    await model.start()
+    try:
+        place = await model.at_time(when)
+        return None if place is None else int((await model.read(place, 60)).split(b"line ")[1].split()[0])
+    finally:
+        await model.close()
+
+
+EVENING = NEAR + 6 * 3600
+MORNING = NEAR + 22 * 3600
+
+
+@pytest.mark.parametrize("step", [4, 600])
+@pytest.mark.parametrize("days", [0, 5])
+@pytest.mark.parametrize("known", [True, False])
+async def test_clocks_without_a_day_through_a_night(step: int, days: int, known: bool) -> None:
+    """The log ended just now or some days ago, and one knows that or not."""
+    times = range(int(EVENING), int(MORNING), step)
+    data = shown("%H:%M:%S", times)
+    source = Dated(data, MORNING + 5) if known else MemorySource(data)
+    now = MORNING + 1800 + days * 86400
+    for hours in (0, 5.5, 13):
+        assert await line_at(source, EVENING + hours * 3600, now) == hours * 3600 // step
+    assert await line_at(source, EVENING - 3600, now) == 0
+    assert await line_at(source, MORNING + 600, now) is None
+    if known:
+        assert await line_at(source, EVENING - 3 * 86400, now) == 0
+        assert await line_at(source, MORNING + 3 * 86400, now) is None
+
+
+@pytest.mark.parametrize("step", [10, 120, 3600])
+async def test_clocks_without_a_day_through_many_days(step: int) -> None:
+    times = list(range(int(NEAR), int(NEAR + 5 * 86400), step))
+    odd = Random(3)
+    lines = shown("%H:%M:%S", times).splitlines(keepends=True)
+    for index in range(20, len(lines) - 20, 13):
+        if odd.random() < 0.5 and step < 3600:
+            lines[index] = b"03:00:00 told in line %d of a log\n" % index
+    source = Dated(b"".join(lines), times[-1] + 7)
+    for hours in (1, 30, 55, 119):
+        found = await line_at(source, NEAR + hours * 3600, NEAR + 9 * 86400)
+        assert found is not None
+        assert abs(found - hours * 3600 // step) < 10  # or a line before it that tells of another time
+    assert source.bytes_read < 64 << 20
+
+
+@pytest.mark.parametrize("step", [5, 120])
+async def test_clocks_without_a_day_that_run_backwards(step: int) -> None:
+    times = range(int(MORNING), int(EVENING), -step)
+    source = Dated(shown("%H:%M:%S", times), MORNING)
+    for hours in (1, 8, 14):
+        assert await line_at(source, MORNING - hours * 3600, MORNING + 60) == pytest.approx(hours * 3600 // step, abs=1)
+
+
+@pytest.mark.parametrize("step", [10, 300])
+@pytest.mark.parametrize("where", [0, 1 / 3, 1])
+async def test_clocks_without_a_day_round_lines_without_any(where: float, step: int) -> None:
+    times = range(int(EVENING), int(MORNING + 20 * 3600), step)
+    rows = shown("%H:%M:%S", times).splitlines(keepends=True)
+    rows[int(where * len(rows)) : int(where * len(rows))] = [b"  a table\n"] * 1500
+    source = Dated(b"".join(rows), times[-1])
+    for hours in (1, 14, 33):
+        assert await line_at(source, EVENING + hours * 3600, times[-1] + 60) == hours * 3600 // step
+
+
+async def test_lines_late_by_seconds_round_midnight() -> None:
+    times = [EVENING + number * 20 - (number % 3) * 9 for number in range(2000)]
+    source = Dated(shown("[%H:%M:%S]", times), times[-1])
+    assert await line_at(source, EVENING + 6 * 3600, times[-1]) == pytest.approx(1080, abs=2)
+    assert await line_at(source, EVENING + 11 * 3600, times[-1]) == pytest.approx(1980, abs=2)
+
+
+@pytest.mark.parametrize("form", ["%b %d %H:%M:%S", "INFO %m-%d %H:%M:%S", "I%m%d %H:%M:%S.%f"])
+async def test_days_without_a_year_are_of_the_year_before_the_log_ended(form: str) -> None:
+    times = [NEAR + day * 86400 for day in range(-280, 1)]
+    source = Dated(shown(form, times), NEAR + 3600)
+    for day in (-270, -200, -150, -30, 0):
+        assert await line_at(source, NEAR + day * 86400 - 1, NEAR + 400 * 86400) == 280 + day
+    assert await line_at(source, NEAR - 600 * 86400, NEAR) == 0
+    assert await line_at(source, NEAR + 300 * 86400, NEAR + 400 * 86400) is None
+
+
+async def test_when_a_log_of_clocks_ended() -> None:
+    model = LogModel(Dated(shown("%H:%M:%S", range(int(EVENING), int(MORNING), 60)), MORNING), zone=UTC)
+    await model.start()
+    assert await model.last_time(NEAR + 40 * 86400) == MORNING - 60
+    await model.close()

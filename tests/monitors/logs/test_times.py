@@ -66,6 +66,79 @@ def at(hour: int, minute: int = 0, second: float = 0, day: int = 21, month: int 
         ("no time here", None),
         ("step 123 loss 0.2", None),
         ("version 2026.11.21", None),
+        # Behind marks of who wrote it
+        ("(EngineCore_DP0 pid=1) INFO 11-21 14:02:11 [core.py:58] x", at(14, 2, 11)),
+        ("\x1b[0;36m(EngineCore_DP0 pid=1)\x1b[0;0m INFO 11-21 14:02:11 [core.py:58] x", at(14, 2, 11)),
+        ("(VllmWorkerProcess pid=214) ERROR 11-21 14:02:11 [worker.py:1] x", at(14, 2, 11)),
+        ("(RayWorkerWrapper pid=12, ip=10.0.0.1) INFO 11-21 14:02:11 x", at(14, 2, 11)),
+        ("[rank0]:[I1121 14:02:11.042000123 ProcessGroupNCCL.cpp:616] x", at(14, 2, 11.042)),
+        ("[default0]:[rank0]:[W1121 14:02:11.042 x.cpp:1] x", at(14, 2, 11.042)),
+        ("[rank1]: INFO 11-21 14:02:11 x", at(14, 2, 11)),
+        ("[1,0]<stdout>:INFO 11-21 14:02:11 x", at(14, 2, 11)),
+        ("3: INFO 11-21 14:02:11 x", at(14, 2, 11)),
+        ("vllm-1  | INFO 11-21 14:02:11 x", at(14, 2, 11)),
+        ("[pod/vllm-0/main] E1121 14:02:11.042000 1 a.go:3] x", at(14, 2, 11.042)),
+        ("[INFO 11-21 14:02:11 core.py:1] x", at(14, 2, 11)),
+        ("\x1b[32mINFO\x1b[0m 11-21 14:02:11 x", at(14, 2, 11)),
+        ("TRAIN 11-21 14:02:11 x", at(14, 2, 11)),
+        ("INFO: 14:02:11 x", at(14, 2, 11)),
+        ("[E 14:02:11.042 LabApp] x", at(14, 2, 11.042)),
+        ("[INFO] 14:02:11 x", at(14, 2, 11)),
+        ("ETA 00:12:33", None),
+        ("[ 50%] 00:12:33 left", None),
+        ("[3/12] 00:12:33 left", None),
+        # Kin of glog
+        ("[rank2]:[E626 05:06:30.929 ProcessGroupNCCL.cpp:632] x", at(5, 6, 30.929, day=26, month=6)),
+        ("[E102 05:06:30.929 x.cpp:1] x", at(5, 6, 30.929, day=2, month=1, year=2027)),
+        ("E20261121 14:02:11.042000 12 a.cc:1] x", at(14, 2, 11.042)),
+        ("E1321 14:02:11.042000 12 a.cc:1] x", None),
+        ("I0000 00:00:1795269731.042000 12 a.cc:1] x", at(14, 2, 11.042)),
+        ("I0000 00:00:00.042000 12 a.cc:1] x", None),
+        ("[11/21/2026-14:02:11] [TRT-LLM] [E] x", at(14, 2, 11)),
+        # Clocks of twelve hours
+        ("11/21/2026 02:02:11 PM INFO x", at(14, 2, 11)),
+        ("11/21/2026 12:02:11 AM INFO x", at(0, 2, 11)),
+        ("11/21/2026 12:02:11 pm x", at(12, 2, 11)),
+        ("11/1/2026, 2:02:11 PM x", at(14, 2, 11, day=1)),
+        ("Nov 21, 2026 2:02:11 PM com.foo.Bar baz", at(14, 2, 11)),
+        ("02:02:11 PM x", at(14, 2, 11)),
+        ("14:02:11 PM x", at(14, 2, 11)),
+        ("14:02:11 AMD x", at(14, 2, 11)),
+        # Other days
+        ("21.11.2026 14:02:11 x", at(14, 2, 11)),
+        ("21/11/2026 14:02:11 x", at(14, 2, 11)),
+        ("20261121-14:02:11 x", at(14, 2, 11)),
+        ("20261121 14:02:11.042 x", at(14, 2, 11.042)),
+        ("2026-11-21_14:02:11 x", at(14, 2, 11)),
+        ("2026.11.21 14:02:11 x", at(14, 2, 11)),
+        # The line's own time, not that of which it tells
+        ('I1121 14:02:11.000000 1 a.go:3] "Observed" creationTimestamp="2024-01-01T00:00:00Z"', at(14, 2, 11)),
+        ("Nov 21 14:02:11 host backup: object 2024-01-01T00:00:00 done", at(14, 2, 11)),
+        ("14:02:11 INFO loaded 2024-03-01 12:00:00", at(14, 2, 11)),
+        ("1795269731.5 loaded 2024-03-01 12:00:00", 1795269731.5),
+        ("(EngineCore pid=1) INFO 11-21 14:02:11 loaded 2024-03-01 12:00:00", at(14, 2, 11)),
+        ("h - [21/Nov/2026:14:02:11 +0000] GET /?since=2024-03-01T12:00:00Z", at(14, 2, 11)),
+        ("0000012345 2026-11-21 14:02:11 x", at(14, 2, 11)),
+        ("[1234567890] 2026-11-21 14:02:11 x", at(14, 2, 11)),
+        ("loaded what is of 2024-03-01 12:00:00", at(12, day=1, month=3, year=2024)),
+        # Fields
+        ('{"created": 1795269731.5, "levelname": "ERROR"}', 1795269731.5),
+        ('{"@t": "2026-11-21T14:02:11Z", "@l": "Error"}', at(14, 2, 11)),
+        ('{"t":{"$date":"2026-11-21T14:02:11.042+00:00"},"s":"E"}', at(14, 2, 11.042)),
+        ('{"PRIORITY": "3", "__REALTIME_TIMESTAMP": "1795269731042000", "MESSAGE": "x"}', at(14, 2, 11.042)),
+        ('{"timestamp": {"seconds": 1795269731, "nanos": 1}, "severity": "ERROR"}', at(14, 2, 11)),
+        (
+            '{"text": "x", "record": {"elapsed": {"seconds": 1.0}, "time": {"repr": "x", "timestamp": 1795269731.5}}}',
+            1795269731.5,
+        ),
+        ('{"log": "' + "x" * 5000 + '", "stream": "stderr", "time": "2026-11-21T14:02:11.042Z"}', at(14, 2, 11.042)),
+        ('{"meta": {"time": "2024-01-01T00:00:00Z"}, "msg": "}{", "ts": 1795269731.5}', 1795269731.5),
+        ('{"meta": {"time": "2024-01-01T00:00:00Z"}, "msg": "x"}', at(0, day=1, month=1, year=2024)),
+        ('{"start_time": "2020-01-01T00:00:00Z", "time": "2026-11-21T14:02:11Z"}', at(14, 2, 11)),
+        ("ts=1795269731.5 level=info msg=x", 1795269731.5),
+        ("level=info ts=1795269731500 msg=x", 1795269731.5),
+        ('time="2026-11-21T14:02:11Z" level=info', at(14, 2, 11)),
+        ("level=info runtime=1795269731 retries=1", None),
         ("2026-13-41 14:02:11", None),
         ("took 14:02:11:05", None),
         ("12345678901 x", None),
@@ -88,7 +161,7 @@ def test_a_zone_of_ones_own() -> None:
 
 def test_without_any_other_time_a_line_needs_its_date() -> None:
     assert line_time("2026-11-21 14:02:11 x", None, UTC) == at(14, 2, 11)
-    for line in ("14:02:11 x", "Nov 21 14:02:11 x", "E1121 14:02:11.042 x"):
+    for line in ("14:02:11 x", "Nov 21 14:02:11 x", "E1121 14:02:11.042 x", "14:02:11 x 2026-11-21 14:02:11"):
         assert line_time(line, None, UTC) is None
 
 
@@ -125,6 +198,8 @@ def test_any_text_is_a_line(text: str) -> None:
         ("26/11/21 14:02:11", at(14, 2, 11)),  # in another form it would be of a 26th month
         ("11/21/26 14:02:11", at(14, 2, 11)),
         ("14:02:11", at(14, 2, 11)),
+        ("INFO 11-21 14:02:11", at(14, 2, 11)),
+        ("11/21/2026 02:02:11 PM", at(14, 2, 11)),
         ("1795269731.25", 1795269731.25),
         ("2026-11-21 14:02:11 and more", None),
         ("at 2026-11-21 14:02:11", None),

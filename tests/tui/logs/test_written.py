@@ -78,6 +78,9 @@ def test_steps_are_right_across_midnight_whatever_time_it_is(hours: int) -> None
     assert step(made("23:59:59.500 a", "00:00:01.000 b"), now) == 1.5
     assert step(made("Dec 31 23:59:59 h a", "Jan  1 00:00:01 h b"), now) == 2
     assert step(made("2020-01-31 23:59:59Z a", "no time", "00:00:01 b"), now) == 2
+    assert step(made("18:00:00 a", "09:00:00 b"), now) == 15 * 3600
+    assert step(made("10:00:00 a", "09:50:00 late"), now) == -600
+    assert step(made("2026-11-22 18:00:00 a", "2026-11-22 09:00:00 b"), now) == -9 * 3600
 
 
 def test_a_line_without_a_day_is_of_when_it_came() -> None:
