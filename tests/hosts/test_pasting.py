@@ -27,13 +27,12 @@ ODD = [
     "模型\n",
 ]
 PLAIN = ["/runs/r", "a b; $(touch never)", "it's", "模型 5", "é", "e\u0301", ""]
+SHELLS = ["bash", *(shell for shell in ("zsh", "ksh", "busybox") if shutil.which(shell))]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "ksh", "busybox"])
+@pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("word", [*ODD, *PLAIN])
 def test_a_shell_reads_what_was_meant(word: str, shell: str) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"no {shell} here")
     words = [shell, *(["sh"] if shell == "busybox" else []), "-c", pasted(["printf", "%s|", word, "end"])]
     done = subprocess.run(words, capture_output=True, check=True)
     assert done.stdout == os.fsencode(word) + b"|end|"
