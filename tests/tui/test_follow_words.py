@@ -40,15 +40,15 @@ __all__ = ["begin", "start"]  # the fixtures
 
 def test_what_ran_when_it_was_seen_last_is_not_told_of_a_run_that_is_out_of_sight() -> None:
     running = (Active("tts 2/5", None, AT),)
-    seen: Snapshot[None] = Snapshot(
+    seen: Snapshot[Any] = Snapshot(
         "r", State.RUNNING, Seen(AT, AT), Progress(3, 5), Eta(AT + 60, "mean"), running, (), (), None, None
     )
-    assert describe(seen).endswith(", tts 2/5")  # type: ignore[arg-type]  # its body says nothing here
+    assert describe(seen).endswith(", tts 2/5")
     blind = replace(seen, state=State.BLIND, error="no answer")
     told = time.strftime("%H:%M:%S", time.localtime(AT))
-    assert describe(blind) == f"blind, seen {told}"  # type: ignore[arg-type]  # likewise
+    assert describe(blind) == f"blind, seen {told}"
     never = replace(blind, seen=Seen(None, None))
-    assert describe(never) == "blind"  # type: ignore[arg-type]  # likewise
+    assert describe(never) == "blind"
 
 
 async def test_a_host_that_stays_away_is_told_once_for_each_reason(
@@ -188,11 +188,11 @@ def test_what_was_only_seen_once_may_have_fallen_between_two_processes(
 
 def test_what_stands_beside_the_bar_of_a_run_that_does_not_go_on() -> None:
     item = (Active("tts 2/5", None, AT),)
-    seen: Snapshot[None] = Snapshot(
+    seen: Snapshot[Any] = Snapshot(
         "r", State.STALLED, Seen(AT, AT), Progress(3, 5), None, item, (), (), "it is stopped", None
     )
-    assert describe(seen) == "stalled, tts 2/5"  # type: ignore[arg-type]  # its body says nothing here
-    assert describe(replace(seen, state=State.UNKNOWN)) == "unknown"  # type: ignore[arg-type]  # likewise
+    assert describe(seen) == "stalled, tts 2/5"
+    assert describe(replace(seen, state=State.UNKNOWN)) == "unknown"
 
 
 async def test_a_run_that_nobody_can_end_from_here_is_not_told_as_ended(

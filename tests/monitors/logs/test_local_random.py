@@ -133,6 +133,9 @@ class Writer:
         for number in range(copies - 1, 0, -1):
             if self.log.beside(f".{number}").exists():
                 self.log.beside(f".{number}").rename(self.log.beside(f".{number + 1}"))
+        self.copied()
+
+    def copied(self) -> None:
         if self.anchor is None:
             self.untraced(self.log.path)
         anchored = self.anchor == self.log.path.stat().st_ino
@@ -154,13 +157,7 @@ class Writer:
         old = self.log.beside(".1")
         self.throw_away(old)
         self.lost |= self.numbers(old) if old.exists() else set()
-        if self.anchor is None:
-            self.untraced(self.log.path)
-        anchored = self.anchor == self.log.path.stat().st_ino
-        self.log.copytruncate()
-        self.anew = True
-        if anchored:
-            self.anchor = old.stat().st_ino
+        self.copied()
 
     def truncate(self) -> None:
         self.whole()

@@ -11,6 +11,7 @@ from hosts.target import Target
 from monitors.logs.model import LogModel
 from monitors.logs.opening import open_source
 from monitors.logs.scanning import Scanner
+from tests.monitors.logs.memory import MemorySource
 from tests.tui.logs.panes import FrozenApp, PaneDesk, desk, numbered
 
 OTHER = b"nothing to see\n"
@@ -114,7 +115,7 @@ async def test_what_the_filter_has_not_looked_at_is_said(tmp_path: Path) -> None
 
     app = FrozenApp(make)
     async with app.run_test(size=(100, 24), notifications=True) as pilot:
-        at = PaneDesk(app, pilot, None)  # type: ignore[arg-type]  # the log is a file
+        at = PaneDesk(app, pilot, MemorySource(b""))  # unused: the log is a file
         await at.until(lambda: at.pane.model is not None and at.lines)
         await at.press("ampersand")
         await at.type("(?<=a )HIT|(n)othi(.)g (.)o .*(s)..e")
@@ -179,7 +180,7 @@ async def test_an_unfinished_line_counts_on_once_the_log_was_emptied(tmp_path: P
 
     app = FrozenApp(make)
     async with app.run_test(size=(100, 24), notifications=True) as pilot:
-        at = PaneDesk(app, pilot, None)  # type: ignore[arg-type]  # the log is a file
+        at = PaneDesk(app, pilot, MemorySource(b""))  # unused: the log is a file
         await at.until(lambda: at.pane.model is not None and "50 lines" in at.rows[-2])
         await at.press("f")
         with path.open("ab") as file:

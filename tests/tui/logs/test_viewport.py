@@ -62,12 +62,18 @@ def laid(width: int) -> Callable[[LogLine], tuple[rows.DisplayRow, ...]]:
     return lambda line: rows.display_rows(line, width)
 
 
-def test_the_first_character_stays_however_often_lines_are_laid_out_anew() -> None:
+def within_a_line() -> Viewport:
+    """Five rows of 80 cells, the first of them the seventh of a long line."""
     view = Viewport(laid(80))
     view.height = 5
     view.hold(Window((LONG,), 0, at_start=True, at_end=True), keep=False)
     view.to_start()
     view.down(6)
+    return view
+
+
+def test_the_first_character_stays_however_often_lines_are_laid_out_anew() -> None:
+    view = within_a_line()
     first = view.rows()[0].start
     assert first
     for width in (79, 53, 10_000, 7, 81, 60) * 5:
@@ -78,11 +84,7 @@ def test_the_first_character_stays_however_often_lines_are_laid_out_anew() -> No
 
 
 def test_whoever_has_moved_has_another_first_character() -> None:
-    view = Viewport(laid(80))
-    view.height = 5
-    view.hold(Window((LONG,), 0, at_start=True, at_end=True), keep=False)
-    view.to_start()
-    view.down(6)
+    view = within_a_line()
     view.lay_with(laid(70))
     view.up(3)
     view.down(3)
