@@ -74,6 +74,11 @@ def key_of(status: os.stat_result) -> Key:
     return status.st_dev, status.st_ino
 
 
+def signature_of(status: os.stat_result) -> tuple[int, ...]:
+    """What differs as soon as a file was touched or another took its place."""
+    return (status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
 def trouble_of(error: OSError) -> Trouble:
     """What a failed call means for a log."""
     if error.errno in _ABSENT:

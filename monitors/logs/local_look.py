@@ -10,11 +10,11 @@ import errno
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from monitors.logs.local_files import Files, Trouble, key_of, trouble_of, unfit
+from monitors.logs.local_files import Files, Trouble, key_of, signature_of, trouble_of, unfit
 from monitors.logs.local_kept import REWRITES, SURE, Shown, shown_of
 from monitors.logs.local_late import Lates
+from monitors.logs.local_next import COPIED_OVER, Next, end_shown, is_copied_over, went
 from monitors.logs.local_open import OpenFile
 from monitors.logs.local_shelf import Shelf
 from monitors.logs.local_siblings import Beside, open_plain
@@ -32,20 +32,6 @@ _RETRY = 1.0
 _TIDY = 5.0
 _TRIES = 3  # looks after which a descriptor that shows less than its path does is not believed
 _HOLE = "{:,} bytes that nobody wrote (a hole in the file) are left out"
-
-
-@dataclass
-class _Next:
-    """A content that waits for its turn, and what is said before it."""
-
-    file: OpenFile
-    kind: MarkKind
-    text: str
-    missing: int | None = 0
-    lost: str = ""
-    first: int | None = None  # where what was not shown before begins, None: at the beginning
-    whole: bool = False  # whether it is the content before, in another file
-    since: float = float("inf")  # when it was first seen to hold anything
 
 
 class Looker:
@@ -68,7 +54,7 @@ class Looker:
         self._record = record
         self._files = files
         self._clock = clock
-        self._queue: list[_Next] = []
+        self._queue: list[Next] = []
         self._lates = Lates(files, self.shelf)
         self._beside = Beside(files, path)
         self._seen: tuple[int, ...] = ()  # what the path was at the last look
@@ -79,6 +65,8 @@ class Looker:
         self._tidied = float("-inf")
         self.written = 0  # the live file's time of writing then, ns since the epoch
         self._placed = 0  # the newest file's, when it was last seen at the path
+        self._coming: OpenFile | None = None  # the newest file, before it is queued
+        self._past: tuple[OpenFile, ...] = ()  # what was seen last, closed by now, while the live file holds nothing
         self._whole = time.time_ns()  # when the live file was last seen to hold all that was seen of it
 
     def look(self) -> bool:
@@ -102,8 +90,7 @@ class Looker:
                 self._follow(now)
                 if not self._queue:
                     self._lates.look(now)
-            newest = self._newest
-            more = newest is not None and newest.fill()
+            more = (newest := self._newest) is not None and newest.fill()
         except OSError as error:
             trouble = self._broken(error, now)
         self._say(trouble)
@@ -149,7 +136,7 @@ class Looker:
 
     def _calm(self, found: os.stat_result, now: float) -> bool:
         """Whether nothing can have changed since the last look, by the file's own times."""
-        seen = _signature(found)
+        seen = signature_of(found)
         if seen != self._seen:
             self._seen, self._changed = seen, now
         live = self.shelf.live
@@ -183,27 +170,33 @@ class Looker:
         elif newest.key == file.key:
             file.close()
         else:
-            words = "rotated: another file took the place"
-            new = _Next(file, MarkKind.ROTATED, words, first=self._lates.back(file))
+            first = self._lates.back(file)
+            try:
+                file.begin()  # before all else: it may be copied and truncated meanwhile
+            except OSError:
+                self._follow(now)
+                raise
+            self._coming = file
             try:
                 # First what became of the file before: was it emptied too, the files beside it tell more than once
                 self._follow(now)
             finally:
+                self._coming = None
+                new = Next(file, MarkKind.ROTATED, "rotated: another file took the place", first=first)
                 self._queue_up(self._newest, new, len(self._queue))
         return None
 
-    def _queue_up(self, old: OpenFile | None, new: _Next, at: int) -> int:
+    def _queue_up(self, old: OpenFile | None, new: Next, at: int) -> int:
         """Queue a new content, and before it those that came and went since the last look.
 
         Args:
             old: What holds the content before, None where nothing does.
-            new: The content that is there now.
+            new: The content that is there now, as far as it was seen.
             at: Where in the queue.
 
         Returns:
             How many were queued.
         """
-        new.file.begin()  # first: it may be copied and truncated while the folder is read
         queue, complete = self._between(old, new.file)
         new.lost = "" if complete else CAME_AND_WENT
         queue.append(new)
@@ -217,7 +210,7 @@ class Looker:
         self._queue[at:at] = queue
         return len(queue)
 
-    def _between(self, old: OpenFile | None, new: OpenFile | None) -> tuple[list[_Next], bool]:
+    def _between(self, old: OpenFile | None, new: OpenFile | None) -> tuple[list[Next], bool]:
         """The contents that came and went between two, and whether these are all."""
         seen = [one for one in (self.shelf.live, *(entry.file for entry in self._queue), new) if one is not None]
         ours = {one.key for one in seen} | self.shelf.keys
@@ -235,11 +228,12 @@ class Looker:
         queue = []
         for file in found:
             file.begin()
-            if file.size == 0 or any(one.copied_in(file.handle, file.size) for one in seen):
+            shown = end_shown(file, (*seen, *self._past))
+            if shown == file.size or any(one.copied_in(file.handle, file.size) for one in seen):
                 file.close()  # a copy that is being made, before the truncation that it is made for
                 continue
-            name = os.path.basename(file.name)
-            queue.append(_Next(file, MarkKind.ROTATED, f"rotated: {name} came and went since the last look"))
+            words = f"rotated: {os.path.basename(file.name)} came and went since the last look"
+            queue.append(Next(file, MarkKind.ROTATED, words, first=shown or None))
         return queue, complete and sure
 
     # What becomes of the live file
@@ -255,7 +249,7 @@ class Looker:
         while self.shelf.live is not None:
             live = self.shelf.live
             status = self._files.fstat(live.handle)
-            held = _signature(status)
+            held = signature_of(status)
             if held != self._held:
                 self._held, self._changed = held, now
             grown = now < self._changed + _SETTLED and self._grow(live, status, now)
@@ -273,6 +267,8 @@ class Looker:
     def _grow(self, live: OpenFile, status: os.stat_result, now: float) -> bool:
         """See what was appended, and whether anything was."""
         before = live.size
+        if before == 0 < status.st_size and self._copied_over(live, status.st_size, now):
+            return False
         if status.st_size < before or not live.take(status.st_size):
             self._overwritten(live, now)
             return False
@@ -280,7 +276,7 @@ class Looker:
         self._record.grow(live.size)
         if live.size == before:
             return False
-        live.grew = now
+        live.grew, self._past = now, ()
         if before == 0 < live.first:
             self._record.cut(live.number, live.first, _HOLE.format(live.first), 0)
         return True
@@ -300,40 +296,52 @@ class Looker:
             return late or len(self._queue) > 1
         return False
 
-    def _turn(self, now: float) -> None:
-        """The next file in the queue becomes the live one."""
+    def _turn(self, now: float, late: bool = True) -> None:
+        """The next file in the queue becomes the live one, and what is added `late` to the one before comes after."""
         entry, live = self._queue.pop(0), self.shelf.live
         assert live is not None
-        new, first = entry.file, entry.first
+        self._past = (live,) if live.size > live.first else self._past
+        new = entry.file
         if entry.whole:
             self.shelf.swap(new)
             self._changed = now
             return
-        if entry.kind is MarkKind.ROTATED:
+        if late and entry.kind is MarkKind.ROTATED:
             self._lates.add(live, now)
-        hole = first is None and new.first > 0
-        new.first = new.first if first is None else first
+        hole = entry.first is None and new.first > 0
+        new.first = new.first if entry.first is None else entry.first
         self.shelf.turn(new, entry.kind, entry.text, entry.missing)
         if entry.lost:
             self.shelf.lost(entry.lost)
         self._opened(new, now, hole)
 
+    def _copied_over(self, live: OpenFile, size: int, now: float) -> bool:
+        """Whether the file holds what comes after it by now, which is turned to then, once it is queued."""
+        if not any(is_copied_over(live, size, one) for one in (self._coming, *(entry.file for entry in self._queue))):
+            return False
+        if self._queue:
+            self.shelf.overwritten(0, None, 0)
+            self._queue[0].lost = self._queue[0].lost or COPIED_OVER
+            self._turn(now, late=False)
+        return True
+
     def _overwritten(self, live: OpenFile, now: float) -> None:
         """The file does not hold what was seen of it any more."""
         size = self._files.fstat(live.handle).st_size
         shown = shown_of(self._files, live.handle, size, live, sure=1)
-        if shown.whole:
-            return  # it was looked at in the middle of a change
+        if shown.whole or self._copied_over(live, size, now):
+            return  # it was looked at in the middle of a change, or what it held is all that was seen
         again = shown.beginning and self.shelf.leaning >= REWRITES
         shown = Shown() if again else shown
-        new = _Next(OpenFile(self._files, os.dup(live.handle), live.name), MarkKind.TRUNCATED, "", None)
+        new = Next(OpenFile(self._files, os.dup(live.handle), live.name), MarkKind.TRUNCATED, "", None)
         new.first = shown.upto or None
         new.text = f"truncated to {size:,} bytes" if size < live.size else "written over"
+        new.file.begin()  # first: it may be copied and truncated while the folder is read
         copy = self._beside.copy(live, self._whole)
-        turns, copied = self._queue_up(copy, new, 0), 0
+        copied = 0 if copy is None else self._files.fstat(copy.handle).st_size
+        turns = self._queue_up(copy, new, 0)
         if copy is not None:
             self._lates.copied(copy.key)
-            copied = self._files.fstat(copy.handle).st_size
             new.missing = 0 if copied >= live.size else None
             new.text += f"; {os.path.basename(copy.name)} is a copy of what was before"
         self.shelf.overwritten(shown.upto if shown.beginning else 0, None if copy is None else copy.handle, copied)
@@ -347,6 +355,7 @@ class Looker:
     def _opened(self, file: OpenFile, now: float, hole: bool) -> None:
         """A file became the live one, without the hole that it may begin with."""
         file.grew = self._changed = now
+        self._past = self._past if file.size == file.first else ()
         self._held, self._blind = (), 0
         self._whole, self.written = time.time_ns(), self._files.fstat(file.handle).st_mtime_ns
         if hole:
@@ -387,13 +396,5 @@ class Looker:
         elif trouble is None and not self._queue:
             self._record.status(Status.LIVE)
         else:
-            try:
-                went = "moved away" if self._files.fstat(live.handle).st_nlink else "deleted"
-            except OSError:
-                went = "gone"
             until = "there is a new one" if trouble is not None else "the new one holds anything"
-            self._record.status(Status.LIVE, f"the file is {went}; it is read on until {until}")
-
-
-def _signature(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            self._record.status(Status.LIVE, f"the file is {went(live)}; it is read on until {until}")

@@ -38,12 +38,14 @@ class Writer:
         self.anchor: int | None = None
         self.anew = False  # since the last look the file was emptied, and may have been written to again
         self.late: Path | None = None  # a file that was renamed, and is still written to
+        self.shorter = False  # since the last look the file lost its beginning
         self.ends = 0  # of the file, that were cut off one after another
         self.beside: set[tuple[int, Path]] = set()  # what was beside the log at the looks since it was turned over last
 
-    def look(self) -> None:
+    def look(self, seconds: float = 0.3) -> None:
         self.reused()
-        self.log.look(0.3)
+        self.log.look(seconds)
+        self.shorter = False
         self.unseen = {self.count - 1} if self.rest else set()
         if self.log.path.exists():
             status = self.log.path.stat()
@@ -144,12 +146,12 @@ class Writer:
         if anchored:
             self.anchor = self.log.beside(".1").stat().st_ino
 
-    def copy_over(self, unseen: int) -> None:
+    def copy_over(self, unseen: int, turned: bool = True) -> None:
         """Copied and truncated, the copy into the file that is there already: what that held is nowhere any more."""
         self.whole()
         if not self.log.path.exists():
             return
-        for _ in range(3):  # so that it is no more the file that is followed
+        for _ in range(3 if turned else self.shorter):  # so that it is no more the file that is followed
             self.look()
         if unseen:
             self.append(unseen, 5, 0)
@@ -198,6 +200,7 @@ class Writer:
             self.log.beside(".tmp").rename(self.log.path)
         else:
             self.log.path.write_bytes(content[at:])
+        self.shorter = True
 
     def delete(self) -> None:
         self.whole()
@@ -222,8 +225,14 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("cut_down"), st.floats(0.1, 0.9), st.booleans()),
 )
 
+hasty: st.SearchStrategy[Step] = st.one_of(  # before the reader has turned to a new file
+    steps,
+    st.tuples(st.just("look"), st.just(0.05)),
+    st.tuples(st.just("copy_over"), st.sampled_from([0, 3]), st.just(False)),
+)
 
-def check(made: list[Step], folder: Path) -> None:
+
+def check(made: list[Step], folder: Path, only_twice: bool = False) -> None:
     log = Log(folder, kept=10_000)
     writer = Writer(log)
     try:
@@ -239,6 +248,8 @@ def check(made: list[Step], folder: Path) -> None:
         log.look(30.0)
         found = Counter(int(number[::-1]) for data in log.contents() for number in LINE.findall(data))
         assert not [number for number, times in found.items() if times > 1], "shown twice"
+        if only_twice:
+            return
         missing = set(range(writer.count)) - set(found)
         assert missing <= writer.lost, "lost"
         if missing - writer.untold:
@@ -281,10 +292,25 @@ def _roomy(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @example(made=[("copytruncate", 2), ("rotate", 2, 0), ("append", 1, 0, 0), ("copy_over", 0)])
 @example(made=[("append", 9, 9, 0), ("copy_over", 3), ("append", 60, 9, 0), ("copy_over", 3), ("append", 9, 9, 0)])
+@example(made=[("append", 29, 50, 0), ("cut_down", 0.3, False), ("copytruncate", 3), ("rotate", 3, 0)])
+@example(made=[("rotate", 3, 0), ("append", 30, 50, 0), ("look",), ("copy_over", 0, False), ("append", 2, 9, 0)])
 def test_every_line_comes_once(made: list[Step]) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         check(made, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=st.lists(hasty, max_size=25))
+@example(made=[("append", 30, 50, 0), ("look",), ("rotate", 3, 0), ("append", 1, 50, 0), ("copy_over", 0, False)])
+@example(made=[("rotate", 2, 0), ("append", 31, 56, 0), ("cut_down", 0.5, False), ("copy_over", 0, False)])
+@example(made=[("rotate", 2, 0), ("append", 1, 0, 0), ("look", 0.05), ("copy_over", 3, False)])
+def test_no_line_comes_twice_before_the_reader_has_turned(made: list[Step]) -> None:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        check(made, folder, only_twice=True)
     finally:
         shutil.rmtree(folder)
 

@@ -1,0 +1,60 @@
+"""What waits to be shown after the file that is followed now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from monitors.logs.local_kept import SURE, shown_of
+from monitors.logs.local_open import OpenFile
+from monitors.logs.types import MarkKind
+
+COPIED_OVER = "the file before was written over with a copy of this one; whatever was added to it unseen is gone"
+
+
+@dataclass
+class Next:
+    """A content that waits for its turn, and what is said before it."""
+
+    file: OpenFile
+    kind: MarkKind
+    text: str
+    missing: int | None = 0
+    lost: str = ""
+    first: int | None = None  # where what was not shown before begins, None: at the beginning
+    whole: bool = False  # whether it is the content before, in another file
+    since: float = float("inf")  # when it was first seen to hold anything
+
+
+def is_copied_over(old: OpenFile, size: int, coming: OpenFile | None) -> bool:
+    """Whether a file that was moved away holds a copy of the one that came after it by now.
+
+    Args:
+        old: The file, in which something else was seen before.
+        size: Bytes that it has now.
+        coming: The one after, as far as it was seen.
+    """
+    if coming is None or coming.key == old.key:
+        return False
+    upto = min(size, coming.size)
+    if upto > 0 and coming.same_in(old.handle, upto):
+        # More than was seen of the other may be a content of its own that begins with the same words
+        return size <= coming.size or upto >= SURE or not coming.holds()
+    return size > 0 and shown_of(coming.files, old.handle, size, coming).upto == size  # it was cut down before
+
+
+def end_shown(file: OpenFile, seen: Iterable[OpenFile]) -> int:
+    """Bytes that a content begins with and that one which was seen ended with, which was cut down and then copied.
+
+    What both begin with is no proof: every run may write the same words first.
+    """
+    found = [shown_of(file.files, file.handle, file.size, one) for one in seen]
+    return max((one.upto for one in found if not one.beginning), default=0)
+
+
+def went(file: OpenFile) -> str:
+    """What became of a file that is not at its path any more."""
+    try:
+        return "moved away" if file.files.fstat(file.handle).st_nlink else "deleted"
+    except OSError:
+        return "gone"
