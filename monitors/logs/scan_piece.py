@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, Protocol
 
+from hosts.errors import GatewatchError
 from hosts.local import lines
 from hosts.local.blocks import BlockHits
 from hosts.local.lines import Encoding
 from hosts.local.scan import renumbered
+from monitors.logs.types import Source
 
 
 class Worker(Protocol):
@@ -58,6 +61,8 @@ class Piece:
         self._done = bytearray()
         self._ends: dict[int, int] = {}  # of blocks that may have to be looked at again
         self._seen = 0
+        self._verifying: asyncio.Task[None] | None = None
+        self._unverified = False
 
     @property
     def scanned(self) -> int:
@@ -92,11 +97,25 @@ class Piece:
         else:
             self._done[block] = 1
 
-    def end_thread(self) -> None:
+    def verify(self, source: Source) -> None:
+        """Have the source see whether the file is still what it was, now that something was read past it."""
+        self._unverified = True
+        if self._verifying is None:
+            self._verifying = asyncio.create_task(self._verify(source))
+
+    async def _verify(self, source: Source) -> None:
+        while self._unverified:
+            self._unverified = False
+            with contextlib.suppress(GatewatchError):  # the source has told of it already
+                await source.read(self.generation, self.first, 1)
+        self._verifying = None
+
+    def end_tasks(self) -> None:
         """Have no thread look at it any more."""
-        if self.thread is not None:
-            self.thread.cancel()
-            self.thread = None
+        for task in (self.thread, self._verifying):
+            if task is not None:
+                task.cancel()
+        self.thread = self._verifying = None
 
     def covers(self, size: int) -> bool:
         """Whether the block that a size ends in was looked at up to there."""

@@ -255,8 +255,7 @@ class Scan:
 
     def high(self, generation: int) -> int:
         """Behind this offset nothing was looked at yet."""
-        piece = self._pieces.get(generation)
-        return piece.high if piece is not None else 0
+        return piece.high if (piece := self._pieces.get(generation)) is not None else 0
 
     def update(self) -> None:
         """Look at the source's shape again."""
@@ -319,6 +318,8 @@ class Scan:
             for block in blocks:
                 piece.saw(block)
             self._found(piece.generation, blocks)
+            if piece.worker is not None and piece.generation != self.source.shape.generations[-1].number:
+                piece.verify(self.source)
             self._changed()
 
     def idle(self, piece: Piece, size: int) -> None:
@@ -375,7 +376,7 @@ class Scan:
 
     def _drop(self, piece: Piece) -> None:
         self._scanner.cancel(piece)
-        piece.end_thread()
+        piece.end_tasks()
 
     async def _by_thread(self, piece: Piece) -> None:
         """Look at a piece, and again whenever it grew, until it is too large for a thread."""

@@ -15,8 +15,10 @@ import pytest
 
 from hosts.local.blocks import BlockHits, Matcher, Pattern
 from hosts.local.lines import BLOCK, UTF8, UTF16_LE
-from monitors.logs import scan_process
+from monitors.logs import local_late, local_look, scan_process
+from monitors.logs.local import LocalSource
 from monitors.logs.scanning import Scan, Scanner
+from monitors.logs.types import Shape, Source
 from tests.monitors.logs.memory import MemorySource
 
 PATIENCE = 30.0
@@ -34,7 +36,7 @@ class Results:
         lost: Generations that were looked at anew.
     """
 
-    def __init__(self, scanner: Scanner, source: MemorySource, matcher: Matcher | None = None) -> None:
+    def __init__(self, scanner: Scanner, source: Source, matcher: Matcher | None = None) -> None:
         self.blocks: dict[tuple[int, int], BlockHits] = {}
         self.told: list[tuple[int, int]] = []
         self.lost: list[int] = []
@@ -335,3 +337,36 @@ async def test_a_descriptor_that_is_taken_back_is_not_believed() -> None:
         assert results.lost == [0]
         assert results.newlines() == LARGE.count(b"\n")
         assert source.bytes_read >= len(LARGE)
+
+
+async def test_what_the_worker_reads_of_a_past_file_that_is_written_over_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_look, "_TIDY", 1e9)
+    monkeypatch.setattr(local_late, "_FIRST_S", 1e9)
+    log, old = tmp_path / "app.log", tmp_path / "app.log.1"
+    log.write_bytes(LARGE)
+    source, scanner, changed = LocalSource(str(log)), Scanner(small=0), asyncio.Event()
+
+    async def until(what: Callable[[Shape], bool]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not what(source.shape):
+                changed.clear()
+                await changed.wait()
+
+    try:
+        await source.start(changed.set)
+        log.rename(old)
+        log.write_bytes(b"the next one\n")
+        await until(lambda shape: len(shape.generations) == 2)
+        old.write_bytes(LARGE.replace(b"INFO", b"WARN"))
+        results = Results(scanner, source, Matcher((Pattern("WARN"),)))
+        results.scan.update()
+        await until(lambda shape: shape.generations[0].first == len(LARGE))
+        assert results.hits() > 0
+        results.scan.update()
+        await results.done()
+        assert results.scan.progress.total == len(b"the next one\n")
+    finally:
+        await scanner.close()
+        await source.close()
