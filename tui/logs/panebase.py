@@ -89,6 +89,7 @@ class PaneBase(Vertical):
         self._unlisten: Callable[[], None] | None = None
         self._doing = ""
         self._problem = ""
+        self._empty = False  # that there is nothing was said
         self._counted = False  # it was said how many lines there are, or had to be
         self._side: Timer | None = None
         self._aging: Timer | None = None
@@ -191,9 +192,11 @@ class PaneBase(Vertical):
             reader.news()
             if not reader.shown:
                 return
-        counted = self.model is not None and self.model.state.lines is not None
-        if counted and not self._counted:
-            self.say_status()
+        state = self.model.state if self.model is not None else None
+        counted = state is not None and state.lines is not None
+        filled = self._empty and state is not None and state.bytes > 0
+        if filled or (counted and not self._counted):
+            self.say_status()  # beside rows that are there "Empty." would be untrue, however briefly
         self._counted = counted
         self._soon()
 
@@ -218,6 +221,7 @@ class PaneBase(Vertical):
         if not self.is_mounted or self.model is None:
             return
         state = self.model.state
+        self._empty = not state.bytes
         facts = self.facts(state)
         chip, aside = self.chip(), self.aside()
         self.status.say(sentence(state, facts, self.status.expect(chip, aside)), chip, aside)

@@ -7,6 +7,7 @@ from textual.events import MouseScrollUp
 
 from monitors.logs.types import MarkKind, Status
 from tests.tui.logs.panes import PaneDesk, desk, numbered
+from tui.logs import panebase
 from tui.logs.gutter import Times
 
 
@@ -224,3 +225,14 @@ async def test_a_number_means_the_file_that_is_on_screen_and_then_the_others() -
         await at.type("700")
         await at.press("enter")
         await at.until(lambda: "line 700" in at.lines)
+
+
+async def test_beside_rows_that_are_there_it_does_not_say_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panebase, "_SIDE_EVERY", 60.0)
+    async with desk(b"") as at:
+        await at.until(lambda: "Empty." in at.rows[-2])
+        at.source.status(Status.LIVE)  # news while there is nothing: no lines are counted
+        await at.settled()
+        at.source.append(b"line 1\n")
+        await at.until(lambda: at.lines == ["line 1"])
+        await at.until(lambda: "Empty." not in at.rows[-2])
