@@ -17,7 +17,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from hosts.bare_facts import counts_like_the_driver, read_clock, read_load, read_mounts
+from hosts.bare_cards import BareCards
+from hosts.bare_facts import read_clock, read_load, read_mounts
 from hosts.bare_hung import NoAnswerError
 from hosts.bare_sessions import Sessions
 from hosts.bare_sftp import PATIENCE, Sftp
@@ -25,13 +26,11 @@ from hosts.bare_trees import list_tree
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import follow
 from hosts.host import (
-    Accelerators,
     Chunk,
     Cursor,
     Data,
     DiskSeen,
     Gap,
-    GpuDevice,
     Json,
     Load,
     Observation,
@@ -45,7 +44,6 @@ from hosts.host import (
     Wants,
 )
 from hosts.local.mounts import is_network, type_of
-from hosts.local.nvidia_smi import Answer, NvidiaSmi
 from hosts.local.observe import FINGERPRINT, MAX_READ, NotThereError
 from hosts.local.wire import to_wire
 from hosts.session import BytePipe
@@ -54,12 +52,8 @@ INODE = 1 << 62
 INTERVAL = 0.25
 READ_DEADLINE = 20.0
 _RETRIES = 5
-_SAID = 1 << 20
 _SHARE = 0.8
-_SMI_DEADLINE = 10.0
-_NOT_FOUND = ("command not found", "unknown command")
 T = TypeVar("T")
-_DRIVER = "/proc/driver/nvidia/version"
 
 
 class BareReader:
@@ -86,12 +80,9 @@ class BareReader:
     ) -> None:
         self.reason = "no python there"
         self._name = name
-        self._opener = opener
         self._interval = interval
         self._sessions = Sessions(name, subsystem, lambda: self.reason, patience)
-        self._smi = NvidiaSmi()
-        self._looking: asyncio.Task[Accelerators] | None = None
-        self._since = 0.0
+        self._cards = BareCards(name, opener, self._sessions)
 
     @property
     def name(self) -> str:
@@ -111,9 +102,9 @@ class BareReader:
             errors["procs"] = "no python there"
         async with self._within(deadline, "observe"):
             until = began + deadline * _SHARE
-            (load, fault), accelerators, tails, disks, trees = await asyncio.gather(
+            (load, fault), cards, tails, disks, trees = await asyncio.gather(
                 self._part(until, read_load, _no_load) if want.load else _nothing((None, "")),
-                self._accelerators(until) if want.accelerators else _nothing(None),
+                self._cards.seen(until, want.patience) if want.accelerators else _nothing(None),
                 asyncio.gather(*(self._tail(until, tail) for tail in want.tails)),
                 self._disks(until, want.disks),
                 asyncio.gather(*(self._tree(until, tree) for tree in want.trees)),
@@ -122,14 +113,17 @@ class BareReader:
                 errors["load"] = fault
             asked = time.monotonic()
             at = await self._sessions.do(read_clock)  # last, so that it is between these two
+        at = time.time() if at is None else at
+        if cards is not None and cards.value is None:
+            errors["accelerators"] = cards.error
         return Observation(
             host=self._name,
-            at=time.time() if at is None else at,
+            at=at,
             received=time.time(),
             rtt=time.monotonic() - asked,
             trees=tuple(trees),
             tails=tuple(tails),
-            accelerators=accelerators,
+            accelerators=cards.at(at) if cards is not None else None,
             load=load,
             errors=errors,
             disks=disks,
@@ -175,7 +169,7 @@ class BareReader:
             if verb == "locate" and isinstance(path, str):
                 return list(await self._sessions.do(lambda sftp: self._locate(sftp, path)))
             if verb == "gpu":
-                return to_wire(await self._accelerators(time.monotonic() + deadline * _SHARE))
+                return to_wire(await self._cards.read(time.monotonic() + deadline * _SHARE))
         raise InputError(f"{self._name}: {verb} needs a Python there, and {self.reason}")
 
     def begin(self) -> None:
@@ -188,10 +182,7 @@ class BareReader:
 
     async def close(self) -> None:
         """End the session."""
-        looking, self._looking = self._looking, None
-        if looking is not None:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+        await self._cards.close()
         await self._sessions.close()
 
     @contextlib.asynccontextmanager
@@ -304,56 +295,6 @@ class BareReader:
                 continue
             there.append(one)
         return sorted(there)
-
-    async def _accelerators(self, until: float) -> Accelerators:
-        """Ask nvidia-smi; one that hangs is left to itself, and not started a second time while it does."""
-        if self._looking is None or self._looking.done():
-            self._since = time.monotonic()
-            self._looking = asyncio.create_task(self._ask_smi())
-        looking = self._looking
-        limit = min(_SMI_DEADLINE, until - time.monotonic())
-        await asyncio.wait({looking}, timeout=max(0.0, limit))
-        if not looking.done():
-            waited = time.monotonic() - self._since
-            return Accelerators((), "unknown", detail=f"nvidia-smi has not answered for {waited:.0f} s")
-        self._looking = None
-        if looking.cancelled():  # by `close`, which is no reason to end for who asked
-            raise UnreachableError(f"{self._name}: the session was closed")
-        return looking.result()
-
-    async def _ask_smi(self) -> Accelerators:
-        counts = await self._sessions.do(counts_like_the_driver)
-        asking = self._smi.questions(further=counts)
-        answer = await self._smi_says(next(asking))
-        if answer.code in (126, 127) or any(words in answer.said.lower() for words in _NOT_FOUND):
-            try:
-                await self._sessions.do(lambda sftp: sftp.stat(_DRIVER))
-            except InputError:
-                return Accelerators((), "none")
-            return Accelerators((), "unknown", detail="an NVIDIA driver is loaded, and there is no nvidia-smi")
-        try:
-            while True:
-                answer = await self._smi_says(asking.send(answer))
-        except StopIteration as end:
-            found: Accelerators = end.value
-            return found if counts else replace(found, devices=tuple(map(_from_inside, found.devices)))
-
-    async def _smi_says(self, arguments: tuple[str, ...]) -> Answer:
-        pipe = await self._opener(("nvidia-smi", *arguments))
-        try:
-            out = b""
-            while len(out) < _SAID and (data := await pipe.read()):
-                out += data
-            status, said = await pipe.ended()
-        finally:
-            await pipe.close(1.0)
-        code = status if status is not None else 1
-        return Answer(code, out[:_SAID].decode("utf-8", "replace"), said.decode("utf-8", "replace"))
-
-
-def _from_inside(device: GpuDevice) -> GpuDevice:
-    """A device as a container may tell of it: that nobody is listed is no answer there, so nor is what nobody owns."""
-    return replace(device, processes=device.processes or None, ghost=None)
 
 
 def _no_load(why: str) -> tuple[Load | None, str]:

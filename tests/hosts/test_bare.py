@@ -49,10 +49,10 @@ def peer(tmp_path_factory: pytest.TempPathFactory, bin_folder: Path) -> Iterator
 
 @pytest.fixture
 def tool(bin_folder: Path, house: Path) -> Iterator[Callable[[str], None]]:
-    """Puts an nvidia-smi there that answers out of a recording, or one that is a script."""
+    """Puts an nvidia-smi there that answers out of a recording, slowly or at once, or one that is a script."""
 
-    def put(recording: str, script: str = "") -> None:
-        bare.put_smi(bin_folder, house / f"tests/data/nvidia_smi/{recording}.txt", script)
+    def put(recording: str, script: str = "", seconds: float = 0) -> None:
+        bare.put_smi(bin_folder, house / f"tests/data/nvidia_smi/{recording}.txt", script, seconds)
 
     yield put
     (bin_folder / "nvidia-smi").unlink(missing_ok=True)
@@ -119,6 +119,26 @@ async def test_a_tool_that_hangs_is_asked_once(host: Any, tool: Any, tmp_path: P
         seen = await host.observe(Wants(accelerators=True), None, 2)
         assert "has not answered" in seen.accelerators.detail
     assert (tmp_path / "calls").read_text() == "x\n"
+
+
+async def test_a_tool_that_is_slow_holds_up_no_look_and_is_told_of_by_the_next(host: Any, tool: Any) -> None:
+    tool("rtx2080super-465.27", seconds=1.5)
+    want = Wants(accelerators=True, load=True, patience=0.1)
+    first = await host.observe(want, None, 20)
+    assert first.accelerators is None
+    assert first.errors["accelerators"].startswith("no answer yet after")
+    assert first.load is not None
+    seen = first
+    end = time.monotonic() + 30
+    while seen.accelerators is None:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.2)
+        seen = await host.observe(want, None, 20)
+    assert "accelerators" not in seen.errors
+    assert len(seen.accelerators.devices) == 1
+    assert first.at - 5 < seen.accelerators.at <= seen.at
+    waited = await host.observe(Wants(accelerators=True), None, 20)
+    assert (len(waited.accelerators.devices), waited.accelerators.at) == (1, None), "of now, where that is needed"
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -22,8 +22,9 @@ def settings(folder: Path) -> str:
     return f"SetEnv PATH={folder} SHLVL=5\n"
 
 
-def put_smi(folder: Path, recording: Path, script: str = "") -> None:
-    """Put an nvidia-smi there that answers out of a recording, or that is a script."""
+def put_smi(folder: Path, recording: Path, script: str = "", seconds: float = 0) -> None:
+    """Put an nvidia-smi there that answers out of a recording after so many seconds, or that is a script."""
     words = [sys.executable, "-I", smi_replay.__file__, str(recording)]
-    (folder / "nvidia-smi").write_text(f'#!/bin/sh\n{script or f"exec {shlex.join(words)}"} "$@"\n')
+    pause = f"sleep {seconds:g}\n" if seconds else ""
+    (folder / "nvidia-smi").write_text(f'#!/bin/sh\n{pause}{script or f"exec {shlex.join(words)}"} "$@"\n')
     (folder / "nvidia-smi").chmod(0o755)

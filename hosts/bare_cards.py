@@ -1,0 +1,172 @@
+"""Accelerators of a host without Python for our helper, as nvidia-smi tells of them there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from hosts.bare_facts import counts_like_the_driver
+from hosts.bare_sessions import Sessions
+from hosts.errors import InputError, UnreachableError
+from hosts.host import Accelerators, GpuDevice
+from hosts.local.nvidia_smi import Answer, NvidiaSmi
+from hosts.session import BytePipe
+
+_DEADLINE = 10.0
+_HURRY = 0.1  # seconds for a tool that took longer than may be waited for the last time
+_KEPT = 150.0  # seconds; how old they are is told, and the longest time between two looks is shorter
+_SAID = 1 << 20
+_NOT_FOUND = ("command not found", "unknown command")
+_DRIVER = "/proc/driver/nvidia/version"
+
+
+@dataclass(frozen=True)
+class CardsSeen:
+    """What one look has of the accelerators.
+
+    Attributes:
+        value: None where nobody has answered yet.
+        age: Seconds since that was said; None where it was said in this very look.
+        error: Why there is no value.
+    """
+
+    value: Accelerators | None
+    age: float | None = None
+    error: str = ""
+
+    def at(self, now: float) -> Accelerators | None:
+        """The value with its time; `now` is the clock there."""
+        if self.value is None or self.age is None:
+            return self.value
+        return replace(self.value, at=now - self.age)
+
+
+@dataclass(frozen=True)
+class _Said:
+    value: Accelerators
+    took: float
+    when: float  # on the monotonic clock
+
+
+class BareCards:
+    """Asks nvidia-smi, one at a time; one that hangs is left to itself, and not started a second time while it does.
+
+    Args:
+        name: What messages call the host.
+        opener: Starts a command there and gives its ends.
+        sessions: Where files are looked at.
+    """
+
+    def __init__(self, name: str, opener: Callable[[tuple[str, ...]], Awaitable[BytePipe]], sessions: Sessions) -> None:
+        self._name = name
+        self._opener = opener
+        self._sessions = sessions
+        self._smi = NvidiaSmi()
+        self._asking: asyncio.Task[Accelerators] | None = None
+        self._since = 0.0
+        self._said: _Said | None = None
+
+    async def seen(self, until: float, patience: float | None) -> CardsSeen:
+        """What is known after a while.
+
+        Args:
+            until: When an answer is too late, on the monotonic clock.
+            patience: Seconds for which a look may be held up: of a tool that takes longer comes what it said before.
+                None where an answer of this very look is needed.
+
+        Raises:
+            UnreachableError: The way there was lost.
+        """
+        if patience is None:
+            return CardsSeen(await self.read(until))
+        asking, before = self._ask(), self._said
+        hurried = before is not None and before.took > patience
+        end = min(until, self._since + (min(_HURRY, patience) if hurried else patience))
+        await asyncio.wait({asking}, timeout=max(0.0, end - time.monotonic()))
+        if asking.done():
+            value = self._result(asking)
+            return CardsSeen(value, 0.0)
+        now = time.monotonic()
+        if before is not None and now - before.when <= _KEPT:
+            return CardsSeen(before.value, now - before.when)
+        return CardsSeen(None, error=f"no answer yet after {now - self._since:.0f} s")
+
+    async def read(self, until: float) -> Accelerators:
+        """The answer of now, or that there is none.
+
+        Raises:
+            UnreachableError: The way there was lost.
+        """
+        asking = self._ask()
+        limit = min(_DEADLINE, until - time.monotonic())
+        await asyncio.wait({asking}, timeout=max(0.0, limit))
+        if not asking.done():
+            waited = time.monotonic() - self._since
+            return Accelerators((), "unknown", detail=f"nvidia-smi has not answered for {waited:.0f} s")
+        return self._result(asking)
+
+    async def close(self) -> None:
+        """Ask no more."""
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+    def _ask(self) -> asyncio.Task[Accelerators]:
+        """The question that is on its way; what a late one said is taken first."""
+        if self._asking is not None and self._asking.done():
+            self._result(self._asking)
+        if self._asking is None:
+            self._since = time.monotonic()
+            self._asking = asyncio.create_task(self._smi_asked())
+        return self._asking
+
+    def _result(self, asking: asyncio.Task[Accelerators]) -> Accelerators:
+        if self._asking is asking:
+            self._asking = None
+        if asking.cancelled():  # by `close`, which is no reason to end for who asked
+            raise UnreachableError(f"{self._name}: the session was closed")
+        return asking.result()
+
+    async def _smi_asked(self) -> Accelerators:
+        began = time.monotonic()
+        value = await self._ask_smi()
+        now = time.monotonic()
+        self._said = _Said(value, now - began, now)
+        return value
+
+    async def _ask_smi(self) -> Accelerators:
+        counts = await self._sessions.do(counts_like_the_driver)
+        asking = self._smi.questions(further=counts)
+        answer = await self._smi_says(next(asking))
+        if answer.code in (126, 127) or any(words in answer.said.lower() for words in _NOT_FOUND):
+            try:
+                await self._sessions.do(lambda sftp: sftp.stat(_DRIVER))
+            except InputError:
+                return Accelerators((), "none")
+            return Accelerators((), "unknown", detail="an NVIDIA driver is loaded, and there is no nvidia-smi")
+        try:
+            while True:
+                answer = await self._smi_says(asking.send(answer))
+        except StopIteration as end:
+            found: Accelerators = end.value
+            return found if counts else replace(found, devices=tuple(map(_from_inside, found.devices)))
+
+    async def _smi_says(self, arguments: tuple[str, ...]) -> Answer:
+        pipe = await self._opener(("nvidia-smi", *arguments))
+        try:
+            out = b""
+            while len(out) < _SAID and (data := await pipe.read()):
+                out += data
+            status, said = await pipe.ended()
+        finally:
+            await pipe.close(1.0)
+        code = status if status is not None else 1
+        return Answer(code, out[:_SAID].decode("utf-8", "replace"), said.decode("utf-8", "replace"))
+
+
+def _from_inside(device: GpuDevice) -> GpuDevice:
+    """A device as a container may tell of it: that nobody is listed is no answer there, so nor is what nobody owns."""
+    return replace(device, processes=device.processes or None, ghost=None)
