@@ -14,7 +14,7 @@ from collections.abc import Callable
 from monitors.logs.local_files import Files, Trouble, key_of, signature_of, trouble_of, unfit
 from monitors.logs.local_kept import REWRITES, SURE, Shown, shown_of
 from monitors.logs.local_late import Lates
-from monitors.logs.local_next import COPIED_OVER, Next, end_shown, is_copied_over, went
+from monitors.logs.local_next import COPIED_OVER, Next, came, is_copied_over, went
 from monitors.logs.local_open import OpenFile
 from monitors.logs.local_shelf import Shelf
 from monitors.logs.local_siblings import Beside, open_plain
@@ -197,7 +197,11 @@ class Looker:
         Returns:
             How many were queued.
         """
-        queue, complete = self._between(old, new.file)
+        try:
+            queue, complete = self._between(old, new.file)
+        except OSError:
+            new.file.close()
+            raise
         new.lost = "" if complete else CAME_AND_WENT
         queue.append(new)
         if old is not None and new.kind is MarkKind.ROTATED and self._files.fstat(old.handle).st_nlink == 0:
@@ -225,16 +229,8 @@ class Looker:
         # What came after it was written after it was moved, however late somebody wrote to it once more
         since, place = min(self._placed, written), None if new is None else new.key
         found, complete = self._beside.between(key, written, since, place, ours)
-        queue = []
-        for file in found:
-            file.begin()
-            shown = end_shown(file, (*seen, *self._past))
-            if shown == file.size or any(one.copied_in(file.handle, file.size) for one in seen):
-                file.close()  # a copy that is being made, before the truncation that it is made for
-                continue
-            words = f"rotated: {os.path.basename(file.name)} came and went since the last look"
-            queue.append(Next(file, MarkKind.ROTATED, words, first=shown or None))
-        return queue, complete and sure
+        queue, readable = came(found, seen, self._past)
+        return queue, complete and sure and readable
 
     # What becomes of the live file
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -43,7 +44,47 @@ def is_copied_over(old: OpenFile, size: int, coming: OpenFile | None) -> bool:
     return size > 0 and shown_of(coming.files, old.handle, size, coming).upto == size  # it was cut down before
 
 
-def end_shown(file: OpenFile, seen: Iterable[OpenFile]) -> int:
+def came(found: list[OpenFile], seen: list[OpenFile], past: Iterable[OpenFile]) -> tuple[list[Next], bool]:
+    """What is to be shown of files that came and went, the oldest first; and whether all can be read.
+
+    Args:
+        found: The files, ours to close.
+        seen: What is followed or waits already.
+        past: What was seen before that, whose files may be closed.
+
+    Raises:
+        OSError: What is followed cannot be read.
+    """
+    begun = [file for file in found if _begins(file)]
+    queue: list[Next] = []
+    copies: list[OpenFile] = []
+    try:
+        for file in begun:
+            shown = _end_shown(file, (*seen, *past))
+            if shown == file.size or any(one.copied_in(file.handle, file.size) for one in seen):
+                copies.append(file)  # one that is being made, before the truncation that it is made for
+            else:
+                words = f"rotated: {os.path.basename(file.name)} came and went since the last look"
+                queue.append(Next(file, MarkKind.ROTATED, words, first=shown or None))
+    except OSError:
+        copies = begun
+        raise
+    finally:
+        for file in copies:
+            file.close()
+    return queue, len(begun) == len(found)
+
+
+def _begins(file: OpenFile) -> bool:
+    """See what a file holds; one that cannot be read is closed."""
+    try:
+        file.begin()
+    except OSError:
+        return False
+    return True
+
+
+def _end_shown(file: OpenFile, seen: Iterable[OpenFile]) -> int:
     """Bytes that a content begins with and that one which was seen ended with, which was cut down and then copied.
 
     What both begin with is no proof: every run may write the same words first.

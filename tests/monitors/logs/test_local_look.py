@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from monitors.logs import local_shelf
-from monitors.logs.local_look import PATIENCE
+from monitors.logs.local_files import Files, key_of
+from monitors.logs.local_look import PATIENCE, QUIET
 from monitors.logs.local_ring import LIMIT
 from monitors.logs.marks import Marks
-from monitors.logs.types import GoneError, MarkKind, Status
+from monitors.logs.types import CAME_AND_WENT, GoneError, MarkKind, Status
 from tests.monitors.logs.looks import Log
 
 
@@ -911,3 +913,76 @@ def test_a_file_that_was_moved_again_and_written_to_late_is_what_it_was(log: Log
     log.look(30.0)
     assert b"".join(log.contents()) == first + second + late + third
     assert MarkKind.LOST not in log.kinds
+
+
+def test_what_came_while_nothing_told_where_one_was_is_said_to_be_unknown(log: Log) -> None:
+    log.append()
+    log.look()
+    log.copytruncate()
+    log.look()
+    log.path.unlink()
+    log.append()
+    log.settle()
+    assert CAME_AND_WENT in [mark.text for mark in log.marks]
+
+
+class Forgetful(Files):
+    """Files of a server that forgets one of them."""
+
+    forgotten: tuple[int, int] | None = None
+
+    def fstat(self, handle: int) -> os.stat_result:
+        status = super().fstat(handle)
+        if key_of(status) == self.forgotten:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return status
+
+
+def test_a_short_file_that_a_server_has_forgotten_is_not_taken_for_another_that_begins_alike(tmp_path: Path) -> None:
+    files = Forgetful()
+    log = Log(tmp_path, files=files)
+    log.append("=== log ===\n")
+    log.look()
+    files.forgotten = key_of(log.path.stat())
+    log.path.rename(tmp_path / "elsewhere")
+    log.append("=== log ===\nmore\n")
+    log.settle()
+    assert log.contents() == [b"=== log ===\n", b"=== log ===\nmore\n"]
+    assert MarkKind.REPLACED in log.kinds
+    held = [name for name in Path("/proc/self/fd").iterdir() if str(log.path) == os.path.realpath(name)]
+    assert len(held) == 1
+    log.looker.close()
+
+
+class Hurried(Files):
+    """Files of which one is written to just before it is turned away from."""
+
+    late: tuple[Path, bytes] | None = None
+    asked = 0
+
+    def fstat(self, handle: int) -> os.stat_result:
+        if self.late is not None and key_of(os.fstat(handle)) == key_of(self.late[0].stat()):
+            self.asked += 1
+            if self.asked == 2:
+                with self.late[0].open("ab") as file:
+                    file.write(self.late[1])
+        return super().fstat(handle)
+
+
+def test_a_file_that_grows_just_when_it_is_turned_away_from_is_read_on(tmp_path: Path) -> None:
+    files = Hurried()
+    log = Log(tmp_path, files=files)
+    old = log.append()
+    log.look()
+    log.rotate()
+    new = log.append()
+    log.look()
+    late = log.lines()
+    files.late = log.beside(".1"), late
+    log.look(QUIET + 0.01)
+    assert files.asked >= 2
+    files.late = None
+    late += log.append(path=log.beside(".1"))
+    log.settle()
+    assert log.contents() == [old + late, new]
+    log.looker.close()

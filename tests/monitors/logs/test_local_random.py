@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from monitors.logs import local_shelf
 from monitors.logs.local_files import Files
 from monitors.logs.local_kept import REWRITES
+from monitors.logs.types import CAME_AND_WENT
 from tests.monitors.logs.looks import Log
 
 LINE = re.compile(rb"<(\d{8})>x*\n")
@@ -359,4 +360,22 @@ def test_a_file_that_takes_the_place_while_reads_fail_is_opened_once(tmp_path: P
     files.broken = frozenset()
     log.settle()
     assert log.contents() == [old, new]
+    log.looker.close()
+
+
+def test_a_file_that_came_and_went_and_cannot_be_read_holds_up_nothing(tmp_path: Path) -> None:
+    files = Broken()
+    log = Log(tmp_path, files=files)
+    old = log.append()
+    log.look()
+    log.rotate()
+    log.append()
+    files.broken = frozenset({log.path.stat().st_ino})
+    log.rotate()
+    new = log.append()
+    log.settle()
+    assert log.contents() == [old, new]
+    assert CAME_AND_WENT in [mark.text for mark in log.marks]
+    held = [name for name in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(name)]
+    assert len(held) == 2
     log.looker.close()
