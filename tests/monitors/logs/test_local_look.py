@@ -986,3 +986,21 @@ def test_a_file_that_grows_just_when_it_is_turned_away_from_is_read_on(tmp_path:
     log.settle()
     assert log.contents() == [old + late, new]
     log.looker.close()
+
+
+def test_a_past_file_that_is_written_to_for_ever_is_come_back_to_less_and_less_often(tmp_path: Path) -> None:
+    log = Log(tmp_path, kept=1000)
+    old = log.append()
+    log.look()
+    log.rotate()
+    new = log.append()
+    log.settle()
+    late = b""
+    for _ in range(1800):
+        late += log.append(path=log.beside(".1"))
+        log.look(1.0)
+    assert len(log.generations) <= 2 + 2 * 5
+    for _ in range(2):
+        log.look(1000.0)
+    assert sorted(log.everything().splitlines()) == sorted((old + new + late).splitlines())
+    log.looker.close()
