@@ -4,9 +4,11 @@
 each of its lines is counted, which the far side does; "growing" the same while it grows as fast as it can be written.
 "shown" is when whoever shows the log is told of a line.
 
-    python bench/hosts.py [--size MB] [--rounds N] [--latency-rounds N] [--seconds S] [--polls N] [--json]
+    python bench/hosts.py [--size MB] [--rounds N] [--latency-rounds N] [--seconds S] [--polls N] [--awake] [--json]
 
 "quiet" rounds are those in which the machine below this one took (as the kernel counts it) nearly nothing of its cores.
+With --awake something of no priority runs on each core while lines are timed: what stands between two lines is then no
+core that sleeps, which takes longer to wake, where there is a machine below, than all that is measured.
 The server is a real sshd on loopback that this starts. Figures of one run on one machine can be compared with each
 other; those of two machines cannot.
 """
@@ -30,6 +32,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.turns import cores_awake, in_turn, said
 from hosts.host import Data, Position, Wants
 from hosts.pipe import PipeReader
 from hosts.ssh import SshHost, SshSpec
@@ -41,7 +44,6 @@ from tui.cli.garbage import throw_away_little_by_little
 
 MB = 1_000_000
 _PATIENCE_S = 120.0
-_STOLEN = 0.002  # of all processor time: a machine below that takes more in a round shows itself and not us
 _FAST = "aes128-gcm@openssh.com"
 _GROWER = """
 import os, sys
@@ -353,10 +355,6 @@ def _make_log(path: Path, size: int) -> None:
             left -= file.write(block[:left])
 
 
-def _quantile(sorted_values: list[float], share: float) -> float:
-    return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
-
-
 def measure(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
     """All figures, each way in turn in every round; medians over the rounds."""
     figures: dict[str, Any] = {"load": os.getloadavg()[0]}
@@ -395,7 +393,6 @@ def measure(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _latencies(bench: Bench, rate: float, args: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Each way in turn in every round; all lines, and those of rounds in which the machine was ours."""
     log = bench.folder / "small.log"
     ways: dict[str, Callable[[], list[float]]] = {
         "bare": lambda: bench.bare_latency(rate, args.seconds),
@@ -403,38 +400,8 @@ def _latencies(bench: Bench, rate: float, args: argparse.Namespace) -> dict[str,
         "ours": lambda: asyncio.run(bench.our_latency(log, rate, args.seconds)),
         "shown": lambda: asyncio.run(bench.our_showing(log, rate, args.seconds)),
     }
-    found: dict[str, list[tuple[float, list[float]]]] = {who: [] for who in ways}
-    for _ in range(args.latency_rounds):
-        for who, measured in ways.items():
-            log.write_bytes(b"begin\n")
-            before = _ticks()
-            late = measured()
-            stolen, ticks = (after - earlier for after, earlier in zip(_ticks(), before, strict=True))
-            found[who].append((stolen / max(1, ticks), late))
-    return {who: _summary(rounds) for who, rounds in found.items()}
-
-
-def _summary(rounds: list[tuple[float, list[float]]]) -> dict[str, float]:
-    late = sorted(one for _, each in rounds for one in each)
-    quiet = [each for stolen, each in rounds if stolen < _STOLEN]
-    summary = {
-        "lines": len(late),
-        "p50": _quantile(late, 0.5),
-        "p99": _quantile(late, 0.99),
-        "most": late[-1],
-        "over_2_ms": sum(one > 2 for one in late) / len(late),
-        "stolen": statistics.mean(stolen for stolen, _ in rounds),
-        "quiet_rounds": len(quiet),
-    }
-    if quiet:
-        summary["quiet_p99"] = _quantile(sorted(one for each in quiet for one in each), 0.99)
-    return summary
-
-
-def _ticks() -> tuple[int, int]:
-    """What the machine below took of all our cores since the start, and all there was, in clock ticks."""
-    words = Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
-    return int(words[7]), sum(map(int, words))
+    with cores_awake() if args.awake else contextlib.nullcontext():
+        return in_turn(ways, args.latency_rounds, lambda: log.write_bytes(b"begin\n"))
 
 
 def show(figures: dict[str, Any]) -> None:
@@ -449,19 +416,11 @@ def show(figures: dict[str, Any]) -> None:
         print(f"  {ours} / {other}: {speed:.2f} of its throughput, {cpu:.2f} of its CPU per GB")
     for rate, ways in figures["latency_ms"].items():
         for who, late in ways.items():
-            print(
-                f"{rate:>5}/s {who:8} p50 {late['p50']:6.2f} ms  p99 {late['p99']:6.2f} ms  most {late['most']:7.2f} ms"
-                f"  later than 2 ms {late['over_2_ms']:6.2%} of {late['lines']}"
-                f"  stolen {late['stolen']:.1%}; {late['quiet_rounds']} quiet rounds{_quiet(late)}"
-            )
+            print(f"{rate:>5}/s {who:8} {said(late)}")
     polls = figures["poll_cpu_ms"]
     ratio = polls["ssh"] / polls["ours"]
     print(f"a poll: ssh {polls['ssh']:.2f} ms of CPU, ours {polls['ours']:.2f} ms: {ratio:.0f} times cheaper")
     print(f"load average at the start: {figures['load']:.2f}")
-
-
-def _quiet(late: dict[str, float]) -> str:
-    return f": p99 {late['quiet_p99']:.2f} ms" if "quiet_p99" in late else ""
 
 
 def main() -> None:
@@ -471,6 +430,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each rate of lines")
     parser.add_argument("--latency-rounds", type=int, default=5)
+    parser.add_argument("--awake", action="store_true", help="keep the cores from sleeping while lines are timed")
     parser.add_argument("--polls", type=int, default=10)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
