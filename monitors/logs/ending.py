@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hosts.local import lines
 from hosts.local.lines import SNIFF, UTF8, sniff
 from monitors.logs.folding import Folding
 from monitors.logs.index import Index
 from monitors.logs.marks import Marks
 from monitors.logs.pages import PageCache
-from monitors.logs.scene import Known, Scene
+from monitors.logs.scene import Known, Scene, Spot
 from monitors.logs.strip import AllLines
-from monitors.logs.types import Generation, LogLine, Place, Shape, Source
+from monitors.logs.types import BEFORE, Generation, LogLine, Place, Shape, Source
 from monitors.logs.walk import Purse
 
 _MEMORY = 3 << 20  # where a line without an end begins is looked for in 2 MiB, at every look
@@ -75,10 +76,26 @@ class LogEnd:
             row = spot.row
             size = row.end - row.start - (known.encoding.unit if row.ended else 0)
             marks = self._marks.between(previous, spot.at) if previous is not None else ()
-            name = known.encoding.name
-            found.append(LogLine(spot.at, row.end, shown, size, None, row.ended, marks=marks, encoding=name))
+            before = await self._before(scene, spot, known)
+            found.append(
+                LogLine(
+                    *(spot.at, row.end, shown, size, None, row.ended),
+                    piece=1 if before else 0,
+                    marks=marks,
+                    encoding=known.encoding.name,
+                    before=before,
+                )
+            )
             previous = spot.at
         return tuple(found[-most:])
+
+    async def _before(self, scene: Scene, spot: Spot, known: Known) -> bytes:
+        """What stands before a piece of a line in the same line; nothing for the beginning of one."""
+        generation, start = spot.generation, spot.row.start
+        if start % lines.BLOCK or start <= generation.first:
+            return b""
+        data = await scene.read(generation, max(generation.first, start - BEFORE), start)
+        return b"" if data.endswith(known.encoding.newline) else data
 
     async def _learn(self, generation: Generation) -> Known:
         """How a generation is written; that of one which has just begun may turn out later."""

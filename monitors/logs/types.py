@@ -21,6 +21,10 @@ KEEP = 64 << 10
 """The most bytes of one line that a window carries; the rest is read on demand."""
 
 
+BEFORE = 2 << 10
+"""The most bytes before a piece of a line that a window carries with it."""
+
+
 class GoneError(GatewatchError):
     """Bytes that were asked for were thrown away: by the writer, by rotation, or to stay within a budget."""
 
@@ -169,6 +173,7 @@ class LogLine:
         context: Whether it is here only because a line near it passed the filter.
         arrived: Our clock when it was first seen, None for what was there before we looked.
         encoding: utf-8, utf-16-le or utf-16-be; of its generation, as far as that was known when the line was read.
+        before: Of a piece, up to BEFORE bytes of the same line that stand before it: a secret may lie across the edge.
     """
 
     at: Place
@@ -182,6 +187,7 @@ class LogLine:
     context: bool = False
     arrived: float | None = None
     encoding: str = "utf-8"
+    before: bytes = b""
 
 
 @dataclass(frozen=True)

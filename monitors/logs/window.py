@@ -10,7 +10,7 @@ from monitors.logs.folding import Folding
 from monitors.logs.marks import Marks
 from monitors.logs.scene import Scene, Spot
 from monitors.logs.strip import Strip, Strips
-from monitors.logs.types import LogLine, Place, Window
+from monitors.logs.types import BEFORE, LogLine, Place, Window
 
 
 class Framer:
@@ -85,6 +85,8 @@ class Framer:
             if shown is None:
                 shown, folded = await self._folding.fold(scene, spot, text, known.encoding)
                 finished = finished and folded
+            piece = await scene.piece(spot)
+            low = max(generation.first, row.start - BEFORE)
             lines.append(
                 LogLine(
                     at,
@@ -93,11 +95,12 @@ class Framer:
                     size=row.end - row.start - (known.encoding.unit if row.ended else 0),
                     number=rank + 1 if rank is not None and known.index.origin == 0 else None,
                     complete=row.ended,
-                    piece=await scene.piece(spot),
+                    piece=piece,
                     marks=self._marks.between(previous, at),
                     context=at in context,
                     arrived=self._arrivals.at(at),
                     encoding=known.encoding.name,
+                    before=await scene.read(generation, low, row.start) if piece else b"",
                 )
             )
             previous = at

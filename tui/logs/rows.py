@@ -148,13 +148,14 @@ def text_row(text: str, spans: Iterable[Span] = (), *, continuation: bool = Fals
     return DisplayRow(text, cells.painted(text), tuple(spans), None, continuation)
 
 
-def safe_row(plain: str, looks: Sequence[tuple[int, Sgr]] = (), tabs: bool = True) -> DisplayRow:
-    """A row of a text from outside, with looks from some of its characters on (`ansi.parse`)."""
-    if not looks:
+def safe_row(plain: str, looks: Sequence[tuple[int, Sgr]] = (), tabs: bool = True, lead: str = "") -> DisplayRow:
+    """A row of a text from outside, with looks from some of its characters on (`ansi.parse`), and what is before it."""
+    if not looks and not lead:
         text = clean(redact(plain), keep_tabs=True, limit=None)
         places: list[int] = []
     else:
-        text, places = clean_marked(*redact_marked(plain, [place for place, _ in looks]), keep_tabs=True)
+        text, places = _redacted(lead, plain, "", looks)
+        text, places = clean_marked(text, places, keep_tabs=True)
     if tabs and "\t" in text:
         text, places = expanded(text, places)
     return text_row(text, spans_of(text, places, looks))
@@ -163,22 +164,36 @@ def safe_row(plain: str, looks: Sequence[tuple[int, Sgr]] = (), tabs: bool = Tru
 def _prepare(line: LogLine, options: Options) -> DisplayRow:
     """The whole text of a line in one row."""
     data, encoding = unmarked(line, line.data), line.encoding
+    lead = ""
+    if line.piece:
+        rest = carried(line.before, data, encoding)
+        lead, data = ansi.without(decoded(line.before + data[:rest], encoding)), data[rest:]
     level = level_of(data if encoding == "utf-8" else decoded(data[:SHOWN], encoding).encode("utf-8", "replace"))
     style = _STYLES.get(level) if level is not None and options.levels and not line.piece else None
     limit = options.limit
     if limit is None or len(data) <= limit:
         if encoding == "utf-8" and data.isascii():
             text = data.decode("ascii")
-            if text.isprintable():
+            if text.isprintable() and not lead:
                 return _finished(redact(text), (), style, _unseen(line))
         plain, looks = ansi.parse(decoded(data, encoding))
-        row = safe_row(plain, looks if options.colours else (), options.tabs)
+        row = safe_row(plain, looks if options.colours else (), options.tabs, lead)
         if limit is None or len(row.text) <= limit:
             return _finished(row.text, row.spans, style, _unseen(line))
-    return _shortened(data, encoding, options, limit or SHOWN, style, _unseen(line))
+    return _shortened(lead, data, encoding, options, limit or SHOWN, style, _unseen(line))
 
 
-def _shortened(data: bytes, encoding: str, options: Options, limit: int, style: str | None, unseen: int) -> DisplayRow:
+def _redacted(lead: str, plain: str, behind: str, looks: Sequence[tuple[int, Sgr]]) -> tuple[str, list[int]]:
+    """A text without secrets, nor parts of those that lie across its edges, and where its looks begin then."""
+    begin = len(lead)
+    places = [begin, *(begin + place for place, _ in looks), begin + len(plain)]
+    text, (first, *places, last) = redact_marked(lead + plain + behind, places)
+    return text[first:last], [place - first for place in places]
+
+
+def _shortened(
+    lead: str, data: bytes, encoding: str, options: Options, limit: int, style: str | None, unseen: int
+) -> DisplayRow:
     """The beginning of a line that is too long, and how many bytes are missing."""
     size = limit
     while True:
@@ -186,8 +201,7 @@ def _shortened(data: bytes, encoding: str, options: Options, limit: int, style: 
         plain, looks = ansi.parse(decoded(data[:size], encoding))
         behind = ansi.without(decoded(data[size : size + _BEHIND], encoding))
         looks = looks if options.colours else []
-        text, places = redact_marked(plain + behind, [*(place for place, _ in looks), len(plain)])
-        text, places = clean_marked(text[: places[-1]], places[:-1], keep_tabs=True)
+        text, places = clean_marked(*_redacted(lead, plain, behind, looks), keep_tabs=True)
         if options.tabs and "\t" in text:
             text, places = expanded(text, places)
         if len(text) <= limit or size < 2:
@@ -216,7 +230,8 @@ def edge(data: bytes, size: int, encoding: str) -> int:
     It depends on no more than 72 bytes before `size` and 72 behind it.
     """
     if encoding.startswith("utf-16"):
-        return size // 2 * 2
+        size = size // 2 * 2
+        return size - 2 if size and carried(data[size - 2 : size], data[size : size + 2], encoding) else size
     for back in range(4):
         if back < size < len(data) and data[size - back] & 0xC0 != 0x80:
             size -= back
@@ -224,6 +239,26 @@ def edge(data: bytes, size: int, encoding: str) -> int:
     begin = data.rfind(b"\x1b", max(0, size - 70), size)
     match = _SEQUENCE.match(data, begin) if begin >= 0 else None
     return begin if match is not None and match.end() > size else size
+
+
+def carried(before: bytes, data: bytes, encoding: str) -> int:
+    """How many bytes at the beginning of a piece are the rest of a character or SGR sequence of the piece before it.
+
+    Args:
+        before: What stands before it, 70 bytes are enough; b"" where nobody knows: then only characters are seen.
+        data: The piece, or its first 70 bytes.
+        encoding: utf-8, utf-16-le or utf-16-be.
+    """
+    if encoding.startswith("utf-16"):
+        high = 1 if encoding == "utf-16-le" else 0  # which byte of a unit tells a surrogate
+        behind = len(data) > 1 and data[high] & 0xFC == 0xDC
+        return 2 if behind and (not before or (len(before) > 1 and before[high - 2] & 0xFC == 0xD8)) else 0
+    rest = next((at for at, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), len(data))
+    if rest:
+        return rest if rest < 4 else 0
+    begin = before.rfind(b"\x1b", max(0, len(before) - 70))
+    match = _SEQUENCE.match(before[begin:] + data[:70]) if begin >= 0 else None
+    return max(0, match.end() - (len(before) - begin)) if match is not None else 0
 
 
 def spans_of(text: str, places: Sequence[int], looks: Sequence[tuple[int, Sgr]]) -> tuple[Span, ...]:

@@ -8,21 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hosts.errors import InputError
-from hosts.local.lines import ENCODINGS, content
+from hosts.local.lines import ENCODINGS, content, find_newline
 from monitors.logs.model import LogModel
-from monitors.logs.types import KEEP, LogLine, Place
+from monitors.logs.types import KEEP, GoneError, LogLine, Place
 from tui import words
 from tui.logs import ansi
 from tui.logs.batches import batches
-from tui.logs.rows import DisplayRow, decoded, expanded, unmarked
+from tui.logs.rows import DisplayRow, carried, decoded, expanded, unmarked
 from tui.logs.viewport import Row
 from tui.logs.wholes import Wholes
-from tui.sanitise import clean, redact
+from tui.sanitise import clean, redact_marked
 
 MOST = 16 << 20
 """The longest text that is copied, in characters; the rest is for saving to a file."""
 
 _BATCH = 256
+_BEYOND = 2 << 10  # bytes on either side of a row that are looked at
 
 
 @dataclass(frozen=True, order=True)
@@ -156,16 +157,33 @@ async def _text(
 ) -> str:
     """All the text of a row of the log: as it is shown, since columns are counted there, or as a part of a file."""
     rows = [row for row in whole(line) if row.mark is None] if not lines else []
-    if rows and not any(row.cut for row in rows):
+    if rows and not line.piece and not any(row.cut for row in rows):
         return "".join(row.text for row in rows)
+    before, behind = (b"", b"") if lines else await _around(model, line)
     if len(line.data) < KEEP:
-        return _safe(unmarked(line, line.data), line.encoding, lines=lines)
+        return _safe(unmarked(line, line.data), line.encoding, before, behind, lines=lines)
     data = await model.read(line.at, line.size)
-    return await asyncio.to_thread(_safe, unmarked(line, data), line.encoding, lines=lines)
+    return await asyncio.to_thread(_safe, unmarked(line, data), line.encoding, before, behind, lines=lines)
 
 
-def _safe(data: bytes, encoding: str, *, lines: bool) -> str:
-    text = clean(redact(ansi.without(decoded(data, encoding))), keep_tabs=True, limit=None)
+async def _around(model: LogModel, line: LogLine) -> tuple[bytes, bytes]:
+    """Bytes of the same line before and behind a row: characters, colours and secrets lie across its edges."""
+    before = behind = b""
+    number, begin, end = line.at.generation, line.at.offset, line.end
+    with contextlib.suppress(GoneError):
+        before = await model.read(Place(number, begin - _BEYOND), _BEYOND) if line.piece else b""
+        behind = await model.read(Place(number, end), _BEYOND) if not line.complete else b""
+    newline = find_newline(behind, ENCODINGS[line.encoding], end)
+    return before, behind[:newline] if newline >= 0 else behind
+
+
+def _safe(data: bytes, encoding: str, before: bytes = b"", behind: bytes = b"", *, lines: bool) -> str:
+    first = carried(before, data, encoding) if before else 0
+    last = carried(data[-_BEYOND:], behind, encoding)
+    parts = before + data[:first], data[first:] + behind[:last], behind[last:]
+    lead, plain, rest = (ansi.without(decoded(part, encoding)) for part in parts)
+    text, (begin, end) = redact_marked(lead + plain + rest, [len(lead), len(lead) + len(plain)])
+    text = clean(text[begin:end], keep_tabs=True, limit=None)
     return text if lines else expanded(text, [])[0]
 
 

@@ -7,6 +7,7 @@ import pytest
 from hosts.errors import UnreachableError
 from monitors.logs.ending import LogEnd
 from monitors.logs.model import LogModel
+from monitors.logs.types import BEFORE
 from tests.monitors.logs.memory import MemorySource
 
 LOGS = {
@@ -29,10 +30,11 @@ async def test_they_are_those_that_the_model_shows(name: str, most: int) -> None
     await end.start(lambda: None)
     window = await model.window(model.end_place(), most, 0)
     found = await end.lines(most)
-    wanted = [(one.at, one.data, one.complete, one.encoding) for one in window.lines]
-    told = [(one.at, one.data, one.complete, one.encoding) for one in found]
+    wanted = [(one.at, one.data, one.complete, one.encoding, one.piece > 0, one.before) for one in window.lines]
+    told = [(one.at, one.data, one.complete, one.encoding, one.piece > 0, one.before) for one in found]
     assert told == (wanted[-len(told) :] if name == "a very long line" else wanted), "long ones may be fewer"
     assert bool(told) == bool(wanted)
+    assert all(one.before == LOGS[name][: one.at.offset][-BEFORE:] for one in found if one.piece)
     await model.close()
     await end.close()
 

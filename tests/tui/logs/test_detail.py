@@ -105,6 +105,12 @@ async def test_colours_go_on_from_page_to_page() -> None:
     assert page.rows[0].text[page.rows[0].spans[1].start :] == "z"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+async def test_a_wide_character_across_pages_is_shown_once(encoding: str) -> None:
+    text = "." + "😀" * PAGE
+    assert await text_of(detail(text.encode(encoding), encoding=encoding)) == text
+
+
 async def test_carriage_returns_begin_rows() -> None:
     one = detail(b"\x1b[31m 10%\r 20%\x1b[0m\rERROR\r")
     page = await one.page(View.TEXT, 0, 80)

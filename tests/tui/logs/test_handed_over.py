@@ -53,3 +53,13 @@ def test_a_blank_command_never_runs_the_log(
 def test_the_words_that_lead_to_the_line(program: str, number: int | None, pager: bool, words: list[str]) -> None:
     line = LogLine(Place(0, 20), 30, b"", 10, number, True)
     assert list(at_line(program, "a.log", line, pager=pager)) == words
+
+
+@pytest.mark.parametrize("number", [3, None])
+@pytest.mark.parametrize("pager", [True, False])
+@pytest.mark.parametrize("program", ["less", "more", "bat", "vi", "vim", "nano", "code", "hx", "unheard-of"])
+def test_a_name_with_a_dash_is_no_option(program: str, pager: bool, number: int | None) -> None:
+    line = LogLine(Place(0, 20), 30, b"", 10, number, True)
+    *options, name = at_line(program, "-x.log", line, pager=pager)
+    assert name.removesuffix(":3") == "./-x.log"
+    assert not any("x.log" in option for option in options)

@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from hosts.local import lines
+from hosts.local.blocks import BlockHits
 from hosts.local.levels import Level
+from monitors.logs.hitmap import HitMap
 from monitors.logs.model import LogModel
-from monitors.logs.types import Filter, Place, Query
+from monitors.logs.types import Filter, Place, Query, Window
 from tests.monitors.logs.memory import MemorySource
 from tests.tui.logs.panes import numbered
 from tui.logs import pieces as module
@@ -99,6 +101,46 @@ async def test_the_same_as_line_by_line(data: bytes, spec: Filter | None) -> Non
     async with opened(data, spec) as (model, _):
         start, end = model.start_place(), model.end_place()
         assert await at_once(model, start, end, spec) == await by_line(model, start, end)
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("pad", range(len(CLIMB)))
+async def test_what_climbs_behind_a_piece_paints_over_its_end(pad: int) -> None:
+    """Wherever the piece ends: the line above may be its last."""
+    data = numbered(200) + b"y" * pad + b"\n" + CLIMB + numbered(200)
+    async with opened(data, None) as (model, _):
+        start, end = model.start_place(), model.end_place()
+        assert await at_once(model, start, end, None) == await by_line(model, start, end)
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("late", [3, 20, 40])
+async def test_hits_that_are_not_known_yet_are_waited_for(late: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, data = FILTERS["dense"], b"".join(b"line %010d\n" % number for number in range(2000))  # no row in two blocks
+    withheld: list[tuple[HitMap, int, BlockHits]] = []
+    put = HitMap.put
+
+    def withhold(self: HitMap, generation: int, found: BlockHits) -> None:
+        if found.block == late:
+            withheld.append((self, generation, found))
+        else:
+            put(self, generation, found)
+
+    monkeypatch.setattr(HitMap, "put", withhold)
+    async with opened(data, spec) as (model, _):
+        assert withheld
+        window = model.window
+
+        async def looked(at: Place, before: int, after: int) -> Window:
+            found = await window(at, before, after)
+            if found.busy and not found.lines:
+                for one in withheld:
+                    put(*one)
+            return found
+
+        monkeypatch.setattr(model, "window", looked)
+        found, _ = await at_once(model, model.start_place(), model.end_place(), spec)
+        assert found == b"".join(line for line in data.splitlines(keepends=True) if b"7" in line)
 
 
 @pytest.mark.usefixtures("_small")

@@ -13,8 +13,9 @@ from rich.cells import cell_len
 from monitors.logs.progress import collapse
 from monitors.logs.types import KEEP, LogLine, Mark, MarkKind, Place
 from tests.tui.logs.corpus import Bomb, bombs, unsafe
+from tui.logs import ansi
 from tui.logs.ansi import Sgr
-from tui.logs.rows import SHOWN, DisplayRow, Options, Span, decoded, display_rows, plain_rows
+from tui.logs.rows import SHOWN, DisplayRow, Options, Span, carried, decoded, display_rows, edge, plain_rows
 
 RED, BLUE = Sgr(fg=1), Sgr(fg=4)
 NOTE = re.compile(r" ⋯ ([\d,]+) bytes? more$")
@@ -27,9 +28,10 @@ def line(
     piece: int = 0,
     marks: tuple[Mark, ...] = (),
     encoding: str = "utf-8",
+    before: bytes = b"",
 ) -> LogLine:
     size = len(data) if size is None else size
-    return LogLine(Place(0, at), at + size + 1, data, size, 7, True, piece, marks, encoding=encoding)
+    return LogLine(Place(0, at), at + size + 1, data, size, 7, True, piece, marks, encoding=encoding, before=before)
 
 
 def row(text: bytes | str, encoding: str = "utf-8") -> DisplayRow:
@@ -205,6 +207,74 @@ def test_a_secret_on_the_edge_is_not_shown_in_part() -> None:
         assert not re.search("a1B|passw", text)
     data = b"x" * (SHOWN - 20) + b" https://user:passw0rd" + b"y" * 200 + b"@host"
     assert "passw" not in display_rows(line(data))[0].text
+
+
+CUT = [("€", "utf-8"), ("é", "utf-8"), ("😀", "utf-8"), ("😀", "utf-16-le"), ("😀", "utf-16-be")]
+
+
+@pytest.mark.parametrize(("character", "encoding"), CUT)
+@pytest.mark.parametrize("count", [3, 3 * SHOWN])
+def test_a_piece_begins_with_a_whole_character(character: str, encoding: str, count: int) -> None:
+    """What it begins with otherwise belongs to the piece before, of which only the beginning is shown."""
+    data = (character * count).encode(encoding)
+    for cut in range(0, len(character.encode(encoding)), 2 if encoding.startswith("utf-16") else 1):
+        (one,) = display_rows(line(data[cut:], piece=1, encoding=encoding))
+        assert set(NOTE.sub("", one.text)) == {character}
+        (one,) = display_rows(line(data[cut:], encoding=encoding))
+        assert set(NOTE.sub("", one.text)) == {character} or cut  # of a line nothing stands before
+
+
+def test_bytes_that_are_no_rest_of_a_character_stay() -> None:
+    assert display_rows(line(b"\x82\x82\x82\x82 x", piece=1))[0].text == "\\x82\\x82\\x82\\x82 x"
+    assert display_rows(line(b"\xe2\x82\xac x", piece=1))[0].text == "€ x"
+    assert display_rows(line("\ud83d x".encode("utf-16-le", "surrogatepass"), piece=1, encoding="utf-16-le"))[0].text
+
+
+SECRETS = ["hf_" + "a1B2c3D4" * 4, "hf_a1B2c3D4\x1b[31ma1B2c3D4", "authorization: Bearer a1B2c3D4a1B2"]
+
+
+@pytest.mark.parametrize("behind", [" tail", " \x1b[34mtail", " naïve tail", '" tail' + " x" * SHOWN])
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_across_a_cut_is_not_shown(secret: str, behind: str) -> None:
+    for cut in range(len(secret)):
+        before, data = f"x {secret[:cut]}".encode(), f"{secret[cut:]}{behind}".encode()
+        one = display_rows(line(data, piece=1, before=before))[0]
+        assert not re.search("B2|c3|D4", one.text)
+        assert one.text.count("‹redacted›") == 1
+        looks = [one.text[span.start : span.end] for span in one.spans if span.style == BLUE]
+        assert looks == (["tail"] if "34m" in behind and "hf_" in secret else looks)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_wide_secret_across_a_cut_is_not_shown(encoding: str) -> None:
+    for cut in range(len(SECRETS[0])):
+        before, data = SECRETS[0][:cut].encode(encoding), f"{SECRETS[0][cut:]} tail".encode(encoding)
+        assert display_rows(line(data, piece=1, encoding=encoding, before=before))[0].text == "hf_‹redacted› tail"
+
+
+def test_what_stands_before_a_piece_is_not_shown() -> None:
+    assert display_rows(line(b"tail", piece=1, before=b"before "))[0].text == "tail"
+    assert display_rows(line(b"1mtail", piece=1, before=b"before \x1b[3"))[0].text == "tail"
+    assert display_rows(line(b"a\tb", piece=1, before=b"before "))[0].text == "a       b"
+    assert display_rows(line(b"x" * SHOWN * 2, piece=1, before=b"b" * 2048))[0].text.startswith(
+        "x" * SHOWN + " ⋯ 8,192"
+    )
+
+
+UNITS = ["x", "é", "世", "😀", "\x1b[31mr", "\x1b[38;2;100;200;100mg"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+@given(st.lists(st.sampled_from(UNITS), min_size=1, max_size=5))
+def test_a_cut_is_moved_out_of_a_character(encoding: str, units: list[str]) -> None:
+    text = "...." + "".join(units)
+    data = text.encode(encoding)
+    for cut in range(0, len(data) + 1, 2 if encoding.startswith("utf-16") else 1):
+        for at in (edge(data, cut, encoding), cut + carried(data[:cut], data[cut:], encoding)):
+            parts = data[:at].decode(encoding), data[at:].decode(encoding)
+            assert "".join(parts) == text
+            if encoding == "utf-8":
+                assert "".join(map(ansi.without, parts)) == ansi.without(text)
 
 
 @pytest.mark.parametrize("around", ["plain", "\x1b[31mred", "naïve", "tab\t", "世界\x1b[2J", "x" * SHOWN])

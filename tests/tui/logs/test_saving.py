@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from monitors.logs.types import LogLine, Place
 from tests.tui.logs.panes import PaneDesk, desk, numbered
 from tui import console
 from tui.logs import takepart
 from tui.logs.pieces import Piece, pieces
-from tui.logs.saving import NewFile
+from tui.logs.saving import NewFile, OneWay
 
 
 @pytest.fixture
@@ -156,6 +157,24 @@ async def test_a_home_of_nobody_is_told(path: Path) -> None:
         await save(at, "~nobody-of-this-name/x")
         await at.until(lambda: "~nobody-of-this-name/x: no such user" in at.shown)
     assert os.listdir(path.parent) == []
+
+
+@pytest.mark.parametrize(("first", "other"), [("utf-8", "utf-16-le"), ("utf-16-le", "utf-8"), ("utf-8", "utf-16-be")])
+def test_what_a_line_began_is_no_part_of_the_next_line(first: str, other: str) -> None:
+    """A character may be cut where a piece ends, and where a log does that was rotated before it was written."""
+
+    def line(data: bytes, encoding: str, at: int, piece: int = 0, complete: bool = True) -> LogLine:
+        return LogLine(Place(0, at), at + len(data), b"", len(data), None, complete, piece, encoding=encoding)
+
+    whole, behind = "模😀".encode(other), "neu\n".encode(other)
+    for cut in range(1, len(whole)):
+        way = OneWay()
+        way.add(line(b"", first, 0), b"")
+        begun = way.add(line(whole[:cut], other, 9, complete=False), whole[:cut])
+        rest = way.add(line(whole[cut:], other, 9 + cut, piece=1), whole[cut:])
+        assert begun + rest == "模😀".encode(first)
+        way.add(line(whole[:cut], other, 9, complete=False), whole[:cut])
+        assert way.add(line(behind, other, 99), behind) == "neu\n".encode(first)
 
 
 class Gate(asyncio.Event):
