@@ -18,6 +18,7 @@ from hosts.errors import GatewatchError, NoPythonError, UnreachableError
 from hosts.host import Chunk, Cursor, Data, Gap, Json, Observation, Position, Rotated, Wants
 from hosts.local.counting import Counts, CountWish
 from hosts.local.observe import FINGERPRINT, NotThereError
+from hosts.not_run import NoCommandError
 from hosts.pipe import Opener, PipeActor, PipeReader
 from hosts.stream import Item, Sign
 from hosts.stream_scan import Frame, Orders
@@ -25,12 +26,13 @@ from hosts.stream_scan import Frame, Orders
 AGAIN = 180.0
 _ASKING = 10.0
 _MOST_SAID = 1 << 16
+_NO_HELPER = (NoPythonError, NoCommandError)
 _VERSION = 'import sys;print("gatewatch %d %d"%sys.version_info[:2])'
 T = TypeVar("T")
 
 
 class EitherReader(PipeReader):
-    """Looks by the helper; where there is no Python for it, without, until there is one.
+    """Looks by the helper; where none can run, without, until there is a Python for it.
 
     A Python is looked for when the connection is made anew, now and then, and when a person wants it to be tried again.
 
@@ -90,7 +92,7 @@ class EitherReader(PipeReader):
                             moved = self._moved(path, item, at, bare=False)
                             at = moved.position
                             yield moved
-                except NoPythonError as error:
+                except _NO_HELPER as error:
                     self._without(error)
             moves = self._moves
             try:
@@ -111,7 +113,7 @@ class EitherReader(PipeReader):
             async with contextlib.aclosing(super().watch(path, at, last)) as items:
                 async for item in items:
                     yield item if isinstance(item, Sign) else self._moved(path, item, at, bare=False)
-        except NoPythonError as error:
+        except _NO_HELPER as error:
             self._without(error)
 
     async def count(self, wish: CountWish) -> AsyncGenerator[Counts]:
@@ -121,7 +123,7 @@ class EitherReader(PipeReader):
             async with contextlib.aclosing(super().count(wish)) as found:
                 async for counts in found:
                     yield counts
-        except NoPythonError as error:
+        except _NO_HELPER as error:
             self._without(error)
 
     async def scan(self, orders: Orders) -> AsyncGenerator[Frame]:
@@ -131,7 +133,7 @@ class EitherReader(PipeReader):
             async with contextlib.aclosing(super().scan(orders)) as found:
                 async for frame in found:
                     yield frame
-        except NoPythonError as error:
+        except _NO_HELPER as error:
             self._without(error)
 
     async def close(self) -> None:
@@ -148,7 +150,7 @@ class EitherReader(PipeReader):
             if not self._bare.alive:
                 try:
                     return await by_helper()
-                except NoPythonError as error:
+                except _NO_HELPER as error:
                     self._without(error)
             moves = self._moves
             try:
@@ -157,8 +159,9 @@ class EitherReader(PipeReader):
                 if moves == self._moves:
                     raise
 
-    def _without(self, error: NoPythonError) -> None:
-        self._bare.reason = f"no python there: {error}"
+    def _without(self, error: GatewatchError) -> None:
+        nothing = isinstance(error, NoCommandError)
+        self._bare.reason = str(error).removeprefix(f"{self._name}: ") if nothing else f"no python there: {error}"
         self._bare.begin()
         self._due = time.monotonic() + self._again
 

@@ -1,11 +1,11 @@
-"""Which program it was that could not be run on a host: the Python, or the one that leads into a container."""
+"""What could not be run on a host: the Python, the one that leads into a container, or anything at all."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 
-from hosts.errors import NoPythonError
+from hosts.errors import NoPythonError, UnreachableError
 
 _NAME = r"['‘\"]?(?P<name>[^\s:'‘’\"]+)['’\"]?"
 _SAID = (
@@ -16,7 +16,17 @@ _SAID = (
     re.compile(rf"(?:command not found|unknown command): {_NAME}\Z", re.IGNORECASE),  # zsh, fish
 )
 _POINTED_AT = re.compile(r"^\^~*\^?\Z")  # the last that fish says is an arrow
+_NO_COMMANDS = re.compile(r"sftp connections only|account is (?:currently )?not available", re.IGNORECASE)
 _FISH = re.compile(r"^fish: Unknown command: [\w./+-]+$", re.MULTILINE)
+
+
+class NoCommandError(UnreachableError):
+    """An account that ends whatever it is to run before that begins: it may be for files alone."""
+
+
+def forbids(said: str) -> str:
+    """The line in which an account says that it runs no commands, as sshd and nologin do; "" for none."""
+    return next((line for line in said.splitlines() if _NO_COMMANDS.search(line)), "")
 
 
 def not_run(python: str, host: str, said: str, errors: str = "") -> NoPythonError:

@@ -24,7 +24,7 @@ from hosts.local.counting import Counts, CountWish
 from hosts.local.observe import MAX_READ
 from hosts.local.wire import from_wire, to_wire
 from hosts.patience import Patience, Questions
-from hosts.session import BytePipe, Session
+from hosts.session import LOOKING, BytePipe, Session
 from hosts.stream import Item, Sign, StreamLink, tail_of
 from hosts.stream_scan import Frame, Orders
 
@@ -296,6 +296,8 @@ class PipeReader:
                 pipe = await self._opener(self._argv)
             async with asyncio.timeout(patience.left):
                 session = kind(self._name, self._python, pipe, nonce, self._heartbeat)
+                if mode in ("reader", "stream"):
+                    session.patience = LOOKING
                 try:
                     await session.start(preamble(self._image, nonce, mode))
                 except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable
@@ -12,17 +13,24 @@ from hosts.bootstrap import OLDEST
 from hosts.errors import GatewatchError, NoPythonError, UnreachableError
 from hosts.host import Json
 from hosts.local.frames import FrameError, FrameReader, encode_frame
-from hosts.not_run import not_run
+from hosts.not_run import NoCommandError, forbids, not_run
 
 _SILENT_BEATS = 2.5
 _PROBE = 5.0
 _SHOWN = 200
 _PATIENCE = 2.0
+LOOKING = 0.3
+"""Seconds that a helper which only looks is given to end by itself: it has nothing to finish."""
 _PIECE = 1 << 16
 _AWAY_BEATS = 1.5
 # The window of a session in OpenSSH (channels.h, CHAN_SES_WINDOW_DEFAULT), and bytes per second of the slowest way
 _HELD = 1 << 21
 _SLOWEST = 1 << 16
+_ENDED = "the helper ended"
+_TRACEBACK = "Traceback (most recent call last):"
+# What an error of ours, or of the system, is called there tells a person nothing
+_CLASS = re.compile(r"\A(?:(?:\w+\.)+\w+: |\w+: \[Errno \d+\] )(?=.)")
+_LAST_STATUS = 125  # of a program that ended by itself; above, a shell could not run it, or a signal ended it
 
 
 class BytePipe(Protocol):
@@ -96,10 +104,12 @@ class Session(ABC):
 
     Attributes:
         lost: Why this session is of no use any more; "" while it is.
+        patience: Seconds that the helper is given to end by itself, while it does nothing that has to be finished.
     """
 
     def __init__(self, host: str, python: str, pipe: BytePipe, nonce: str, heartbeat: float) -> None:
         self.lost = ""
+        self.patience = _PATIENCE
         self._host = host
         self._python = python
         self._pipe = pipe
@@ -154,7 +164,7 @@ class Session(ABC):
 
     def _patience(self) -> float:
         """Seconds that the helper is given to end by itself."""
-        return _PATIENCE
+        return self.patience
 
     @abstractmethod
     def _give_up(self, error: UnreachableError) -> None:
@@ -232,7 +242,7 @@ class Session(ABC):
         except (FrameError, UnreachableError) as error:
             broke, why = isinstance(error, UnreachableError), str(error)
         else:
-            why = "the helper ended"
+            why = _ENDED
         if not self._hello.done():
             # Of a way there that broke, the helper is not to blame
             problem = UnreachableError(f"{self._host}: {why}") if broke else await self._early_end(why)
@@ -317,10 +327,16 @@ class Session(ABC):
             return self._too_old("older than 3.4")
         if status in (126, 127) or "command not found" in text.lower() or "unknown command" in text.lower():
             return not_run(self._python, self._host, last or f"exit status {status}", text)
-        noise = _line(self._frames.noise.decode("utf-8", "replace").strip().rpartition("\n")[2])
-        said = last or noise
+        noise = self._frames.noise.decode("utf-8", "replace")
+        if forbidden := forbids(noise) or forbids(text):
+            return NoCommandError(f"{self._host}: it runs no commands: {_line(forbidden)}")
+        broken = _TRACEBACK in text
+        said = _CLASS.sub("", last) if broken else last or _line(noise.strip().rpartition("\n")[2])
         ended = why if status is None else f"it ended with status {status}"
-        return UnreachableError(f"{self._host}: the helper did not start: {ended}{f': {said}' if said else ''}")
+        problem = f"{self._host}: the helper did not start: {ended}{f': {said}' if said else ''}"
+        if not broken and why == _ENDED and status is not None and 0 <= status <= _LAST_STATUS:
+            return NoCommandError(problem)
+        return UnreachableError(problem)
 
 
 def _line(text: str) -> str:

@@ -11,7 +11,7 @@ from hosts.connection import Connection
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.host import Accelerators, DiskSeen, HostReader, Load, Observation, Wants
 from hosts.profiles import HostProfile
-from jobs.host_mends import mend_of_way
+from jobs.host_mends import NO_PYTHON, RUNS, mend_of_way
 from monitors.host import skew_of
 
 GIB = 1 << 30
@@ -85,7 +85,7 @@ async def check_host(reader: HostReader, profile: HostProfile | None, deadline: 
     items = [
         passed("reachable", f"a look takes {again.rtt * 1000:.0f} ms"),
         python,
-        _accelerators(seen.accelerators, seen.errors.get("accelerators", ""), profile),
+        _forbidden(seen) or _accelerators(seen.accelerators, seen.errors.get("accelerators", ""), profile),
         _machine(seen.load, seen.errors.get("load", "")),
         _clock(again),
         *room,
@@ -112,6 +112,8 @@ async def _python(reader: HostReader, profile: HostProfile | None, seen: Observa
     detail = f"{missing}; logs and GPUs can be watched, nothing can be run"
     if _TOO_OLD in missing:
         return failed("python", f"{detail}; {_NEWER}")
+    if not missing.startswith(NO_PYTHON):
+        return failed("python", f"{missing}; files can be read, nothing can be run; {RUNS}")
     if profile is None or profile.python == _PYTHON:
         mend = await _installer(reader)
         return failed("python", detail if mend else f"{detail}; {_NEWER}", mend)
@@ -136,6 +138,14 @@ async def _installer(reader: HostReader) -> str | None:
         if name in _INSTALLERS:
             return f"sudo {_INSTALLERS[name]}"
     return None
+
+
+def _forbidden(seen: Observation) -> Item | None:
+    """The GPUs of an account that lets nvidia-smi run no more than our helper; None where that is not so."""
+    missing, told = seen.errors.get("python", NO_PYTHON), seen.accelerators
+    if missing.startswith(NO_PYTHON) or told is None or told.devices or told.source == "none":
+        return None
+    return failed("GPUs", f"{told.detail}; {RUNS}") if told.detail.removeprefix("nvidia-smi: ") in missing else None
 
 
 def _accelerators(told: Accelerators | None, error: str, profile: HostProfile | None) -> Item:

@@ -21,6 +21,11 @@ from jobs.named_host import is_nameless
 _ASK_AGENT_S = 3.0
 _OTHER_KEY = "name another one as ssh.identity_file of the profile"
 _ADDRESS = "give its address as ssh.host of a profile, or as HostName in ~/.ssh/config"
+RUNS = "the account has to be able to run a command without output of its own"
+NO_PYTHON = "no python there"
+"""How the reason begins for which a host is looked at without a helper, where only a Python is lacking."""
+_LATE = re.compile(r": no answer to |: the helper did not start within |: no SFTP session within ")
+_NO_COMMANDS = (": it runs no commands: ", " bytes came before the first frame", ": Session request failed")
 _CLOSED = re.compile(r"connection refused(?: \(.*\))?\Z", re.IGNORECASE)
 _START = "sudo systemctl start ssh || sudo systemctl start sshd"  # as Debian calls it, and as others do
 _ON_THE_WAY = re.compile(r": on the way there, (\S+): ")
@@ -98,11 +103,25 @@ def _in_words(spec: SshSpec, way: Way | None, error: GatewatchError, before: boo
         return Mend(needed="its SSH server has to allow one of the usual ciphers and key exchanges")
     if isinstance(error, InputError):
         return Mend(needed="correct that in the profile, or in the ssh configuration")
+    if "; and no SFTP: " in said and not said.startswith(NO_PYTHON):
+        return Mend(needed=f"{RUNS}, or to use SFTP")
     if "; and no SFTP: " in said:
         return Mend(needed="install Python 3.10 or newer there (python: of the profile says where), or allow SFTP")
     if way in (Way.UP, Way.STALE):
-        return Mend(needed="it lets us in and does not answer in time: see how busy it is, or allow more by --timeout")
+        return Mend(needed=_of_one_that_lets_us_in(said))
     return Mend(needed=f"see whether {spec.host} is up, and can be reached from here at that port")
+
+
+def _of_one_that_lets_us_in(said: str) -> str:
+    if _LATE.search(said):
+        return "it lets us in and does not answer in time: see how busy it is, or allow more by --timeout"
+    if any(words in said for words in _NO_COMMANDS):
+        return RUNS
+    if ": no session could be opened: " in said or ": it takes no more sessions: " in said:
+        return "MaxSessions in sshd_config there has to allow more sessions on a connection"
+    if ": the helper did not start: " in said:
+        return "it lets us in, and our helper has to be able to run there: see to what it says"
+    return "it lets us in: check again; where it stays so, see how busy the host is"
 
 
 def _trusted(spec: SshSpec, said: str) -> Mend:

@@ -261,11 +261,12 @@ class DashboardApp(GatewatchApp):
 
     async def on_unmount(self) -> None:
         """Let go of every host; what runs there goes on."""
+        # First: whoever closes the terminal meanwhile ends us
+        await asyncio.to_thread(self._since.write)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(station.close() for station in self._stations), return_exceptions=True)
-        await asyncio.to_thread(self._since.write)
 
     async def _open(self, wanted: Wanted) -> None:
         watch = (await self.add([wanted]))[0]

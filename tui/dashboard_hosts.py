@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import os
 import posixpath
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gates.calibration.layout import PYTEST
-from hosts.connection import Connection, Way
+from hosts.connection import Connection, Countdown
 from hosts.errors import GatewatchError
 from hosts.host import HostReader
 from hosts.local.mounts import file_system, has_events
@@ -48,6 +49,7 @@ class Station:
         failed: Gets the host's name and what went wrong in the watching itself.
         places: Paths there whose file systems matter, beside those of the runs.
         most: Seconds that the host may go unobserved.
+        steady: A clock that nobody sets, in seconds.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Station:
         failed: Callable[[str, str], None],
         places: Sequence[str] = (),
         most: float = LONGEST_INTERVAL_S,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.reader = reader
@@ -70,7 +73,8 @@ class Station:
         self._folders: dict[str, str] = {}
         self._known: dict[str, KnownRun] = {}
         self._disks = tuple(dict.fromkeys(places))[:_MOST_DISKS]
-        self._tried = 0.0
+        self._countdown = Countdown(steady)
+        self._tried: float | None = None
         folders = self.listened if local else None
         self._watch = HostWatch(reader, {HOST: self._monitor()}, self._took, interval, folders, most=most)
 
@@ -112,9 +116,8 @@ class Station:
     def retry_when_due(self, now: float) -> None:
         """Look as soon as a host that could not be reached may be tried again, not only at the next look."""
         way = self.connection
-        due = way.retry_at if way is not None and way.way is Way.WAITING else None
-        if due is not None and due <= now and due != self._tried:
-            self._tried = due
+        if way is not None and self._countdown.left(way, now) <= 0 and way.retry_at != self._tried:
+            self._tried = way.retry_at
             self.request()
 
     @property

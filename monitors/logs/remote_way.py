@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import math
 import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from hosts.connection import Connection, Way, without_wait
+from hosts.connection import Connection, Countdown, Way, without_wait
 from hosts.errors import GatewatchError, UnreachableError
 from monitors.logs.record import ShapeRecorder
 from monitors.logs.types import MarkKind, Status
@@ -54,6 +53,7 @@ class WayThere:
         self._noticed = noticed
         self._now = now
         self._connection = connection
+        self._countdown = Countdown()
         self._heard = now()
         self._away_since = 0.0  # our clock, 0 while the host answers
         self._fails = 0
@@ -153,8 +153,7 @@ class WayThere:
     def _until_tried(self) -> float:
         """Seconds until the host may be tried again."""
         way = self._connection()
-        due = way.retry_at if isinstance(way, Connection) else None
-        return math.inf if due is None else due - self._now()
+        return self._countdown.left(way if isinstance(way, Connection) else None, self._now())
 
     def _away(self, why: str) -> None:
         self._away_since = self._away_since or self._now()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from hosts.connection import without_wait
+from hosts.connection import Connection, Countdown, Way, without_wait
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,18 @@ from hosts.connection import without_wait
 )
 def test_an_error_is_told_without_the_seconds(error: str, told: str) -> None:
     assert without_wait(error) == told
+
+
+def test_a_clock_that_is_set_makes_no_wait_longer() -> None:
+    steady = 50.0
+    countdown = Countdown(lambda: steady)
+    down = Connection(Way.WAITING, 990.0, None, 1030.0)
+    assert countdown.left(down, 1000.0) == 30.0
+    steady += 10.0
+    assert countdown.left(down, 1010.0) == 20.0
+    assert countdown.left(down, 1010.0 - 3600.0) == 20.0, "set back"
+    assert countdown.left(down, 1010.0 + 15.0) == 5.0, "set ahead, or slept"
+    assert countdown.left(Connection(Way.WAITING, 990.0, None, 1060.0), 1010.0) == 50.0, "another wait"
+    assert countdown.left(Connection(Way.WAITING, 990.0, None, 5000.0), 1010.0) <= 0.0, "nobody waits as long"
+    for none in (None, Connection(Way.WAITING, 990.0), Connection(Way.UP, 990.0, None, 1000.0)):
+        assert countdown.left(none, 2000.0) == math.inf

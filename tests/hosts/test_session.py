@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +16,14 @@ import pytest
 from hosts.child import open_subprocess
 from hosts.command import CommandLink, Output
 from hosts.errors import UnreachableError
+from hosts.host import Position
 from hosts.link import Link
 from hosts.local.frames import encode_frame
 from hosts.local.streamwire import event
+from hosts.pipe import PipeActor, PipeReader
 from hosts.session import Session
 from hosts.stream import StreamLink
-from tests.peers.callers import is_gone
+from tests.peers.callers import is_gone, pid_of, until
 
 NONCE = "0123456789abcdef"
 PATIENCE = 3600.0
@@ -91,6 +97,47 @@ async def test_numbers_that_cannot_be_are_not_believed(told: Any) -> None:
     with pytest.raises(UnreachableError, match="box: a number arrived that cannot be"):
         await session.run(["true"], 30, take)
     await session.close()
+
+
+async def helpers(host: PipeReader, log: Path) -> list[int]:
+    """The processes of a reader that follows a log; nothing of them is left in the end, whatever is done to them."""
+    async with contextlib.aclosing(host.watch(str(log), Position())) as items:
+        await anext(items)
+        first = await pid_of(host)
+        stream = host._streams.now
+        assert stream is not None
+        return [first, stream._pipe._process.pid]  # type: ignore[attr-defined]
+
+
+async def test_a_reader_whose_helpers_hang_is_closed_soon(image: Any, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"one\n")
+    host = PipeReader("box", open_subprocess, image, python=sys.executable)
+    pids = await helpers(host, tmp_path / "log")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    await host.close()
+    assert time.monotonic() - began < 1.5
+    assert all(map(is_gone, pids))
+
+
+@pytest.mark.parametrize("acts", [False, True])
+async def test_one_that_may_act_is_given_its_time(image: Any, tmp_path: Path, acts: bool) -> None:
+    """What it was told to do goes on there, also once nobody waits for the answer any more."""
+    host = PipeActor("box", open_subprocess, image, python=sys.executable)
+    pid = await pid_of(host)
+    if acts:
+        payload: Any = {"counter": str(tmp_path / "counter"), "takes": 1.0}
+        asking = asyncio.create_task(host.call("bump", payload, "k" * 26, 20))
+        assert await until((tmp_path / "counter").exists)
+        asking.cancel()
+    else:
+        os.kill(pid, signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(1.0, os.kill, pid, signal.SIGCONT)
+    link = host._links.now
+    assert link is not None
+    await host.close()
+    assert link._pipe._transport.get_returncode() == 0  # type: ignore[attr-defined]
 
 
 def test_a_session_of_no_kind_cannot_be_made() -> None:

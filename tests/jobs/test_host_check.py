@@ -19,6 +19,7 @@ _FILES = {"release": "/etc/os-release", "python": "/usr/bin/python3"}
 FAR = HostProfile(name="box", launcher="ssh", ssh=Ssh(host="far", user="op", port=2222))
 BEHIND = FAR.model_copy(update={"ssh": Ssh(host="far", user="op", port=2222, proxy_jump="jo@hop")})
 _ASKING = "-p 2222 -o StrictHostKeyChecking=ask -o ControlPath=none"
+_DRIVER = "nvidia-smi there has to list every GPU; see to the driver, or to the GPU, until it does"
 INFOROM = "WARNING: infoROM is corrupted at gpu 0000:65:00.0"
 CARD = GpuDevice(0, "NVIDIA H200", "GPU-1", 0, 143771, 0)
 WELL = Observation(
@@ -174,6 +175,20 @@ async def test_another_python_that_is_installed_mends_nothing(named: str, missin
     assert f"✗ python: {missing}; logs and GPUs can be watched, {told}" in found
 
 
+@pytest.mark.parametrize("missing", ["it runs no commands: no", "the helper did not start: it ended with status 0: no"])
+async def test_of_an_account_that_runs_nothing_no_other_python_and_no_driver_are_asked_for(missing: str) -> None:
+    cards = Accelerators((), "unknown", detail="nvidia-smi: no")
+    seen = replace(WELL, errors={"python": missing}, accelerators=cards)
+    for named in ("python3", "/opt/python"):
+        found, code = await lines(seen, FAR.model_copy(update={"python": named}), release="ID=ubuntu\n", python="x")
+        needed = "the account has to be able to run a command without output of its own"
+        assert f"✗ python: {missing}; files can be read, nothing can be run; {needed}" in found
+        assert f"✗ GPUs: nvidia-smi: no; {needed}" in found
+        (told, _), driver = await lines(replace(seen, accelerators=replace(cards, detail="the driver hangs"))), _DRIVER
+        assert f"✗ GPUs: the driver hangs; {driver}" in told
+        assert code == 1
+
+
 @pytest.mark.parametrize(
     ("error", "way", "said", "mend"),
     [
@@ -189,6 +204,40 @@ async def test_another_python_that_is_installed_mends_nothing(named: str, missin
         ("far: on the way there, hop: connection refused", Way.WAITING, "refused; start the SSH server there", None),
         ("far: no login within 20 s", Way.WAITING, "20 s; see whether far is up", None),
         ("far: no answer to observe within 20 s", Way.UP, "20 s; it lets us in and does not answer", None),
+        ("far: the helper did not start within 45 s", Way.UP, "45 s; it lets us in and does not answer", None),
+        (
+            "far: the helper did not start: more than 9 bytes came before the first frame: x",
+            Way.UP,
+            "frame: x; the account has to be able to run a command without output of its own",
+            None,
+        ),
+        (
+            "far: the helper did not start: it ended with status 1: /proc is not readable here",
+            Way.UP,
+            "readable here; it lets us in, and our helper has to be able to run there: see to what it says",
+            None,
+        ),
+        ("far: no session could be opened: open failed", Way.UP, "failed; MaxSessions in sshd_config there", None),
+        ("far: it takes no more sessions: 9 are open", Way.UP, "9 are open; MaxSessions in sshd_config there", None),
+        (
+            "far: no session could be opened: Session request failed",
+            Way.UP,
+            "failed; the account has to be able to run a command without output of its own",
+            None,
+        ),
+        ("far: the helper stopped answering", Way.STALE, "answering; it lets us in: check again; where it", None),
+        (
+            "it runs no commands: This account is currently not available.; and no SFTP: far: no session",
+            Way.UP,
+            "no session; the account has to be able to run a command without output of its own, or to use SFTP",
+            None,
+        ),
+        (
+            "no python there: python3 cannot be run on far; and no SFTP: far: no session",
+            Way.UP,
+            "no session; install Python 3.10 or newer there",
+            None,
+        ),
         ("far: its host key cannot be trusted (k): no", Way.REFUSED, "no; ask whoever runs the host", None),
         ("far: no common way to encrypt: no", Way.WAITING, "no; its SSH server has to allow", None),
         ("far: Name or service not known", Way.WAITING, "not known; give its address as ssh.host", None),

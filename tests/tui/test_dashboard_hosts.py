@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from hosts.connection import Way
+from hosts.connection import Connection, Way
+from hosts.here import LocalReader
 from hosts.local.gpu_owners import counts_like_the_driver
 from hosts.profiles import AgentPolicy, HostProfile, Ssh
 from jobs.connect import open_actor
@@ -28,7 +29,7 @@ from tests.peers.quick import Quick, old_run, until
 from tests.tui.test_dashboard import Watcher, desk
 from tui.dashboard import DashboardApp
 from tui.dashboard_begin import Sight
-from tui.dashboard_hosts import HOST
+from tui.dashboard_hosts import HOST, Station
 from tui.dashboard_runs import Wanted
 from tui.screens.host_screen import HostScreen
 from tui.screens.hosts import HostsScreen
@@ -324,9 +325,8 @@ async def test_a_host_is_looked_at_as_often_as_its_profile_says(peer: sshd.SshPe
 
 
 def test_where_what_lies_is_asked_of_a_host_once(tmp_path: Path) -> None:
-    from hosts.here import LocalReader
     from monitors.calibration import CalibrationMonitor
-    from tui.dashboard_hosts import Station, places_of
+    from tui.dashboard_hosts import places_of
 
     far = HostProfile(name="h", repo_root="/data/repo", physical={"hf_hub": "/data/hf"})  # type: ignore[arg-type]
     assert places_of(far) == ("/data/repo", "/data/hf")
@@ -336,3 +336,23 @@ def test_where_what_lies_is_asked_of_a_host_once(tmp_path: Path) -> None:
         station.add(name, CalibrationMonitor(name), name)
     asked = station._monitor().wants(None).disks
     assert asked == ("/data/repo", "/data/hf", "/data/repo/.tune-runs", "/data")
+
+
+@pytest.mark.parametrize("set_by", [0.0, -3600.0, 3600.0])
+def test_a_host_is_tried_when_its_wait_is_over_wherever_our_clock_stands(set_by: float) -> None:
+    steady, asked = 0.0, 0
+
+    class Down(LocalReader):
+        connection = Connection(Way.WAITING, 1000.0, None, 1008.0)
+
+    class Asked(Station):
+        def request(self) -> None:
+            nonlocal asked
+            asked += 1
+
+    station = Asked("h", Down(), False, 120.0, lambda *_: None, lambda *_: None, steady=lambda: steady)
+    station.retry_when_due(1000.0)
+    assert not asked
+    for steady in (4.0, 7.5, 8.5, 9.5):
+        station.retry_when_due(1000.0 + steady + set_by)
+        assert asked == int(set_by > 0 or steady > 8.0), "once"

@@ -69,7 +69,7 @@ async def lost(log: RemoteSource, box: Box, seconds: float) -> None:
 
 
 async def test_why_it_is_lost_is_told_without_a_number_that_would_stand_still(log: RemoteSource, box: Box) -> None:
-    await lost(log, box, 100.0)
+    await lost(log, box, 50.0)
     assert log.shape.detail == "box: connect to 127.0.0.1:22: connection refused"
 
 
@@ -78,8 +78,14 @@ async def test_it_is_tried_again_as_soon_as_its_host_is(log: RemoteSource, box: 
     assert await until(lambda: log.shape.status is Status.LIVE, SOON_S)
 
 
+async def test_it_is_tried_again_as_soon_also_where_our_clock_is_set_back(log: RemoteSource, box: Box) -> None:
+    await lost(log, box, 1.0)
+    log._way._now = lambda: time.time() - 3600.0
+    assert await until(lambda: log.shape.status is Status.LIVE, SOON_S)
+
+
 async def test_it_is_tried_again_once_somebody_else_has_reached_its_host(log: RemoteSource, box: Box) -> None:
-    await lost(log, box, 100.0)
+    await lost(log, box, 50.0)
     box.connection = Connection(Way.UP, time.time())
     assert await until(lambda: log.shape.status is Status.LIVE, SOON_S)
 
@@ -87,7 +93,7 @@ async def test_it_is_tried_again_once_somebody_else_has_reached_its_host(log: Re
 async def test_a_time_that_has_come_and_helps_nothing_is_no_reason_to_ask_all_the_time(
     log: RemoteSource, box: Box
 ) -> None:
-    await lost(log, box, 100.0)
+    await lost(log, box, 50.0)
     box.connection = replace(box.connection, retry_at=time.time())
     tries = 0
 
