@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hosts.errors import InputError, UnreachableError
-from hosts.local.lines import BLOCK, ENCODINGS, SNIFF, UTF8, rfind_newline
+from hosts.local.lines import BLOCK, ENCODINGS, SNIFF, UTF8, find_newline, rfind_newline
 from monitors.logs import extent
 from monitors.logs.marks import gone_words
 from monitors.logs.model import LogModel
@@ -99,6 +99,7 @@ class Stream:
         self._decoder: codecs.IncrementalDecoder | None = None
         self._through = True  # whether nothing more of the generation at `_at` can come
         self._marks: set[Key] = set()  # that were printed, or stand before what was asked for
+        self._late: list[Mark] = []  # that stand within a line, and are said behind it
         self._outage: Status | None = None
         self._unclear = False  # whether bytes wait for those that say how they are written
         self._as_it_is = -1  # the generation in which none came for long
@@ -137,6 +138,7 @@ class Stream:
                 break
             self._printer.go_on()
             await self._wait(shape)
+        self._say_late()
         self._printer.finish()
         shape = self._model.shape
         if shape.status is Status.FAILED:
@@ -177,7 +179,7 @@ class Stream:
         """Begin further before: of the lines that were found some are painted over by others."""
         self._reach = max(1, self._reach) * 4
         self._printer, self._leaps = self._new_printer(), None
-        self._number, self._through = -1, True
+        self._number, self._through, self._late = -1, True, []
         await self._begin()
 
     def _is_worth_searching(self, shape: Shape) -> bool:
@@ -205,7 +207,7 @@ class Stream:
             for mark in (*self._marks_from(shape, generation, stop), None):
                 await self._read(generation, stop if mark is None else mark.at.offset)
                 if mark is not None:
-                    self._say_mark(mark)
+                    self._meet(mark)
             self._through = not generation.live and self._at.offset >= generation.size
             if end is not None and generation.number >= end.generation:
                 return
@@ -215,6 +217,7 @@ class Stream:
     def _go_on_at(self, begin: Place, shape: Shape) -> None:
         """Leave what was read to its end, or what was thrown away before it was read: a row of ours says which."""
         self._printer.end_line()
+        self._say_late()
         new = [mark for mark in self._unsaid(shape) if self._at <= mark.at <= begin]
         for mark in new:
             if mark.at < begin:
@@ -286,10 +289,14 @@ class Stream:
             data = await self._model.read(self._at, min(BLOCK, stop - offset))
             if not data:
                 return
+            if self._late and (end := find_newline(data, self._written, offset)) >= 0:
+                data = data[: end + self._written.unit]
             self._at = Place(generation.number, offset + len(data))
             newline = rfind_newline(data, self._written, offset)
             self._line = offset + newline + self._written.unit if newline >= 0 else self._line
             self._printer.take(self._utf8(data, offset))
+            if self._late and self._line == self._at.offset:
+                self._say_late()
 
     async def _leap(self, leaps: Leaps, stop: int) -> None:
         """Leave out what holds none of the last lines that pass."""
@@ -309,10 +316,25 @@ class Stream:
             return data
         return self._decoder.decode(data).encode("utf-8", "backslashreplace")
 
-    def _say_mark(self, mark: Mark) -> None:
+    def _meet(self, mark: Mark) -> None:
+        """Say it; behind the line where it stands within one that goes on as if nothing had been."""
+        if mark.kind is MarkKind.OFFLINE and mark.missing == 0 and self._line < self._at.offset:
+            self._marks.add(key(mark))
+            self._late.append(mark)
+        else:
+            self._say_late()
+            self._say_mark(mark)
+
+    def _say_late(self, *, within: bool = False) -> None:
+        """Say what stands within a line that is over; `within`: though it is not."""
+        late, self._late = self._late, []
+        for mark in late:
+            self._say_mark(mark, within=within)
+
+    def _say_mark(self, mark: Mark, *, within: bool = False) -> None:
         self._marks.add(key(mark))
         line = f"{RULE}{sentence(mark)}".replace("\n", " ").encode("utf-8", "replace") + b"\n"
-        self._printer.say(line)
+        self._printer.say(line, within=within)
 
     # Waiting.
 
@@ -320,7 +342,7 @@ class Stream:
         """Wait for news; meanwhile say what has not changed for too long."""
         outage = shape.status if shape.status in OUTAGES else None
         silent = self._printer.is_asking
-        if outage is not self._outage or silent or self._unclear:
+        if outage is not self._outage or silent or self._unclear or self._late:
             try:
                 async with asyncio.timeout(_STALE_S):
                     await self._news.wait()
@@ -329,6 +351,7 @@ class Stream:
                     self._outage = outage
                     if outage is not None:
                         self._tell(said(shape))
+                self._say_late(within=True)
                 if silent:
                     self._printer.show_rest()
                 if self._unclear:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from monitors.logs.types import Filter
 from tui.logs.plainkept import Kept
-from tui.logs.plaintext import PlainText
+from tui.logs.plaintext import BEHIND, PlainText, continued, settled
 from tui.logs.sieve import Sieve, sieve_of
 
 LONGEST = 2 << 20
@@ -37,6 +37,7 @@ class Printer:
         self._write = write
         self._rest = b""  # of a line that has not ended
         self._open = False  # whether the last line that was written has not ended
+        self._behind = b""  # the end of what was written of that line
         self._last = None if lines is None or not self._sieve.active else Kept(lines)
 
     @property
@@ -52,7 +53,9 @@ class Printer:
     @property
     def is_asking(self) -> bool:
         """Whether a line has not ended that may be a question; what redraws itself is shown once it has ended."""
-        return bool(self._rest) and not self._sieve.active and not _REDRAWS.intersection(self._rest)
+        if not self._rest or self._sieve.active or _REDRAWS.intersection(self._rest):
+            return False
+        return settled(self._rest, self._behind) > 0
 
     def take(self, data: bytes) -> None:
         """Write the lines that are ended by these bytes."""
@@ -78,9 +81,11 @@ class Printer:
         self._sieve.turn()
 
     def show_rest(self) -> None:
-        """Write a line as far as it goes."""
-        rest, self._rest = self._rest, b""
-        self._print(rest)
+        """Write a line as far as it goes; what may be half a letter or half a secret waits for its other half."""
+        cut = settled(self._rest, self._behind)
+        rest, self._rest = self._rest[:cut], self._rest[cut:]
+        if rest:
+            self._print(rest)
 
     def end_line(self) -> None:
         """No more of this line will come."""
@@ -89,7 +94,7 @@ class Printer:
             self._print(rest + b"\n")
         elif self._open:
             self._put(b"\n")
-            self._open = False
+            self._open, self._behind = False, b""
         self._sieve.end_line()
 
     def begin_again(self) -> None:
@@ -97,9 +102,10 @@ class Printer:
         self._rest = b""
         self.end_line()
 
-    def say(self, line: bytes) -> None:
-        """Write a row of ours."""
-        self.end_line()
+    def say(self, line: bytes, *, within: bool = False) -> None:
+        """Write a row of ours; `within` a line that goes on, of which nothing need have been written: before it."""
+        if self._open or not within:
+            self.end_line()
         row = self._text.render(line)
         if self._last is None:
             self._write(row)
@@ -122,8 +128,9 @@ class Printer:
 
     def _print(self, rows: bytes) -> None:
         for some in self._sieve.sift(rows):
-            self._put(self._text.render(some))
+            self._put(self._text.render(continued(some, self._behind) if self._behind else some))
             self._open = not some.endswith(b"\n")
+            self._behind = (self._behind + some[-BEHIND:])[-BEHIND:].rpartition(b"\n")[2]
 
     def _put(self, text: bytes) -> None:
         if self._last is None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from hosts.local.levels import LEVELS, NO_LEVEL, Level, Levels
 from monitors.logs.types import LogLine, Place
-from tui.sanitise import clean
+from tui.sanitise import clean, secrets
 
 _HARMLESS = bytes(range(0x20, 0x7F)) + b"\t\n"
 _ODD = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f-\xff][^\n]*")
@@ -38,6 +38,54 @@ _SIGNS: tuple[tuple[tuple[bytes, ...], re.Pattern[bytes]], ...] = (
     ((b"://",), re.compile(rb"://[^/\s]*@[^\n]*")),
     ((b"_K=", b"_S=", b"_ASS="), re.compile(rb"_(?:TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)=[^\n]*")),
 )
+
+_REDACTED = "‹redacted›"  # as tui.sanitise has it
+
+BEHIND = 512
+"""Bytes of what was printed of a line that tell whether what comes of it begins with a secret."""
+
+_LATEST = 4 << 10  # bytes of an unfinished line in which something may have begun
+# What stands at the end of an unfinished line and says something else once more has come
+_BEGUN = (
+    re.compile(rb"([\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2}|\x1b(?:\[[0-9;:]{0,64})?)\Z"),
+    re.compile(
+        rb"(?<![A-Za-z0-9])(?:hf_|sk-|gh[opsur]_|github_pat_|A[KS]IA|glpat-|xox[abprs]-)([A-Za-z0-9_-]+)\Z",
+    ),
+    re.compile(
+        rb"(?i)authorization\\*[\"']?\s*[:=]\s*(?:\\*[\"'])?(?![\s\"'\\])(digest\s[^\r\n]*|[^\r\n\"'\\]+)\Z",
+    ),
+    re.compile(rb"://[^/\s:@]{0,256}:([^/\s]{1,512})\Z"),
+    re.compile(rb"\b[A-Z][A-Z0-9_]{0,64}_(?:TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)=[\"']?([^\s\"']+)\Z"),
+)
+
+
+def settled(row: bytes, behind: bytes) -> int:
+    """How many bytes of an unfinished line may be printed: not half a letter, nor what may be half a secret.
+
+    Args:
+        row: What came of it.
+        behind: The end of what was printed of it before.
+    """
+    tail = (behind + row[-_LATEST:])[-_LATEST:]
+    begun = [match.start(1) for pattern in _BEGUN if (match := pattern.search(tail))]
+    return max(0, len(row) - len(tail) + min(begun, default=len(tail)))
+
+
+def continued(rows: bytes, behind: bytes) -> bytes:
+    """Lines the first of which goes on from what was printed, without what is a secret only together with that."""
+    head = behind + rows[:_LATEST].partition(b"\n")[0]
+    if not any(pattern.search(head) for pattern in suspects(head)[1]):
+        return rows
+    line, newline, rest = rows.partition(b"\n")
+    at = len(_text(behind))
+    text = _text(behind + line)
+    kept: list[str] = []
+    for low, high in sorted(secrets(text)):
+        if high > at:
+            kept += (text[at : max(at, low)], _REDACTED)
+            at = high
+    kept.append(text[at:])
+    return b"".join(("".join(kept).encode("utf-8", "surrogateescape"), newline, rest))
 
 
 def suspects(rows: bytes) -> tuple[bool, list[re.Pattern[bytes]]]:
@@ -137,6 +185,10 @@ class PlainText:
             if rank not in _UNCOLOURED:
                 yield at
             at = rows.find(b"\n", at) + 1
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _narrow(rows: bytes, encoding: str) -> bytes:

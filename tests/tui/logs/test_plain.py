@@ -240,6 +240,13 @@ def test_the_last_that_pass_in_utf_16(data: bytes, spec: Filter, lines: int) -> 
     )
 
 
+def test_what_was_half_a_letter_is_none_behind_what_is_left_out() -> None:
+    text = "".join(f"{'hay' * 10}\n" * 9 + f"needle {number}\n" for number in range(6))
+    written = UTF16_LE.bom + text.encode(UTF16_LE.name)
+    wanted = b"".join(b"needle %d\n" % number for number in range(2, 6))
+    assert printed(written, Request(4, wanted=Filter((Query("needle"),))), 7) == wanted
+
+
 @pytest.mark.parametrize("spec", [Filter((Query("needle"),)), Filter((Query("needle"),), level=Level.INFO, context=1)])
 @pytest.mark.parametrize("follow", [False, True])
 async def test_the_last_that_pass_are_looked_for_from_the_end(spec: Filter, follow: bool) -> None:
@@ -283,21 +290,27 @@ def test_following_prints_every_byte_once_and_marks_in_their_places(
     first: bytes, happens: list[tuple[str, bytes]], block: int
 ) -> None:
     parts: list[bytes] = []
-    text = first
+    text, late = first, b""  # of ours, within a line that has not ended
+
+    def over() -> bytes:
+        """All that was written, its last line ended, and what was to be said meanwhile."""
+        return ended(text) + late
+
     acts: list[Act] = []
-    for kind, data in happens:
+    for number, (kind, data) in enumerate(happens):
         if kind == "append":
             acts.append(lambda source, data=data: source.append(data))  # type: ignore[misc]
-            text += data
+            end = data.find(b"\n") + 1 if late else 0
+            text, late = (text + data[:end] + late + data[end:], b"") if end else (text + data, late)
         elif kind == "mark":
-            words = f"nothing was seen, {len(parts)}"
+            words = f"nothing was seen, {number}"
             acts.append(lambda source, words=words: source.mark(MarkKind.OFFLINE, words))  # type: ignore[misc]
-            parts.append(ended(text) + f"--- {words}\n".encode())
-            text = b""
+            row = f"--- {words}\n".encode()
+            text, late = (text + row, late) if not text or text.endswith(b"\n") else (text, late + row)
         else:
             acts.append(lambda source, kind=kind, data=data: getattr(source, kind)(data))  # type: ignore[misc]
-            parts.append(ended(text) + (b"--- rotated\n" if kind == "rotate" else TRUNCATED))
-            text = data
+            parts.append(over() + (b"--- rotated\n" if kind == "rotate" else TRUNCATED))
+            text, late = data, b""
     acts.append(MemorySource.end)
 
     async def run() -> Printed:
@@ -308,7 +321,7 @@ def test_following_prints_every_byte_once_and_marks_in_their_places(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plain, "BLOCK", block)
         made = asyncio.run(run())
-    assert bytes(made.out) == b"".join(parts) + ended(text)
+    assert bytes(made.out) == b"".join(parts) + over()
 
 
 async def test_a_line_is_printed_when_it_has_ended() -> None:

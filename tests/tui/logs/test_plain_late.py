@@ -33,7 +33,7 @@ async def test_a_log_that_grows_from_nothing(step: int, encoding: Encoding, mark
     assert made.out.decode() == text
 
 
-@pytest.mark.parametrize("first", [b"\xff", b"\xfe", b"\xef", b"\xef\xbb", b"\0"])
+@pytest.mark.parametrize("first", [b"\xff", b"\xfe", b"\0"])
 async def test_what_may_be_a_mark_is_shown_when_nothing_follows(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     made = Printed(MemorySource(b""), Request(follow=True))
     await made.run([partial(MemorySource.append, data=first), MemorySource.end])
@@ -53,6 +53,22 @@ async def test_what_may_be_a_mark_is_shown_when_nothing_follows(first: bytes, mo
     assert made.out == whole + b"next\n"
 
 
+@pytest.mark.parametrize("first", [b"\xef", b"\xef\xbb"])
+async def test_what_may_be_half_a_letter_is_shown_with_its_line(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "_STALE_S", 0.01)
+    made = Printed(MemorySource(b""), Request(follow=True))
+    await made.model.start()
+    task = asyncio.create_task(made.stream.run())
+    made.source.append(first)
+    await until(lambda: made.stream._as_it_is == 0)
+    made.source.append(b"\nnext\n")
+    await until(lambda: made.out.endswith(b"next\n"))
+    made.source.end()
+    await task
+    await made.model.close()
+    assert made.out.decode() == first.decode(errors="backslashreplace") + "\nnext\n"
+
+
 async def test_a_log_that_was_taken_for_another_is_read_again_from_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "_STALE_S", 0.01)
     made = Printed(MemorySource(b"\xff"), Request(follow=True))
@@ -66,6 +82,23 @@ async def test_a_log_that_was_taken_for_another_is_read_again_from_its_line(monk
     await task
     await made.model.close()
     assert bytes(made.out) == shown + "\nübung\nzwei\n".encode()
+
+
+async def test_a_line_that_was_taken_for_another_is_read_again_from_a_whole_letter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plain, "_STALE_S", 0.01)
+    first, rest = "a\n".encode("utf-16-le"), "second line\nthird and last line\n"
+    made = Printed(MemorySource(first), Request(follow=True))
+    await made.model.start()
+    task = asyncio.create_task(made.stream.run())
+    await until(lambda: made.out.decode() == "a␀\n␀")
+    made.source.append(rest.encode("utf-16-le"))
+    await until(lambda: made.out.endswith(b"last line\n"))
+    made.source.end()
+    await task
+    await made.model.close()
+    assert made.out.decode() == "a␀\n␀\n" + rest
 
 
 async def test_short_lines_of_a_new_log_are_shown_at_once() -> None:

@@ -30,6 +30,13 @@ async def test_a_long_line_is_one_of_the_last_that_pass(encoding: Encoding | Non
     assert [(len(row), row[:9]) for row in bytes(made.out).splitlines()] == [(len(row), row[:9]) for row in rows[-10:]]
 
 
+@pytest.mark.parametrize("lines", [2, 3, 4])
+def test_a_long_line_is_one_of_the_last(lines: int) -> None:
+    rows = [b"one\n", b"two\n", b"z" * (3 * MIB) + b"\n", b"three\n"]
+    made = printed(b"".join(rows), Request(lines)).splitlines(keepends=True)
+    assert [(len(row), row[:4]) for row in made] == [(len(row), row[:4]) for row in rows[-lines:]]
+
+
 @pytest.mark.parametrize("context", [0, 1])
 @pytest.mark.parametrize("lines", [None, 2, 9])
 async def test_a_hit_far_within_a_long_line_shows_all_of_it(lines: int | None, context: int) -> None:
@@ -107,3 +114,43 @@ def test_of_a_line_without_end_what_is_kept_is_bounded(monkeypatch: pytest.Monke
     left_out = len(made) - 1 - len(first) - len(rest)
     assert ours == f"--- {left_out:,} bytes of this line are left out".encode()
     assert len(first) + len(rest) < 2500
+
+
+@pytest.mark.parametrize("wanted", [None, Filter((Query("€"),))], ids=["all", "filter"])
+@pytest.mark.parametrize("block", [50, 51, 52])
+def test_a_letter_that_lies_across_two_pieces_is_whole(
+    block: int, wanted: Filter | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "_LITTLE", 1 << 20)
+    monkeypatch.setattr(plainprint, "LONGEST", 100)
+    data = "€".encode() * 1000 + "😀".encode() * 1000 + b"\n"
+    assert printed(data, Request(wanted=wanted), block) == data
+    assert printed(UTF16_LE.bom + data.decode().encode(UTF16_LE.name), Request(wanted=wanted), block) == data
+
+
+SECRETS = (
+    "hf_{}",
+    "sk-{}",
+    "ghp_{}",
+    "AKIA{}",
+    "Authorization: Bearer {}",
+    '"authorization": "Basic {}"',
+    "https://user:{}@host/x",
+    "MY_TOKEN={}",
+)
+
+
+@pytest.mark.parametrize("wanted", [None, Filter((Query("xxx"),))], ids=["all", "filter"])
+@pytest.mark.parametrize("form", SECRETS)
+def test_a_secret_that_lies_across_two_pieces_is_none_of_them(
+    form: str, wanted: Filter | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "_LITTLE", 1 << 20)
+    monkeypatch.setattr(plainprint, "LONGEST", 100)
+    body = "ABCDEFGH01234567" * 2
+    secret = form.format(body)
+    for before in range(200, 200 + len(secret) + 2):
+        data = f"{'x' * before} {secret}\n".encode()
+        wholly = printed(data, Request(wanted=wanted))
+        assert body.encode() not in wholly
+        assert printed(data, Request(wanted=wanted), 50 + before % 3) == wholly
