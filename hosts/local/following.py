@@ -5,6 +5,9 @@ bytes that were handed out. When another file has taken its place, the old one i
 keeps it open, then under the names that log rotation gives, last among all files beside it, and read to its end first.
 Then those come that took its place and were moved on before anybody looked.
 
+Where nobody tells inodes every file has the same one. Then a file is told from another by what it holds, and one that
+came between is read under the name that it was found by.
+
 No I/O here: a look says which ranges it wants to see, and whoever drives it reads them, here or on another host.
 """
 
@@ -120,7 +123,9 @@ class Follower:
         self._drained: _Drained | None = None  # where the old file went, once it was found there
         self._missed = False
         self._since = 0  # when the file was last seen to be written in its place, ns since the epoch; 0 for never
-        self._passed: dict[int, str] = {}  # files that were read to their end: by inode, their first bytes' hash
+        # Files that were read to their end: by inode and their first bytes' hash, the end and the bytes before it
+        self._passed: dict[tuple[int, str], tuple[int, bytes]] = {}
+        self._aside = False  # the file is not the one at the path, however much alike they are
         self._direct = (0, 0)  # two files between which there was none
 
     def look(self, block: int = BLOCK) -> Look:
@@ -144,7 +149,7 @@ class Follower:
                 return [self._restart("truncated", chunk.inode)]
             self._adopt(chunk)
         else:
-            change = self._change(chunk, start)
+            change = "truncated" if self._aside else self._change(chunk, start)
             if change is not None:
                 return (yield from self._turn(change, chunk, block))
         return self._grown(chunk, start, block)
@@ -225,52 +230,64 @@ class Follower:
         left = yield from self._drain(block)
         if left:
             return left
-        if self._drained is None:
-            gap = Gap(
-                None, f"the file was {change}; what was still written to the old one cannot be read", self.position
-            )
+        old = self._drained
+        if old is None:
             turned = self._restart(change, chunk.inode)
-            return [replace(gap, position=turned.position), turned]
-        between, complete = yield from self._between(self._drained, chunk)
+            why = f"the file was {change}; what was still written to the old one cannot be read"
+            return [Gap(None, why, turned.position), turned]
+        between, complete = yield from self._between(old, chunk)
         if between is None and chunk.size == 0:
             return []  # whoever writes may not have turned to the new file yet
-        self._passed[self._drained.inode] = self._drained.fingerprint
-        self._drained = None
-        turned = self._restart(change, chunk.inode) if between is None else self._restart("replaced", between)
-        return [replace(turned, whole=complete)]
+        self._passed[old.inode, old.fingerprint] = self.position.offset, self._last
+        turned = self._restart(change, chunk.inode) if between is None else self._restart("replaced", between.inode)
+        if old.blind(chunk):  # no inode tells whether the next look finds this one at the path
+            self._drained, self._aside = between, between is not None
+            self.position = (between or _Drained.of(self._path, chunk)).of_it(self.position)
+        return [replace(turned, position=self.position, whole=complete)]
 
-    def _between(self, old: _Drained, chunk: Chunk) -> Generator[Range, Chunk | None, tuple[int | None, bool]]:
-        """The inode of the first file that was at the path between two, None for none, and whether none is missing."""
-        if self._direct == (old.inode, chunk.inode):
+    def _between(self, old: _Drained, chunk: Chunk) -> Generator[Range, Chunk | None, tuple[_Drained | None, bool]]:
+        """The first file that was at the path between two, None for none, and whether none is missing."""
+        blind = old.blind(chunk)
+        if self._direct == (old.inode, chunk.inode) and not (blind and chunk.size):
             return None, True
         yield Range(BESIDE, 0, 0)
-        there = [sibling(self._path, one.name, (0, one.inode), one.size, one.mtime_ns) for one in self.beside]
+        there = [
+            sibling(self._path, one.name, (number if blind else 0, one.inode), one.size, one.mtime_ns)
+            for number, one in enumerate(self.beside, 1)
+        ]
         siblings = [one for one in there if one is not None]
-        itself = next((one for one in siblings if one.key == (0, old.inode)), None)
+        itself = next((one for one in siblings if old.is_at(one, blind)), None)
         # It may have been written to after it was moved; who follows from another session's place cannot know
         since = min(self._since, old.mtime_ns) if self._since else old.mtime_ns
+        inodes = {inode for inode, _ in self._passed}
         passed = set()
         for one in siblings:
             # An inode is used again; and one that was passed may have been written to once more
-            if one.mtime >= since and one.key[1] in self._passed and one is not itself:
-                seen = yield from self._glimpse(one, 0)
-                if seen is not None and seen.fingerprint == self._passed[seen.inode]:
-                    passed.add(one.key)
+            if one.mtime >= since and one.key[1] in inodes and one is not itself and (yield from self._is_passed(one)):
+                passed.add(one.key)
         found, complete = after(siblings, itself, since, (0, chunk.inode), passed)
         for one in found:
-            seen = yield from self._glimpse(one, _SAMPLE)
+            seen = yield from self._glimpse(one, one.size, _SAMPLE)
             if seen is None:
                 complete = False
             elif (yield from self._is_another(seen, chunk)):
-                return seen.inode, complete
+                return _Drained.of(one.path, seen), complete
         if complete:  # else it is to be told once the new file is turned to
             self._direct = (old.inode, chunk.inode)
         return None, complete
 
-    def _glimpse(self, one: Sibling, size: int) -> Generator[Range, Chunk | None, Chunk | None]:
-        """The last bytes of a file; None where it was moved on since."""
+    def _is_passed(self, one: Sibling) -> Generator[Range, Chunk | None, bool]:
+        seen = yield from self._glimpse(one, 0, 0)
+        if seen is None or (seen.inode, seen.fingerprint) not in self._passed:
+            return False
+        end, last = self._passed[seen.inode, seen.fingerprint]
+        again = yield from self._glimpse(one, end, len(last))
+        return again is not None and again.data == last
+
+    def _glimpse(self, one: Sibling, end: int, size: int) -> Generator[Range, Chunk | None, Chunk | None]:
+        """The bytes of a file before a place; None where it was moved on since."""
         try:
-            seen = yield Range(one.path, max(0, one.size - size), size)
+            seen = yield Range(one.path, max(0, end - size), size)
         except InputError:
             return None
         return seen if seen is not None and seen.inode == one.key[1] else None
@@ -283,7 +300,8 @@ class Follower:
         return same is None or same.inode != live.inode or same.data != one.data
 
     def _restart(self, why: str, inode: int) -> Rotated:
-        self._last, self._since = b"", 0
+        self._last, self._since, self._direct = b"", 0, (0, 0)
+        self._drained, self._aside = None, False
         self.position = Position(0, inode, hashlib.sha256(b"").hexdigest(), 0)
         return Rotated(why, self.position)
 
@@ -322,9 +340,8 @@ class Follower:
             or (chunk.inode != self.position.inode and len(self._last) < OVERLAP)
         ):
             return None
-        self._drained = _Drained(name, chunk.inode, chunk.mtime_ns, chunk.fingerprint)
-        covers = min(FINGERPRINT, chunk.size)
-        self.position = replace(self.position, fingerprint=chunk.fingerprint, fingerprint_size=covers)
+        self._drained = _Drained.of(name, chunk)
+        self.position = self._drained.of_it(self.position)
         new = self._advance(chunk, start, block)
         # A copy is known by the bytes before the place alone: nobody could go on further ahead in it
         self.ahead = chunk.size - self.position.offset if chunk.inode == self.position.inode else 0
@@ -338,6 +355,22 @@ class _Drained(NamedTuple):
     inode: int
     mtime_ns: int
     fingerprint: str
+    fingerprint_size: int
+
+    @classmethod
+    def of(cls, name: str, chunk: Chunk) -> _Drained:
+        return cls(name, chunk.inode, chunk.mtime_ns, chunk.fingerprint, min(FINGERPRINT, chunk.size))
+
+    def blind(self, other: Chunk) -> bool:
+        """Whether nobody tells inodes: another file has the same."""
+        return self.inode == other.inode
+
+    def is_at(self, one: Sibling, blind: bool) -> bool:
+        return os.path.basename(one.path) == os.path.basename(self.name) if blind else one.key == (0, self.inode)
+
+    def of_it(self, at: Position) -> Position:
+        """A position in it, by which it is known."""
+        return replace(at, fingerprint=self.fingerprint, fingerprint_size=self.fingerprint_size)
 
 
 def seen_by(look: Look, read: Callable[[Range], Chunk | None]) -> list[Item]:

@@ -16,15 +16,20 @@ before all others.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from hosts.local.rotation import sibling
+
 STAY_S = 2.0
 QUIET_S = 5.0
 LONGEST_QUIET_S = 300.0
 GONE_S = 3.0
+
+NAMED = -1
 
 LOG_ENDINGS = (".log", ".out", ".err", ".txt", ".jsonl")
 _PACKED = (".gz", ".xz", ".bz2", ".zst", ".zip", ".lz4", ".br", ".z", ".7z", ".tgz")
@@ -40,7 +45,8 @@ class FileStamp:
     Attributes:
         size: Bytes.
         mtime_ns: Modification time by its host's clock, ns since the epoch.
-        identity: What another name of the same file has too; (device, inode), device 0 where it is not known.
+        identity: What another name of the same file has too; (device, inode), device 0 where it is not known. Where
+            nobody tells inodes it is of the name alone, with NAMED for a device.
     """
 
     size: int
@@ -125,6 +131,7 @@ class Chooser:
                 self._young[path] = before
             elif path not in self._young and (old is not None or stamp.mtime_ns > before):
                 self._grown[path] = now
+        self._know_again(seen.born)
         self._follow(now)
         self._choose(now)
         return self.current
@@ -143,6 +150,23 @@ class Chooser:
             self._own.clear()
         self._choose(now)
         return self.current
+
+    def _know_again(self, born: Iterable[str]) -> None:
+        """Claim the present file under the name that rotation gave it, where no identity tells of that."""
+        last, here = self._last, self._files.get(self.current or "")
+        if last is None or last.identity[0] != NAMED or (here is not None and here.size >= last.size):
+            return
+        for path in born:
+            stamp = self._files.get(path)
+            if stamp is not None and stamp.size >= last.size and self._is_rotated(path):
+                self._claim(stamp)
+
+    def _is_rotated(self, path: str) -> bool:
+        """Whether a path is one to which rotation may have moved the present one."""
+        folder, name = os.path.split(path)
+        current = self.current or ""
+        found = sibling(current, name, (0, 0), 0, 0) if os.path.dirname(current) == folder else None
+        return found is not None and found.rotated
 
     def _follow(self, now: float) -> None:
         """What became of the current file."""

@@ -19,7 +19,7 @@ from monitors.logs.local_files import FLAGS, is_unsized
 from monitors.logs.types import Source
 
 if TYPE_CHECKING:
-    from hosts.host import HostReader
+    from hosts.host import Chunk, HostReader
 
 Connect = Callable[[str], Awaitable["HostReader"]]
 """Gives a host by what stands before the ":" of a target: HOST or USER@HOST. It is closed with the log."""
@@ -30,6 +30,7 @@ _DEADLINE_S = 30.0
 _LOOK_S = 2.0
 _LOOK_HIDDEN_S = 10.0
 _HELD_EACH = 1 << 20
+_PAGE = 4096
 _NO_FILE = "not a regular file"
 _KINDS = {stat.S_IFBLK: "a block device", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
 
@@ -53,7 +54,7 @@ async def open_source(target: Target, connect: Connect | None = None) -> Source:
     if target.host is not None:
         if connect is None:
             raise InputError(f"{target}: logs of other hosts cannot be read here")
-        return await _open_remote(target, target.host, connect)
+        return await _open_remote(target, connect)
     work = asyncio.ensure_future(aside(lambda: _open_local(target.path), f"open {target.path}"))
     done, _ = await asyncio.wait({work}, timeout=_PATIENCE_S)
     if not done:
@@ -170,8 +171,13 @@ def _name_of(fd: int) -> str | None:
         return None
 
 
-async def _open_remote(target: Target, host: str, connect: Connect) -> Source:
-    reader = await connect(f"{target.user}@{host}" if target.user else host)
+def _who(target: Target) -> str:
+    """HOST or USER@HOST."""
+    return f"{target.user}@{target.host}" if target.user else target.host or ""
+
+
+async def _open_remote(target: Target, connect: Connect) -> Source:
+    reader = await connect(_who(target))
     try:
         return await _at_host(target, reader)
     except BaseException:
@@ -199,10 +205,17 @@ async def _at_host(target: Target, reader: HostReader) -> Source:
     if await _is_folder(reader, there):
         return _point_there(target, reader, there, None, f"no log in {target} yet")
     try:
-        await reader.read(there, 0, 0)
+        seen = await reader.read(there, 0, _PAGE)
     except InputError as error:
         if str(error).endswith(_NO_FILE):
             raise InputError(f"{target} is neither a file nor a folder; no other log can be read on a host") from None
+    else:
+        if await _is_unsized_there(reader, there, seen):
+            from hosts.local.pasting import pasted, quoted
+
+            # The shell there takes apart once more what the one here did
+            way = pasted(("ssh", _who(target), "cat", quoted(there)))
+            raise InputError(f"{target} does not say how long it is; try: {way} | gatewatch tail -")
     return RemoteSource(reader, there, f"{before}{there}", on_close=reader.close)
 
 
@@ -212,6 +225,22 @@ async def _is_folder(reader: HostReader, path: str) -> bool:
     # One name that is wanted literally: the folder is not listed for it
     seen = await reader.observe(Wants(trees=(TreeWant(path, ("-",), -1),)), None, _DEADLINE_S)
     return bool(seen.trees) and seen.trees[0].error is None
+
+
+async def _is_unsized_there(reader: HostReader, path: str, seen: Chunk) -> bool:
+    """Whether a file there does not say how much can be read; `seen` is its beginning, a page at most."""
+    from hosts.bare import INODE
+    from hosts.host import TreeWant, Wants
+
+    if seen.size:
+        return len(seen.data) < min(seen.size, _PAGE)
+    if seen.inode == INODE:  # without a helper nothing is read beyond what is told
+        return path.startswith(("/proc/", "/sys/"))
+    # A range ends where the file says that it does; one that is wanted whole, and empty, is read beyond that
+    folder, name = os.path.split(path)
+    look = await reader.observe(Wants(trees=(TreeWant(folder, (glob.escape(name),), 0),)), None, _DEADLINE_S)
+    files = [file for tree in look.trees for file in tree.files.values()]
+    return any(file.size == 0 and file.data is None and file.error is None for file in files)
 
 
 def _point_there(target: Target, reader: HostReader, root: str, parts: tuple[str, ...] | None, nothing: str) -> Source:

@@ -39,6 +39,7 @@ KEPT = 512
 
 _TAIL = 256 << 10
 _LITTLE = 128 << 10
+_SOME = 4096
 _IDLE_S = 0.5
 _SLOWER = 1.25
 _NO_STREAM_S = 30.0
@@ -186,13 +187,24 @@ class RemoteSource:
     async def _begin(self) -> None:
         """Where to follow from: near the end of what is there."""
         with contextlib.suppress(NotThereError):
-            chunk = await self._look(self._path, 0, 0)
-            self._skip(Position(0, chunk.inode, chunk.fingerprint, min(FINGERPRINT, chunk.size)), chunk.size)
+            chunk = await self._look(self._path, 0, _SOME)
+            at = Position(0, chunk.inode, chunk.fingerprint, min(FINGERPRINT, chunk.size))
+            await self._skip(at, chunk.size, chunk)
 
-    def _skip(self, at: Position, size: int) -> None:
-        """Go on near the end of what is there: what lies before that is read when somebody wants it."""
-        self._live().position = replace(at, offset=max(at.offset, size - _TAIL))
+    async def _skip(self, at: Position, size: int, seen: Chunk | None = None) -> None:
+        """Go on near the end of what is there: what lies before that is read when somebody wants it.
+
+        Some bytes there are read at once: should the way be lost now, a copy of the file is known by them.
+        """
+        at = self._live().position = replace(at, offset=max(at.offset, size - _TAIL))
         self._record.grow(size)
+        if seen is None or seen.offset != at.offset:
+            try:
+                seen = await self._look(self._path, at.offset, _SOME)
+            except NotThereError:
+                return
+        if seen.data and (seen.inode, seen.fingerprint) == (at.inode, at.fingerprint):
+            self._grown(Data(seen.data, replace(at, offset=at.offset + len(seen.data))))
 
     def _place(self) -> tuple[Position, bytes]:
         """Where to go on, and the last bytes before that, where they are held."""
@@ -231,7 +243,7 @@ class RemoteSource:
                     self._take(item)
                 elif item.ahead > FAR and item.there:
                     at, _ = self._place()
-                    self._skip(at, at.offset + item.ahead)
+                    await self._skip(at, at.offset + item.ahead)
                     return True
         return False
 
@@ -259,7 +271,7 @@ class RemoteSource:
                 async for item in items:
                     self._take(item)
                     if isinstance(item, Data) and self._ahead > (FAR if self._visible else _TAIL):
-                        self._skip(item.position, item.position.offset + self._ahead)
+                        await self._skip(item.position, item.position.offset + self._ahead)
                         break
 
     async def _look(self, path: str, offset: int, size: int) -> Chunk:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from hosts.bare import INODE
 from hosts.errors import InputError
 from hosts.host import Cursor, FileSeen, HostReader, Observation, TreeSeen, TreeWant, Wants
-from monitors.logs.choosing import LOG_ENDINGS, FileStamp, Looked, rank_in_folder, rank_in_glob
+from monitors.logs.choosing import LOG_ENDINGS, NAMED, FileStamp, Looked, rank_in_folder, rank_in_glob
 from monitors.logs.looking import looks_like_text
 
 DEADLINE_S = 30.0
@@ -39,7 +40,7 @@ class RemoteLooker:
         self._likely = TreeWant(root, globs, _NO_CONTENT)
         self._any = TreeWant(root, ("*",), _NO_CONTENT) if parts is None else None
         self._cursor: Cursor | None = None
-        self._known: dict[str, int] = {}  # by path, the inode
+        self._known: dict[str, tuple[int, int]] = {}  # by path, the identity
         self._began = False
 
     def rank(self, path: str) -> int:
@@ -61,8 +62,8 @@ class RemoteLooker:
             self._cursor = None  # what the first of two answers brought would be missing from the next difference
             raise
         # Before the first look nothing is known to be older
-        born = {path for path, one in changed.items() if self._began and self._known.get(path) != one.identity[1]}
-        self._known.update({path: stamp.identity[1] for path, stamp in changed.items()})
+        born = {path for path, one in changed.items() if self._began and self._known.get(path) != one.identity}
+        self._known.update({path: stamp.identity for path, stamp in changed.items()})
         for path in gone:
             self._known.pop(path, None)
         self._began = True
@@ -105,7 +106,7 @@ class RemoteLooker:
         files = {self._path(name): file for name, file in tree.files.items()}
         # Nothing is read, so an error is about what it is: a folder's link, a pipe, a device
         present = {
-            path: _stamp(file, seen.at) for path, file in files.items() if file.error is None and self.rank(path)
+            path: _stamp(path, file, seen.at) for path, file in files.items() if file.error is None and self.rank(path)
         }
         absent = {*map(self._path, tree.gone), *(files.keys() - present.keys())}
         if tree.full:
@@ -118,7 +119,9 @@ class RemoteLooker:
         return f"{self._root.rstrip('/')}/{name}"
 
 
-def _stamp(file: FileSeen, at: float) -> FileStamp:
+def _stamp(path: str, file: FileSeen, at: float) -> FileStamp:
     # A time in the future would stand before all others for as long as it is one
     mtime = file.mtime_ns if file.mtime_ns <= (at + _FUTURE_S) * 1e9 else 0
-    return FileStamp(file.size, mtime, (0, file.inode))
+    # Where nobody tells inodes, all files would be other names of one
+    identity = (0, file.inode) if file.inode != INODE else (NAMED, hash(path))
+    return FileStamp(file.size, mtime, identity)

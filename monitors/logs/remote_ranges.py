@@ -105,10 +105,12 @@ class Ranges:
         known = self._record.generation(number)
         if known is None:
             return
-        first = file.ring.start if file.ring.end == known.size else known.size  # its end may never have come over
+        whole = file.ring.end == known.size  # its end may never have come over, nor how far away that is
+        first = file.ring.start if whole else known.size
         if first > known.first:
             missing = first - known.first
-            self._record.cut(number, first, f"{missing:,} bytes went with the file that held them", missing)
+            least = "" if whole else "at least "
+            self._record.cut(number, first, f"{least}{missing:,} bytes went with the file that held them", missing)
 
     async def _names(self, file: RemoteFile, size: int) -> AsyncGenerator[str]:
         """Where the file may be, the likeliest first."""

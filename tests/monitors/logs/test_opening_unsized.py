@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from hosts.child import open_subprocess
 from hosts.errors import InputError
+from hosts.here import LocalReader
+from hosts.host import HostReader
+from hosts.pipe import PipeReader
 from hosts.target import parse_target
+from jobs.bundle import build_image
 from monitors.logs.local import LocalSource
-from monitors.logs.opening import open_source
+from monitors.logs.opening import Connect, open_source
+from monitors.logs.remote import RemoteSource
 
 UNTOLD = ["/proc/meminfo", "/sys/class/net/lo/mtu"]
 """The one says that it is empty, the other that it is a page long."""
@@ -82,3 +89,46 @@ async def test_a_log_that_is_emptied_just_now_is_one(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(os, "pread", late)
     assert isinstance(await open_source(parse_target(str(log))), LocalSource)
+
+
+@pytest.fixture(params=["local", "pipe"])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """Gives a host that is this machine, looked at from here or by a helper."""
+
+    async def make(_host: str) -> HostReader:
+        if request.param == "local":
+            return LocalReader("box")
+        image = await asyncio.to_thread(build_image)
+        return PipeReader("box", open_subprocess, image, python=sys.executable)
+
+    return make
+
+
+@pytest.mark.parametrize("path", UNTOLD)
+@pytest.mark.parametrize(("host", "who"), [("box", "box"), ("me@[::1]", "me@::1")])
+async def test_there_it_is_refused_with_a_way_to_read_it(connect: Connect, host: str, who: str, path: str) -> None:
+    with pytest.raises(InputError) as caught:
+        await open_source(parse_target(f"{host}:{path}"), connect)
+    assert str(caught.value) == (
+        f"{host}:{path} does not say how long it is; try: ssh {who} cat {path} | gatewatch tail -"
+    )
+
+
+async def test_there_the_way_to_read_it_passes_two_shells(connect: Connect, tmp_path: Path) -> None:
+    link = tmp_path / "it's [1] $up\tx*"
+    link.symlink_to("/proc/uptime")
+    with pytest.raises(InputError) as caught:
+        await open_source(parse_target(f"box:{link}"), connect)
+    said = str(caught.value).partition("try: ssh box ")[2].partition(" | gatewatch")[0]
+    argv = ["bash", "-c", f'eval "$(printf "%s " {said})"']  # as ssh hands its words on
+    ran = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=True)
+    assert len(ran.stdout.split()) == 2
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20])
+async def test_there_a_log_is_one(connect: Connect, tmp_path: Path, size: int) -> None:
+    (tmp_path / ".[a].log").touch()
+    os.truncate(tmp_path / ".[a].log", size)
+    source = await open_source(parse_target(f"box:{tmp_path}/.[a].log"), connect)
+    assert isinstance(source, RemoteSource)
+    await source.close()

@@ -6,19 +6,22 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hosts.bare import INODE
 from hosts.bootstrap import RunnerImage
 from hosts.child import open_subprocess
 from hosts.errors import InputError, UnreachableError
 from hosts.here import LocalReader
-from hosts.host import Cursor, Observation, Wants
+from hosts.host import Cursor, FileSeen, Observation, TreeSeen, Wants
 from hosts.pipe import PipeReader
 from jobs.bundle import build_image
-from monitors.logs.choosing import Looked
+from monitors.logs import choosing
+from monitors.logs.choosing import Chooser, Looked
 from monitors.logs.remote_looking import RemoteLooker
 
 
@@ -172,3 +175,54 @@ async def test_a_time_in_the_future_does_not_come_first(host: Any, tmp_path: Pat
     write(tmp_path / "a.log", at=time.time() + 86_400)
     [stamp] = (await RemoteLooker(host, str(tmp_path)).look(None)).changed.values()
     assert stamp.mtime_ns == 0
+
+
+class Bare(LocalReader):
+    """This machine, as it is told of without a Python there: no inodes, whole seconds, all files each time."""
+
+    async def observe(self, want: Wants, since: Cursor | None, deadline: float) -> Observation:
+        seen = await super().observe(want, None, deadline)
+        return replace(seen, cursor=None, trees=tuple(map(self._told, seen.trees)))
+
+    def _told(self, tree: TreeSeen) -> TreeSeen:
+        return replace(tree, files={path: self._seen(file) for path, file in tree.files.items()})
+
+    def _seen(self, file: FileSeen) -> FileSeen:
+        return replace(file, inode=INODE, mtime_ns=file.mtime_ns // 10**9 * 10**9)
+
+
+@pytest.mark.parametrize("parts", [None, ("*.log",)])
+async def test_without_inodes_it_goes_on_to_the_newer_file(tmp_path: Path, parts: tuple[str, ...] | None) -> None:
+    look = RemoteLooker(Bare("box"), str(tmp_path), parts)
+    chooser = Chooser(look.rank)
+    now = time.time()
+    for number in range(4):
+        write(tmp_path / f"run{number}.log", at=now - 100 + number * 10)
+        seen = await look.look(chooser.current)
+        assert chooser.look(seen, number * 2 * choosing.STAY_S) == f"{tmp_path}/run{number}.log"
+        assert len(seen.born) == (1 if number else 0)
+
+
+async def test_without_inodes_one_file_that_is_no_text_hides_no_other(tmp_path: Path) -> None:
+    look = RemoteLooker(Bare("box"), str(tmp_path))
+    chooser = Chooser(look.rank)
+    write(tmp_path / "run0", at=1000)
+    write(tmp_path / "core", "\0\0", at=2000)
+    assert chooser.look(await look.look(None), 0.0) == f"{tmp_path}/core"
+    assert chooser.refuse(f"{tmp_path}/core", 0.0) == f"{tmp_path}/run0"
+
+
+@pytest.mark.parametrize("name", ["a.2024-01-02.log", "a-20240102T10.log"])
+async def test_without_inodes_what_rotation_moved_away_is_not_newer(tmp_path: Path, name: str) -> None:
+    look = RemoteLooker(Bare("box"), str(tmp_path))
+    chooser = Chooser(look.rank)
+    log = f"{tmp_path}/a.log"
+    now = time.time()
+    write(tmp_path / "a.log", "old\n" * 10, at=now - 100)
+    assert chooser.look(await look.look(None), 0.0) == log
+    write(tmp_path / "a.log", "late\n", at=now - 50)
+    os.rename(log, tmp_path / name)
+    write(tmp_path / "a.log", "new\n", at=now - 40)
+    assert chooser.look(await look.look(log), 10.0) == log
+    write(tmp_path / "a-2.log", "another\n", at=now - 30)
+    assert chooser.look(await look.look(log), 20.0) == f"{tmp_path}/a-2.log"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hosts.bootstrap import RunnerImage
+from hosts.errors import InputError
 from hosts.host import Json
 from hosts.lent import lend
 from hosts.local import scanwire
@@ -402,6 +403,23 @@ def bare_peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshd.SshPeer
     settings = bare.settings(tmp_path_factory.mktemp("bin")) + bare.SFTP
     with sshd.running(tmp_path_factory.mktemp("bare"), settings) as running:
         yield running
+
+
+@pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd, whose SFTP this is for")
+@pytest.mark.parametrize("path", ["/proc/uptime", "/sys/class/net/lo/mtu"])
+async def test_where_there_is_no_python_a_file_that_does_not_say_how_long_it_is_is_no_empty_log(
+    bare_peer: sshd.SshPeer, image: RunnerImage, path: str
+) -> None:
+    host = test_bare.connect("asyncssh", bare_peer, image)
+
+    async def connect(_host: str) -> Any:
+        return lend(host)
+
+    try:
+        with pytest.raises(InputError, match=f"does not say how long it is; try: ssh box cat {path}"):
+            await open_source(Target("box", path), connect)
+    finally:
+        await host.close()
 
 
 @pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd, whose SFTP this is for")
