@@ -102,6 +102,18 @@ def test_one_that_hangs_is_one_thread_however_often_it_is_asked() -> None:
     assert threading.active_count() == before
 
 
+def test_who_shares_one_that_is_on_its_way_waits_from_when_it_was_asked() -> None:
+    questions, slow = Later(), Slow()
+    first = questions.ask("a", LONG_S, LONG_S, slow)
+    first._question.asked -= LONG_S
+    began = time.monotonic()
+    asked = questions.ask("a", LONG_S, LONG_S, slow)
+    assert asked.result(until()) is None
+    assert time.monotonic() - began < LONG_S / 3
+    assert asked.error == f"no answer yet after {LONG_S:.0f} s"
+    slow.let_go(first)
+
+
 def test_what_was_said_long_ago_is_not_told() -> None:
     questions, slow = Later(), Slow()
     assert questions.ask("a", LONG_S, 0.0, lambda: 3).result(until()) == 3
