@@ -1,10 +1,14 @@
-"""Ctrl-c on an attached run, in a real terminal and without one: the run is never ended by accident."""
+"""Ctrl-c and other signals on an attached run, in a real terminal and without one: it is never ended by accident."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from hosts.local.locks import read_holder
 from hosts.local.procs import is_alive
 from tests.peers.quick import Quick, until
 from tests.peers.terminal import CTRL_C, CTRL_D, Terminal
+from tui.cli.calibration_follow import ended_with_a_word
 
 # Real runs, each of several processes: on a busy machine a minute is not enough.
 pytestmark = pytest.mark.timeout(240)
@@ -97,39 +102,94 @@ def attached_and_held(quick: Quick, stdout: Path) -> Terminal:
 def test_closing_the_terminal_leaves_it_running(quick: Quick) -> None:
     with quick.holding(), attached(quick) as screen:
         screen.hang_up()
-        screen.process.wait(30)
+        assert screen.process.wait(30) == 128 + signal.SIGHUP
         assert runner_lives(quick)
         assert len(quick.processes()) == 3
         quick.kill()
 
 
-def test_without_a_terminal_it_is_left_running(quick: Quick) -> None:
-    words = quick.argv("calibrate", "run", "--stages", "ALL", "--repeats", "2", "--output-dir", str(quick.runs / "r"))
-    with quick.holding():
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            words,
-            cwd=quick.folder,
-            env={**os.environ, **quick.env},
-            stdin=subprocess.DEVNULL,
-            stdout=pipe,
-            stderr=pipe,
-            start_new_session=True,
-        ) as process:
-            until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
-            assert process.stderr is not None
-            while b"START" not in process.stderr.readline():  # it watches by now
-                assert process.poll() is None
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
-        assert (process.returncode, out) == (130, b"")
-        last = err.decode().splitlines()[-1]
-        assert (
-            last
-            == f"gatewatch: the run goes on; look at it with: gatewatch calibrate status --run-dir {quick.runs / 'r'}"
-        )
+GOES_ON = "the run goes on"
+LEFT = "the run is left as it is"
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "fate"),
+    [(signal.SIGINT, 130, GOES_ON), (signal.SIGTERM, 143, LEFT), (signal.SIGHUP, 129, LEFT)],
+    ids=["INT", "TERM", "HUP"],
+)
+def test_without_a_terminal_it_is_left_running(how: signal.Signals, code: int, fate: str, quick: Quick) -> None:
+    with quick.holding(), alone(quick, "--stages", "ALL") as process:
+        until(lambda: len(quick.processes()) == 3, "runner, shim and pytest")
+        assert process.stderr is not None
+        while b"START" not in process.stderr.readline():  # it watches by now
+            assert process.poll() is None
+        process.send_signal(how)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out) == (code, b"")
+        assert err.decode().splitlines()[-1] == f"gatewatch: {fate}; {look_again(quick)}"
         assert runner_lives(quick)
         stop_it(quick)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_start_that_is_not_waited_for_says_what_may_have_become_of_it(how: signal.Signals, quick: Quick) -> None:
+    python, waits = quick.folder.parent / "python", quick.folder.parent / "waits"
+    begun = quick.runs / "r" / ".gatewatch"
+    # Its first call after the host has taken the start waits.
+    python.write_text(
+        f'#!/bin/sh\nwhile [ -e {waits} ] && [ -e {begun} ]; do sleep 0.02; done\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    waits.write_text("")
+    with quick.holding(), alone(quick, "--stages", "b", "--detach", "--venv-python", str(python)) as process:
+        until(begun.exists, "a start")
+        process.send_signal(how)
+        assert process.stderr is not None
+        while b"may have been started" not in (line := process.stderr.readline()):
+            assert line, "it ended without a word"
+        waits.unlink()
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out, err) == (128 + how, b"", b"")
+        assert line.decode() == f"gatewatch: the run may have been started; {look_again(quick)}\n"
+        until(lambda: runner_lives(quick), "the runner: what had begun was let finish")
+        stop_it(quick)
+
+
+def test_what_was_told_to_outlive_its_terminal_does() -> None:
+    async def within() -> str:
+        with ended_with_a_word():
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.01)
+            return "still here"
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert asyncio.run(within()) == "still here"
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@contextlib.contextmanager
+def alone(quick: Quick, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`calibrate run` without a terminal."""
+    with subprocess.Popen(
+        quick.argv("calibrate", "run", "--repeats", "2", "--output-dir", str(quick.runs / "r"), *words),
+        cwd=quick.folder,
+        env={**os.environ, **quick.env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def look_again(quick: Quick) -> str:
+    return f"look at it with: gatewatch calibrate status --run-dir {quick.runs / 'r'}"
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

@@ -130,6 +130,19 @@ def test_a_second_run_on_one_directory_is_refused(words: list[str], code: int, s
         assert {process.ref for process in quick.processes()} == alive
 
 
+def test_a_start_that_the_disk_refuses_is_told_as_none(quick: Quick) -> None:
+    words = quick.argv("calibrate", "run", "--stages", "b", "--repeats", "1", "--output-dir", str(quick.runs / "r"))
+    full = ["sh", "-c", 'ulimit -S -f 1 && exec "$@"', "sh"]  # as a disk that fills up after the checks
+    done = subprocess.run([*full, *words], cwd=quick.folder, capture_output=True, timeout=50)
+    assert (done.returncode, done.stdout) == (1, b"")
+    running, error = done.stderr.decode().splitlines()
+    assert running.startswith("gatewatch: Running quick: b, ")
+    why = f"cannot write {quick.runs / 'r'}/.gatewatch/job.json: file too large"
+    assert error == f"gatewatch: error: the run was not started: {why}"
+    again = subprocess.run(words, cwd=quick.folder, capture_output=True, timeout=50)
+    assert again.returncode == 0, again.stderr
+
+
 def test_a_run_through_a_hop(quick: Quick) -> None:
     quick.hop()
     sha = quick.commit()

@@ -106,6 +106,28 @@ def test_a_first_call_that_is_still_at_work_is_told_as_a_start_that_may_have_bee
     assert f"gatewatch: the run may have been started; {look_again(far)}\n" in err
 
 
+@pytest.mark.parametrize("planned", [True, False], ids=["after its plan", "before its plan"])
+def test_a_host_that_failed_at_a_start(planned: bool, run: Run, far: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def failed(*_given: Any) -> object:
+        if planned:
+            (far.runs / "r").mkdir(parents=True)
+            (far.runs / "r" / "plan.json").write_text("{}")
+        raise VerbError("internal", "cannot write it: no space left on device")
+
+    monkeypatch.setattr(calibration_start, "begin", failed)
+    code, _, err = run()
+    _, *said = err.splitlines()
+    if planned:
+        assert code == ExitCode.UNKNOWN
+        assert said == [
+            f"gatewatch: the run may have been started; {look_again(far)}",
+            "gatewatch: error: cannot write it: no space left on device",
+        ]
+    else:
+        assert code == ExitCode.SAYS_NO
+        assert said == ["gatewatch: error: the run was not started: cannot write it: no space left on device"]
+
+
 def test_a_start_that_is_refused_is_not_told_as_one_that_may_have_been(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,8 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from gates.calibration.layout import RUN_LOG
 from hosts.connection import without_wait
@@ -31,6 +31,36 @@ _NUMBER = re.compile(r"\d+")
 _Told = tuple[State, str]
 Advise = Callable[[Snapshot[Calibration]], Sequence[str]]
 """What can be done about how a run stands, one line each."""
+
+
+@contextmanager
+def ended_with_a_word() -> Iterator[None]:
+    """Let TERM and HUP cancel what is done within, as ctrl-c does, so that it can still say what becomes of a run.
+
+    Raises:
+        SystemExit: One of them came; with the code that a shell gives to what it has ended.
+    """
+    came: list[signal.Signals] = []
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # a loop runs
+
+    def leave(number: signal.Signals) -> None:
+        came.append(number)
+        task.cancel()
+
+    # One that is ignored stays so: `nohup` wants us to outlive the terminal.
+    ours = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for number in ours:
+        loop.add_signal_handler(number, leave, number)
+    try:
+        yield
+    except (asyncio.CancelledError, OSError):  # after a HUP there may be no terminal left to say it on
+        if not came:
+            raise
+        raise SystemExit(128 + came[0]) from None
+    finally:
+        for number in ours:
+            loop.remove_signal_handler(number)
 
 
 class Left(enum.Enum):

@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from gates.calibration.audit import audit_lines
-from gates.calibration.layout import RUN_LOG
+from gates.calibration.layout import PLAN, RUN_LOG
 from gates.calibration.select import SelectionError, select_stages
 from hosts.errors import InputError, RefusedError, UnreachableError, VerbError
 from hosts.host import HostActor
+from hosts.local.observe import NotThereError
 from hosts.target import parse_target
 from jobs.calibration.checkout import Checkout, choose_model, load_manifest
 from jobs.calibration.control import Started, patiently, stop
@@ -24,7 +25,7 @@ from jobs.calibration.example import example_folder, set_up_example
 from jobs.calibration.locate import Watched, find_run
 from jobs.calibration.request import RunOptions
 from jobs.calibration.site import Site, find_site
-from jobs.calibration.starting import begin, make_ready
+from jobs.calibration.starting import Ready, begin, make_ready
 from jobs.calibration.watch import look, make_monitor
 from jobs.connect import open_actor
 from monitors.snapshot import State
@@ -32,7 +33,7 @@ from tui import console
 from tui.cli.asking import connects
 from tui.cli.calibration_advice import advice, command, look_again
 from tui.cli.calibration_ask import ask_missing
-from tui.cli.calibration_follow import OVER, Left, follow_run, size_of
+from tui.cli.calibration_follow import OVER, Left, ended_with_a_word, follow_run, size_of
 from tui.cli.calibration_show import audit_code, audit_document, fault_lines
 from tui.exits import ExitCode
 
@@ -53,20 +54,42 @@ async def run_calibration(args: argparse.Namespace) -> int:
         if ready.faults:
             return ExitCode.SAYS_NO
         seen = await size_of(actor, f"{request.run_dir}/{RUN_LOG}")
-        console.milestone(
-            f"Running {request.model}: {request.asked}, {request.repeats} repeats on commit {checked.git_sha}, "
-            f"run-dir {request.run_dir}"
-        )
         watched = Watched(request.run_dir, site.profile, site.local, site.checkout, request.model)
-        with _known("the run may have been started", watched):
-            started = await begin(actor, ready)
-        watched = replace(watched, run_dir=started.run_dir)
-        if args.detach:
-            _say_started(args, started, watched)
-            return ExitCode.OK
-        return await watch_run(args.json, actor, watched, seen)
+        with ended_with_a_word():
+            console.milestone(
+                f"Running {request.model}: {request.asked}, {request.repeats} repeats on commit {checked.git_sha}, "
+                f"run-dir {request.run_dir}"
+            )
+            with _known("the run may have been started", watched):
+                started = await _begun(actor, ready)
+            watched = replace(watched, run_dir=started.run_dir)
+            if args.detach:
+                _say_started(args, started, watched)
+                return ExitCode.OK
+            return await watch_run(args.json, actor, watched, seen)
     finally:
         await actor.close()
+
+
+async def _begun(actor: HostActor, ready: Ready) -> Started:
+    """`begin`, of which a host that failed at it leaves open what was done.
+
+    Raises:
+        RefusedError: It was not started: a run has a plan before anything is launched.
+        VerbError: It may have been started.
+    """
+    try:
+        return await begin(actor, ready)
+    except VerbError as error:
+        if error.kind == "not-yet":
+            raise
+        try:
+            await patiently(lambda: actor.read(f"{ready.request.run_dir}/{PLAN}", 0, 0))
+        except NotThereError:
+            raise RefusedError(f"the run was not started: {error}") from None
+        except InputError:  # it is there, or its disk has failed
+            pass
+        raise VerbError("not-yet", str(error)) from None
 
 
 async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int = 0) -> int:
@@ -78,6 +101,7 @@ async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int
     advise = partial(advice, watched)
     with _known("the run was started", watched):
         monitor = await patiently(lambda: make_monitor(actor, watched))
+    with _known("the run is left as it is", watched):
         left, last = await follow_run(actor, monitor, watched.run_dir, watched.local, seen, advise)
     if left is Left.LEAVE:
         stands = last is not None and last.state in (State.STALLED, State.UNKNOWN)
@@ -222,7 +246,7 @@ def _say_started(args: argparse.Namespace, started: Started, watched: Watched) -
 
 @contextlib.contextmanager
 def _known(fate: str, watched: Watched, *more: str) -> Iterator[None]:
-    """Say what became of a run, and how to go on, where its host is waited for no longer: ctrl-c, or a lost link."""
+    """Say what became of a run, and how to go on, where its host is waited for no longer: a signal, or a lost link."""
     try:
         yield
     except (asyncio.CancelledError, UnreachableError, VerbError):

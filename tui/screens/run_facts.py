@@ -101,7 +101,7 @@ def said(
     body = body_of(snapshot)
     audit = body.audit
     if audit is None or body.run is None or body.run.plan is None:
-        return _unseen(snapshot)
+        return _unseen(snapshot, at)
     ready = f"{audit.ready_count} of {counted(len(audit.stages), 'stage')} ready."
     state = snapshot.state
     if state is State.RUNNING:
@@ -114,9 +114,7 @@ def said(
         return _with_journal(_ended(look, audit, ready), body)
     error = plain(without_wait(snapshot.error or ""))
     if state is State.BLIND:
-        when = f"What is shown was seen at {at.hour(snapshot.seen.at)}." if snapshot.seen.at is not None else ""
-        why = f"The last look failed: {_stop(error)}" if error else "It cannot be seen now."
-        return Said(f"{why} {when}".rstrip(), "warning")
+        return _blind(snapshot, error, at)
     evidence = _evidence(snapshot, at)
     gate = _failing(audit)
     ready = f"{gate} {ready}" if gate else ready
@@ -142,8 +140,16 @@ def _offered(snapshot: Snapshot[Calibration], read_only: bool, outside: bool) ->
     return " It can be resumed: start with --act." if read_only else " R resumes it."
 
 
-def _unseen(snapshot: Snapshot[Calibration]) -> Said:
+def _blind(snapshot: Snapshot[Calibration], error: str, at: Clock) -> Said:
+    when = f"What is shown was seen at {at.hour(snapshot.seen.at)}." if snapshot.seen.at is not None else ""
+    why = f"The last look failed: {_stop(error)}" if error else "It cannot be seen now."
+    return Said(f"{why} {when}".rstrip(), "warning")
+
+
+def _unseen(snapshot: Snapshot[Calibration], at: Clock) -> Said:
     error = plain(without_wait(snapshot.error or ""))
+    if snapshot.state is State.BLIND and snapshot.seen.at is not None:  # its plan went before its folder did
+        return _blind(snapshot, error, at)
     if snapshot.state is State.BLIND:
         return Said(f"It has not been seen yet: {_stop(error or 'the first look is under way')}", "warning")
     return Said(f"How it stands cannot be told: {_stop(error or 'there is no usable plan.json')}", "warning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
@@ -225,6 +226,21 @@ def test_a_blind_look_keeps_what_was_seen_and_says_when(bench: RunBench) -> None
     bench.look()
     shown = told(bench, bench.blind("no answer for 30 s", 300))
     assert shown.sentence == "The last look failed: no answer for 30 s. What is shown was seen at 02:43."
+
+
+def test_a_run_that_was_seen_before_its_folder_was_taken_away_has_been_seen(bench: RunBench) -> None:
+    running(bench)
+    bench.look()
+    (bench.root / "plan.json").unlink()
+    assert told(bench, bench.look()).sentence == "How it stands cannot be told: there is no plan.json."
+    shown = told(bench, bench.blind("/r: not there", 300))
+    assert shown.sentence == "The last look failed: /r: not there. What is shown was seen at 02:43."
+    assert shown.ink == "warning"
+
+
+def test_a_run_that_was_never_there_has_not_been_seen(bench: RunBench) -> None:
+    shutil.rmtree(bench.root)
+    assert told(bench).sentence == f"It has not been seen yet: {bench.root}: not there."
 
 
 def test_what_cannot_be_judged_is_not_fine(bench: RunBench) -> None:
