@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from hosts.connection import Connection, Way
+from hosts.connection import Connection, Way, retry_left
 from monitors.host import HostBody
 from monitors.snapshot import Snapshot, State
 from tui.marks import Look
@@ -114,9 +115,8 @@ def unreachable(connection: Connection, clock: Clock, seen: float | None = None)
 
 def retry_in(connection: Connection, now: float) -> int:
     """Whole seconds until the next try may be, 0 where it may be now or no time is set for it."""
-    if connection.way is not Way.WAITING or connection.retry_at is None:
-        return 0
-    return max(0, -int(-(connection.retry_at - now) // 1))
+    left = retry_left(connection, now)
+    return max(0, math.ceil(left)) if left < math.inf else 0
 
 
 def changes_soon(connection: Connection | None) -> bool:

@@ -85,6 +85,13 @@ class HostScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self._paint()
 
+    def on_screen_suspend(self) -> None:
+        self._view.mean()
+
+    def on_mouse_down(self) -> None:
+        """Whoever clicks here sees the cursor, as whoever presses a key does."""
+        self._view.meant = None
+
     async def on_unmount(self) -> None:
         if self._timer is not None:
             self._timer.stop()
@@ -98,13 +105,14 @@ class HostScreen(Screen[None]):
 
     async def on_host_view_asked(self, message: HostView.Asked) -> None:
         """Do it."""
-        what, line = message.what, self._view.line
+        what, line = message.what, message.line
         if what == "open" and line is not None and line.run:
             self._asked("enter", line.run)
         elif what == "open" and line is not None and line.tail and self._facts is not None:
             follow(self._facts.look, line.tail, self._asked)
         elif what == "follow":
-            await self._asking.open("host-file", line.log if line is not None else "")
+            about = self._facts.look if self._facts is not None else None
+            await self._asking.open("host-file", line.log if line is not None else "", about)
         elif what in ("previous", "next"):
             self.host = self._neighbour(self.host, 1 if what == "next" else -1)
             self._view.start()
@@ -138,8 +146,8 @@ class HostScreen(Screen[None]):
         if text and not is_path(text):
             self._asking.refuse(NO_PATH)
             return
-        if text and self._facts is not None:
-            follow(self._facts.look, text, self._asked)
+        if text and self._asking.about is not None:
+            follow(self._asking.about, text, self._asked)
         self._asking.close(self._view)
 
     def on_ask_bar_cancelled(self, event: AskBar.Cancelled) -> None:

@@ -90,22 +90,28 @@ def _device(host: HostFacts, device: GpuDevice | None, room: int, brush: Brush) 
         return [((" " + what, "warning" if unknown or why else "muted"),)]
     spans: list[Span] = [(f" GPU {device.index}", "strong")]
     spans.append((f"  {plain(device.name or 'name unknown', 40)}", "secondary" if device.name else "warning"))
+    value = "muted" if host.gpus_aged(brush.now) else ""
     told = device.memory_used is not None and device.memory_total is not None
     spans += [
         ("  memory ", "secondary"),
-        (f"{gib(device.memory_used)}/{gib(device.memory_total)}G", "" if told else "warning"),
+        (f"{gib(device.memory_used)}/{gib(device.memory_total)}G", value if told else "warning"),
     ]
     spans += [
         ("  busy ", "secondary"),
-        (number(device.utilisation, "%"), "" if device.utilisation is not None else "warning"),
+        (number(device.utilisation, "%"), value if device.utilisation is not None else "warning"),
     ]
     degrees = " C" if brush.ascii_only else " °C"
-    spans += [("  temp ", "secondary"), (number(device.temperature, degrees), "")]
-    spans += [("  power ", "secondary"), (power(device), "")]
+    spans += [("  temp ", "secondary"), (number(device.temperature, degrees), value)]
+    spans += [("  power ", "secondary"), (power(device), value)]
     if device.mig:
         spans.append((f"  {len(device.mig)} MIG", "secondary"))
+    if host.body.unread is not None:  # how old all is that the host told is said before
+        old = f"  {seen(max(0.0, brush.now - host.body.unread))} ago"
+        spans.append((old if width(spans) + len(old) < room else "", "warning"))  # half of an age would be another
     held = holders(host, device, brush)
-    style = "warning" if "unknown" in held or device.index in host.body.ghosts else "muted" if held == "nobody" else ""
+    style = (
+        "warning" if "unknown" in held or device.index in host.body.ghosts else "muted" if held == "nobody" else value
+    )
     lead: list[Span] = [(" held by ", "secondary")]
     return [_cut(spans, room, brush), (*lead, (cut(held, max(0, room - 10), brush.more), style))]
 

@@ -28,6 +28,7 @@ class HostView(Widget, can_focus=True):
         lines: All of them; only those on screen are made.
         at: The key of the line that the cursor is on, or "".
         built: Lines that were made.
+        meant: The line that the cursor was on when something came to lie over it, until somebody sees it again.
     """
 
     PANE = "host"
@@ -42,11 +43,16 @@ class HostView(Widget, can_focus=True):
     """ + run_ink.css("HostView")
 
     class Asked(Message):
-        """Something that only the screen can do; the name of an action of the pane."""
+        """Something that only the screen can do; the name of an action of the pane.
 
-        def __init__(self, what: str) -> None:
+        Attributes:
+            line: That of the cursor as it is asked: it may have moved when the screen comes to it.
+        """
+
+        def __init__(self, what: str, line: Line | None = None) -> None:
             super().__init__()
             self.what = what
+            self.line = line
 
     class Moved(Message):
         """Other lines may be on the screen than before."""
@@ -57,16 +63,43 @@ class HostView(Widget, can_focus=True):
         self.at = ""
         self.built = 0
         self._top = 0
+        self._high = 0  # rows that there were when lines were last put in their places
         self._plain = False
+        self.meant: Line | None = None
+
+    def mean(self) -> None:
+        """Something comes to lie over it, such as the palette: what is asked for from there is about this line."""
+        self.meant = self.line
+
+    def on_key(self) -> None:
+        """Whoever presses a key here sees the cursor."""
+        self.meant = None
 
     def show_lines(self, shown: tuple[Line, ...], ascii_only: bool) -> None:
         """Show these from now on."""
-        before = next((place for place, line in enumerate(self.lines) if line.key and line.key == self.at), 0)
+        before, seen = max(0, self._here), self._in_sight
         self.lines, self._plain = shown, ascii_only
         keys_now = [line.key for line in shown]
         if self.at not in keys_now or not self.at:
             self.at = next((key for key in keys_now[before:] if key), "") or next((key for key in keys_now if key), "")
-        self._top = max(0, min(self._top, len(shown) - self.size.height))
+        self._place(seen)
+
+    @property
+    def _here(self) -> int:
+        """Where the line of the cursor is among all, -1 where there is none."""
+        return next((place for place, line in enumerate(self.lines) if line.key and line.key == self.at), -1)
+
+    @property
+    def _in_sight(self) -> bool:
+        """Whether the line of the cursor is one of those that are on the screen."""
+        return self._top <= self._here < self._top + self._high
+
+    def _place(self, seen: bool) -> None:
+        """Put lines on the rows that there are: as before, but for the cursor's where it was seen and would not be."""
+        here, self._high = self._here, self.size.height
+        if seen and self._high:
+            self._top = min(here, max(self._top, here - self._high + 1))
+        self._top = max(0, min(self._top, len(self.lines) - self._high))
         self._changed()
 
     @property
@@ -86,13 +119,14 @@ class HostView(Widget, can_focus=True):
 
     def start(self) -> None:
         """Back to the top, on the first line."""
-        self.at, self._top = "", 0
+        self.at, self._top, self.meant = "", 0, None
 
     def _spots(self) -> list[int]:
         return [place for place, line in enumerate(self.lines) if line.key]
 
     def _move(self, by: int) -> None:
         """To the next line that the cursor can be on; where there is none any more, scroll."""
+        self.meant = None
         spots = self._spots()
         height = max(1, self.size.height)
         here = next((place for place in spots if self.lines[place].key == self.at), -1)
@@ -146,12 +180,19 @@ class HostView(Widget, can_focus=True):
             self._changed()
 
     def action_open(self) -> None:
-        """Into the run of the chosen line, or its log."""
-        self.post_message(self.Asked("open"))
+        """Into the run of the chosen line, or its log; a line that nobody sees is shown first."""
+        if self.meant is None and self.line is not None and not self._in_sight:
+            self._place(seen=True)
+        else:
+            self._ask_about("open")
 
     def action_follow(self) -> None:
         """Follow a file."""
-        self.post_message(self.Asked("follow"))
+        self._ask_about("follow")
+
+    def _ask_about(self, what: str) -> None:
+        line, self.meant = self.meant or self.line, None
+        self.post_message(self.Asked(what, line))
 
     def action_previous(self) -> None:
         """The host before."""
@@ -170,12 +211,11 @@ class HostView(Widget, can_focus=True):
         self.post_message(self.Asked("back"))
 
     def on_resize(self) -> None:
-        self._top = max(0, min(self._top, len(self.lines) - self.size.height))
-        self._changed()
+        self._place(self._in_sight)
 
     def on_click(self, event: Click) -> None:
         """A click chooses; on the chosen line it goes in."""
-        place = self._top + event.y
+        place, self.meant = self._top + event.y, None
         if place < len(self.lines) and self.lines[place].key:
             if self.lines[place].key == self.at:
                 self.action_open()

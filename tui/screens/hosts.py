@@ -99,6 +99,13 @@ class HostsScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self._paint()
 
+    def on_screen_suspend(self) -> None:
+        self._view.mean()
+
+    def on_mouse_down(self) -> None:
+        """Whoever clicks here sees the cursor, as whoever presses a key does."""
+        self._view.meant = None
+
     def on_unmount(self) -> None:
         for timer in (self._due, self._timer):
             if timer is not None:
@@ -126,14 +133,14 @@ class HostsScreen(Screen[None]):
 
     async def on_hosts_view_asked(self, message: HostsView.Asked) -> None:
         """Do it."""
-        what, host = message.what, self._view.chosen
+        what, host = message.what, message.host
         if what == "open" and host is not None:
             self.open_host(host.look.name)
         elif what == "filter":
             self._filtered = self._filter
             await self._ask("hosts", self._filter)
         elif what == "follow" and host is not None:
-            await self._ask("host-file", "")
+            await self._ask("host-file", "", host.look)
         elif what == "order":
             self._order = (self._order + 1) % len(ORDERS)
             self._view.reverse = False
@@ -173,7 +180,8 @@ class HostsScreen(Screen[None]):
 
     def _neighbour(self, name: str, step: int) -> str:
         """The host before or behind another, in the order that is shown."""
-        names = [host.look.name for host in self._view.hosts]
+        watched = {name, *(look.name for look in self._looks)}  # the view is not painted while a host is open
+        names = [host.look.name for host in self._view.hosts if host.look.name in watched]
         if name not in names:
             return name
         found = names[max(0, min(len(names) - 1, names.index(name) + step))]
@@ -189,9 +197,9 @@ class HostsScreen(Screen[None]):
 
     # The line for typing.
 
-    async def _ask(self, kind: str, text: str) -> None:
+    async def _ask(self, kind: str, text: str, about: HostLook | None = None) -> None:
         self._typing, self._kind = True, kind
-        await self._asking.open(kind, text)
+        await self._asking.open(kind, text, about)
         self._paint()
 
     def _asked_it(self) -> None:
@@ -214,14 +222,15 @@ class HostsScreen(Screen[None]):
     def on_ask_bar_taken(self, event: AskBar.Taken) -> None:
         """Enter was pressed."""
         event.stop()
-        text, host = event.typed.text.strip(), self._view.chosen
+        text, host = event.typed.text.strip(), self._asking.about
         if event.kind == "hosts":
             self._filter = text
+            self._view.hold()
         elif text and not is_path(text):
             self._asking.refuse(NO_PATH)
             return
         elif text and host is not None:
-            follow(host.look, text, self._asked)
+            follow(host, text, self._asked)
         self._asked_it()
 
     def on_ask_bar_cancelled(self, event: AskBar.Cancelled) -> None:

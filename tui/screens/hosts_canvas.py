@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import ClassVar
@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hosts.host import GpuDevice
 from tui.logs.scrollbar import Span as BarSpan
 from tui.logs.scrollbar import thumb
 from tui.marks import rule
@@ -75,7 +76,7 @@ class HostsCanvas(Widget):
         self.most = 1
         self.built = 0
         self.paints = 0
-        self._moved = False
+        self._held: tuple[str, GpuDevice | None] = ("", None)
         self._top = 0
         self._laid = Layout()
         self._columns = Columns((), wide=False)
@@ -114,9 +115,20 @@ class HostsCanvas(Widget):
         """Whether each GPU has a cell for how full and one for how busy it is."""
         return not self.table and self._laid.each > 1
 
+    def hold(self) -> None:
+        """What the cursor is on was chosen by somebody: it goes back there, where that was gone for a while."""
+        host = self.chosen
+        if host is not None:
+            self._held = self.at, host.devices[self.gpu] if self.gpu < len(host.devices) else None
+
     def _lay(self) -> None:
         self._spots = {host.look.name: place for place, host in enumerate(self.hosts)}
-        if self.at not in self._spots or not self._moved:
+        held, device = self._held
+        if held in self._spots:
+            self.at = held
+            found = _place_of(device, self.hosts[self._spots[held]].devices)
+            self.gpu = self.gpu if found is None else found
+        elif not held or self.at not in self._spots:
             self.at, self.gpu = (self.hosts[0].look.name if self.hosts else ""), 0
         host = self.chosen
         self.gpu = max(0, min(self.gpu, len(host.devices) - 1)) if host is not None else 0
@@ -226,6 +238,16 @@ class HostsCanvas(Widget):
         _, on, track, _ = rule(self.brush.ascii_only)
         style = self.get_component_rich_style("hosts--thumb" if inside else "hosts--track", partial=True)
         return [Segment(on if inside else track, base + style)]
+
+
+def _place_of(device: GpuDevice | None, devices: Iterable[GpuDevice]) -> int | None:
+    """Where a GPU is among those of its host now: where one is lost, those behind it may be counted anew."""
+    if device is None:
+        return None
+    for place, one in enumerate(devices):
+        if one.uuid == device.uuid if one.uuid and device.uuid else one.index == device.index:
+            return place
+    return None
 
 
 def _ink_of(span: Span) -> str:

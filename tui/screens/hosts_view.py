@@ -9,7 +9,7 @@ from textual.message import Message
 
 from tui import keys
 from tui.screens.host_cells import SIGNS, Measure
-from tui.screens.host_facts import NOTED
+from tui.screens.host_facts import NOTED, HostFacts
 from tui.screens.host_look import WAYS
 from tui.screens.hosts_canvas import HostsCanvas
 from tui.screens.hosts_table import column_at
@@ -21,7 +21,11 @@ _TROUBLED = 6  # ranks below this one want somebody
 
 
 class HostsView(HostsCanvas, can_focus=True):
-    """The fleet, with a cursor."""
+    """The fleet, with a cursor.
+
+    Attributes:
+        meant: The host that the cursor was on when something came to lie over it, until somebody sees it again.
+    """
 
     PANE = "hosts"
     HELP_TITLE = "hosts"
@@ -29,25 +33,44 @@ class HostsView(HostsCanvas, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("hosts")]
 
     class Asked(Message):
-        """Something that only the screen can do; the name of an action of the pane, or `sort` and a column's name."""
+        """Something that only the screen can do; the name of an action of the pane, or `sort` and a column's name.
 
-        def __init__(self, what: str, column: str = "") -> None:
+        Attributes:
+            host: What the cursor is on as it is asked: it may have moved when the screen comes to it.
+        """
+
+        def __init__(self, what: str, column: str = "", host: HostFacts | None = None) -> None:
             super().__init__()
             self.what = what
             self.column = column
+            self.host = host
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meant: HostFacts | None = None
+
+    def mean(self) -> None:
+        """Something comes to lie over it, such as the palette: what is asked for from there is about this host."""
+        self.hold()
+        self.meant = self.chosen
+
+    def on_key(self) -> None:
+        """Whoever presses a key here sees the cursor."""
+        self.meant = None
 
     # Moving.
 
     def go_to(self, name: str) -> None:
         """Put the cursor on a host."""
-        if name in self._spots and name != self.at:
-            self._to(name, 0)
+        if name in self._spots:
+            self._to(name, self.gpu if name == self.at else 0)
 
     def _to(self, name: str, gpu: int) -> None:
-        self._moved = True
-        if (name, gpu) != (self.at, self.gpu):
-            row, top = self._row_at(), self._top
-            self.at, self.gpu = name, gpu
+        moved, row, top = (name, gpu) != (self.at, self.gpu), self._row_at(), self._top
+        self.at, self.gpu = name, gpu
+        self.meant = None
+        self.hold()
+        if moved:
             self.brush = self._aimed()
             self._reveal()
             self._changed(() if self._top != top else (row, self._row_at()))
@@ -78,7 +101,7 @@ class HostsView(HostsCanvas, can_focus=True):
         if 0 <= gpu < len(self.hosts[host].devices):
             self._on(host, gpu)
         elif self.table:
-            self._moved = True
+            self.hold()
         elif 0 <= host + step < len(self.hosts):
             self._on(host + step, 0 if step > 0 else len(self.hosts[host + step].devices) - 1)
 
@@ -150,7 +173,7 @@ class HostsView(HostsCanvas, can_focus=True):
 
     def action_open(self) -> None:
         """All of the chosen host."""
-        self.post_message(self.Asked("open"))
+        self._ask_about("open")
 
     def action_filter(self) -> None:
         """Type what hosts have to hold."""
@@ -166,7 +189,13 @@ class HostsView(HostsCanvas, can_focus=True):
 
     def action_follow(self) -> None:
         """Follow a file."""
-        self.post_message(self.Asked("follow"))
+        self._ask_about("follow")
+
+    def _ask_about(self, what: str) -> None:
+        host, self.meant = self.meant or self.chosen, None
+        if host is self.chosen:
+            self.hold()
+        self.post_message(self.Asked(what, host=host))
 
     def action_poll(self) -> None:
         """Look at all hosts."""
