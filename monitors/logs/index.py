@@ -35,6 +35,7 @@ class Index:
         self.open = False
         self.checked = -1
         self.foreseen: tuple[int, int] | None = None
+        self._gone = origin, 0
         self._low = origin // lines.BLOCK
         self._before = array("q", [0])
         self._early: dict[int, int] = {}
@@ -51,16 +52,32 @@ class Index:
         """The first block that is not counted to its end."""
         return self._low + len(self._before) - 1
 
-    def lines(self, size: int, *, empty: bool = False) -> int | None:
+    def lines(self, size: int, first: int = 0) -> int | None:
         """The lines of a generation of this size, an unfinished last one counted; None while that is not known.
 
         Once its end was reached, what was counted since then will do; in an empty one there is nothing to count.
+
+        Args:
+            size: Bytes that it has.
+            first: The first of them that can be read. Lines before it count on until it is known how many they are.
         """
-        if self.caught_up or empty:
-            return self.newlines + self.open
-        if self.foreseen is not None and self.foreseen[0] == size and self.origin == 0:
+        if first == size:
+            return 0
+        if self.caught_up:
+            gone = self.gone(first)
+            return self.newlines - (self._gone[1] if gone is None else gone) + self.open
+        if self.foreseen is not None and self.foreseen[0] == size and first == 0:
             return self.foreseen[1]
         return None
+
+    def gone(self, first: int) -> int | None:
+        """Newlines between `origin` and the first byte that can be read; None where bytes have to be read for that."""
+        if first > self._gone[0]:
+            rank = self.rank(first)
+            if rank is None:
+                return None
+            self._gone = first, rank
+        return self._gone[1]
 
     def add(self, block: int, upto: int, newlines: int) -> None:
         """Note that a block's bytes before offset `upto` (from `origin` on) hold so many newlines."""

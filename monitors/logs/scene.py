@@ -53,14 +53,16 @@ class Known:
 
 
 def counts(generations: Sequence[Generation], known: Mapping[int, Known]) -> tuple[int | None, int]:
-    """How many lines generations have, None while they are counted for the first time, and the bytes counted so far."""
+    """How many lines can be read, None while they are counted for the first time, and the bytes counted so far."""
     count: int | None = 0
     counted = 0
     for generation in generations:
         one = known.get(generation.number)
         index = one.index if one is not None else Index(generation.first)
         counted += max(0, min(index.counted, generation.size) - max(index.origin, generation.first))
-        here = index.lines(generation.size, empty=generation.size == generation.first)
+        here = index.lines(generation.size, generation.first)
+        if one is not None and 0 < generation.size - generation.first < one.encoding.unit:
+            here = 1  # half a character is all that is left
         count = count + here if count is not None and here is not None else None
     return count, counted
 

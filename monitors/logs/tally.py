@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from hosts.errors import GatewatchError
 from hosts.local import lines
 from hosts.local.blocks import BlockHits
 from hosts.local.lines import Encoding
 from monitors.logs.index import Index
 from monitors.logs.scene import Known
-from monitors.logs.types import Source
+from monitors.logs.types import Generation, Source
 
 if TYPE_CHECKING:
     from monitors.logs.scanning import Scan, Scanner
@@ -30,6 +33,31 @@ class Uncounted:
 
     def close(self) -> None:
         """Let go of nothing."""
+
+
+def unread(one: Generation, index: Index) -> int | None:
+    """Up to where a generation has to be read to know how many of its counted lines are gone; None where it has not."""
+    block = one.first // lines.BLOCK + 1
+    return None if index.before(block) is None or index.gone(one.first) is not None else block * lines.BLOCK
+
+
+async def find_gone(source: Source, one: Generation, known: Known) -> bool:
+    """Find out how many of a generation's counted lines are gone; whether that is news.
+
+    Raises:
+        GoneError: More of them are by now.
+        UnreachableError: Nobody answers.
+    """
+    index, encoding = known.index, known.encoding
+    end = unread(one, index)
+    if end is None:
+        return False
+    data = await source.read(one.number, one.first, end - one.first)
+    upto = index.before(end // lines.BLOCK)
+    if upto is None or len(data) < end - one.first:
+        return False
+    index.remember(one.first, upto - lines.count(data, encoding, one.first))
+    return index.gone(one.first) is not None
 
 
 class Tally:
@@ -57,6 +85,7 @@ class Tally:
         self._encoding = encoding
         self._counted = counted
         self._scan = self._begin()
+        self._gone: asyncio.Task[None] | None = None
 
     def update(self) -> None:
         """Look at the source's shape again; every generation in it is known."""
@@ -75,10 +104,30 @@ class Tally:
             self._scan.close()
             self._scan = self._begin()
         self._scan.update()
+        if self._wanted() is not None and (self._gone is None or self._gone.done()):
+            self._gone = asyncio.create_task(self._find_gone())
 
     def close(self) -> None:
         """Stop counting."""
         self._scan.close()
+        if self._gone is not None:
+            self._gone.cancel()
+
+    def _wanted(self) -> tuple[Generation, Known] | None:
+        """A generation of which lines are gone, and nobody knows how many."""
+        for one in self._source.shape.generations:
+            known = self._known.get(one.number)
+            if known is not None and unread(one, known.index) is not None:
+                return one, known
+        return None
+
+    async def _find_gone(self) -> None:
+        shape = None
+        while shape is not self._source.shape:
+            shape = self._source.shape
+            with contextlib.suppress(GatewatchError):  # the next change tries again
+                while (wanted := self._wanted()) is not None and await find_gone(self._source, *wanted):
+                    self._counted()
 
     def _begin(self) -> Scan:
         return self._scanner.scan(

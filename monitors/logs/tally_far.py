@@ -15,7 +15,7 @@ from hosts.local.lines import Encoding
 from monitors.logs.index import Index
 from monitors.logs.scanning import Scanner
 from monitors.logs.scene import Known
-from monitors.logs.tally import Tally
+from monitors.logs.tally import Tally, find_gone
 from monitors.logs.types import Generation, Source
 
 AGAIN_S = 1.0
@@ -159,6 +159,8 @@ class FarTally:
             index.caught_up = True
         elif index.counted == before:
             self._later(AGAIN_S)
+        with contextlib.suppress(GatewatchError):  # the next change tries again
+            await find_gone(self._source, one, known)
         self._counted()
         return True
 

@@ -188,3 +188,22 @@ def test_lines_that_were_counted_ahead_hold_for_that_very_size() -> None:
     index.add(0, 101, 8)
     index.caught_up = True
     assert index.lines(101) == 8
+    assert Index(5).lines(5, 5) == 0
+
+
+def test_lines_before_the_first_byte_that_can_be_read_count_until_somebody_knows_them() -> None:
+    index = Index()
+    index.foreseen = BLOCK + 100, 8
+    assert index.lines(BLOCK + 100, 10) is None
+    index.add(0, BLOCK, 5)
+    index.add(1, BLOCK + 100, 2)
+    index.caught_up = index.open = True
+    assert (index.gone(10), index.lines(BLOCK + 100, 10)) == (None, 8)
+    index.remember(10, 3)
+    assert (index.gone(10), index.lines(BLOCK + 100, 10)) == (3, 5)
+    for offset in range(100, 1 << 14):
+        index.remember(offset, 4)
+    assert (index.gone(10), index.lines(BLOCK + 100, 10)) == (3, 5), "though it is looked up no more"
+    assert index.lines(BLOCK + 100, 20) == 5
+    assert index.lines(BLOCK + 100, BLOCK) == 3
+    assert index.lines(BLOCK + 100, BLOCK + 100) == 0

@@ -255,9 +255,8 @@ class Watched(RuleBasedStateMachine):
             assert self.wait(self.between(first.at, self.model.end_place())) == to_end
             anywhere = [data.draw(self.places()) for _ in range(2)]
             assert self.wait(self.between(*anywhere)) == newlines_between(self.source, *anywhere)
-        if not self.cut:
-            whole_lines = sum(row.ended or row.end == size_of(self.source, row) for row in rows)
-            self.wait(reached(self.model, lambda: self.model.state.lines == whole_lines))
+        whole_lines = sum(row.ended or row.end == size_of(self.source, row) for row in rows)
+        self.wait(reached(self.model, lambda: self.model.state.lines == whole_lines))
         assert self.model.state.bytes == total
 
     @rule(fraction=st.floats(0, 1))

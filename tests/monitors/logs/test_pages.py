@@ -83,6 +83,32 @@ async def test_of_a_page_that_grew_the_rest_is_fetched() -> None:
     assert source.reads == [(0, PAGE, 4), (0, PAGE + 4, 4)]
 
 
+async def test_of_a_page_that_lost_its_beginning_what_is_left_is_read() -> None:
+    source = MemorySource(bytes(range(3 * PAGE)))
+    source.forget(0, PAGE + 5)
+    cache = PageCache(source.read, BUDGET)
+    one = source.shape.generations[0]
+    assert await cache.read(one, PAGE + 5, 4) == bytes(range(PAGE + 5, PAGE + 9))
+    assert await cache.read(one, PAGE + 5, 2 * PAGE - 5) == bytes(range(PAGE + 5, 3 * PAGE))
+    assert source.reads[0] == (0, PAGE + 5, PAGE - 5)
+
+
+async def test_what_can_no_longer_be_read_is_not_held() -> None:
+    source = MemorySource(bytes(4 * PAGE))
+    source.rotate(bytes(3 * PAGE))
+    cache = PageCache(source.read, BUDGET)
+    for one in source.shape.generations:
+        for at in range(0, one.size, PAGE):
+            await cache.read(one, at, PAGE)
+    assert cache.held == held(cache) == 7 * PAGE
+    source.forget(0, 2 * PAGE + 1)
+    cache.forget(source.shape.generations)
+    assert cache.held == held(cache) == 5 * PAGE
+    source.forget(0)
+    cache.forget(source.shape.generations)
+    assert cache.held == held(cache) == 3 * PAGE
+
+
 async def test_what_was_used_last_is_kept_longest() -> None:
     source = MemorySource(bytes(20 * PAGE))
     cache = PageCache(source.read, BUDGET)

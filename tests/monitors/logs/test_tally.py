@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
+from hosts.local import lines
+from hosts.local.counting import Counts
+from hosts.local.lines import Encoding
+from monitors.logs.index import Index
 from monitors.logs.local import LocalSource
 from monitors.logs.model import LogModel
 from monitors.logs.scanning import Scanner
+from monitors.logs.scene import Known, counts
+from monitors.logs.types import Generation
 from tests.monitors.logs.looks import Log
+from tests.monitors.logs.memory import MemorySource
 from tests.monitors.logs.test_model import reached
+from tests.monitors.logs.test_uncounted import settled
+
+HELD = 26  # bytes of a log on another host that are here
 
 
 @pytest.mark.parametrize("small", [0, 1 << 20])
@@ -32,3 +44,104 @@ async def test_an_unfinished_line_still_counts_once_its_bytes_lie_elsewhere(
     await reached(model, lambda: len(model.shape.generations) == 2 and model.state.lines == 102)
     await model.close()
     await scanner.close()
+
+
+class Far:
+    """Who counts a generation where it lies, of which only the end is here."""
+
+    def __init__(self, source: FarSource, number: int) -> None:
+        self._source = source
+        self._number = number
+
+    def held(self, at: int, size: int) -> bytes | None:
+        there = self._source.shape.generations[self._number]
+        return None if at < there.size - HELD else self._source.whole(self._number)[at : min(at + size, there.size)]
+
+    async def count(self, low: int, size: int, encoding: Encoding) -> AsyncGenerator[Counts]:
+        whole, first = self._source.whole(self._number), self._source.shape.generations[self._number].first
+        for block in range(low // lines.BLOCK, -(-size // lines.BLOCK)):
+            await asyncio.sleep(0)
+            begin, end = max(block * lines.BLOCK, first), min((block + 1) * lines.BLOCK, size)
+            yield [(block, end, lines.count(whole[begin:end], encoding, begin))]
+
+
+class FarSource(MemorySource):
+    """A log in memory that is counted as one on another host is."""
+
+    def counter(self, generation: int) -> Far:
+        return Far(self, generation)
+
+
+@pytest.mark.parametrize("make", [MemorySource, FarSource])
+@pytest.mark.parametrize("end", ["", "unfinished"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+async def test_lines_that_are_gone_are_not_counted(
+    make: type[MemorySource], end: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK", 64)
+    text = "".join(f"line {number}\n" * (number % 3) for number in range(60)) + end
+    mark = "" if encoding == "utf-8" else "\ufeff"
+    data = (mark + text).encode(encoding)
+    for first in sorted(
+        {*range(0, len(data), len(data) // 32 * 2), *range(0, len(data), 128), len(data) - 2, len(data)}
+    ):
+        source = make(data)
+        scanner = Scanner(small=1 << 20)
+        model = LogModel(source, scanner=scanner)
+        await model.start()
+        await reached(model, lambda: model.state.lines == text.count("\n") + bool(end))  # noqa: B023
+        source.truncate(f"{mark}new 1\nnew 2\n".encode(encoding), len(data) - first)
+        left = data[first:].decode(encoding)
+        there = left.count("\n") + (left[-1:] not in {"", "\n"})
+        await reached(model, lambda: len(model.shape.generations) == 2 and model.state.lines == there + 2)  # noqa: B023
+        window = await model.window(model.start_place(), 0, 1000)
+        assert sum(line.end > line.at.offset for line in window.lines) >= there
+        numbers = [line.number for line in window.lines if line.at.generation == 0 and line.end > line.at.offset]
+        gone = text.count("\n") - left.count("\n")
+        assert numbers in ([*range(gone + 1, gone + there + 1)], [None] * there)
+        await model.close()
+        await scanner.close()
+
+
+async def test_while_nobody_has_read_what_it_takes_the_lines_that_are_gone_count_on() -> None:
+    source = FarSource(b"".join(b"line %d\n" % number for number in range(300_000)))
+    scanner = Scanner()
+    model = LogModel(source, scanner=scanner)
+    await model.start()
+    await reached(model, lambda: model.state.lines == 300_000)
+    source.unreachable = "nobody answers"
+    source.truncate(b"", 2_000_000)
+    await reached(model, lambda: len(model.shape.generations) == 2)
+    assert model.state.lines == 300_000
+    source.unreachable = ""
+    source.append(b"new\n")
+    await reached(model, lambda: model.state.lines == source.whole(0)[-2_000_000:].count(b"\n") + 1)
+    await model.close()
+    await scanner.close()
+
+
+@pytest.mark.parametrize("make", [MemorySource, FarSource])
+async def test_more_lines_may_go_while_those_that_are_gone_are_counted(make: type[MemorySource]) -> None:
+    source = make(b"".join(b"line %d\n" % number for number in range(300_000)))
+    scanner = Scanner()
+    model = LogModel(source, scanner=scanner)
+    await model.start()
+    await reached(model, lambda: model.state.lines == 300_000)
+    source.open.clear()
+    source.reads.clear()
+    source.forget(0, 1_300_000)
+    await settled()
+    assert source.reads
+    source.forget(0, 1_700_000)
+    await settled()
+    source.open.set()
+    await reached(model, lambda: model.state.lines == source.whole(0).count(b"\n", 1_700_000))
+    await model.close()
+    await scanner.close()
+
+
+def test_half_a_character_that_is_left_is_a_line() -> None:
+    known = Known(Index(), lines.UTF16_LE)
+    known.index.add(0, 5, 0)
+    known.index.caught_up = True
+    assert counts((Generation(0, 5, 4),), {0: known}) == (1, 1)

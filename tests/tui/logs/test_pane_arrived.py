@@ -11,8 +11,11 @@ from hosts.target import Target
 from monitors.logs.model import LogModel
 from monitors.logs.opening import open_source
 from monitors.logs.scanning import Scanner
+from monitors.logs.types import Place, Progress
 from tests.monitors.logs.memory import MemorySource
 from tests.tui.logs.panes import FrozenApp, PaneDesk, desk, numbered
+from tui.logs.arrived import Arrived
+from tui.logs.reader import LetGo
 
 OTHER = b"nothing to see\n"
 
@@ -190,3 +193,78 @@ async def test_an_unfinished_line_counts_on_once_the_log_was_emptied(tmp_path: P
         with path.open("ab") as file:
             file.write(b"two\nthree")
         await at.until(lambda: "54 lines" in at.rows[-2] and chip(at) == "+4 lines")
+
+
+@pytest.mark.parametrize("cut", [10, 1_000_000, 1_800_000, 2_100_000])
+async def test_of_a_log_that_lost_its_beginning_only_what_came_is_counted(cut: int) -> None:
+    data = numbered(187_000)
+    async with desk(data) as at:
+        await at.until(lambda: "187,000 lines" in at.rows[-2])
+        await at.press("f")
+        at.source.truncate(b"new 1\nnew 2\n", len(data) - cut)
+        left = data.count(b"\n", cut) + 2
+        told: list[str] = []
+
+        def counted() -> bool:
+            told.append(chip(at))
+            return f"{left:,} lines" in at.rows[-2]
+
+        await at.until(counted)
+        await at.settled()
+        assert chip(at) == "+2 lines"
+        assert {text for text in told if text.endswith("lines")} <= {"+2 lines"}
+
+
+async def test_what_lies_before_the_beginning_of_a_range_is_not_counted() -> None:
+    async with desk(numbered(1000)) as at:
+        await at.until(lambda: "1,000 lines" in at.rows[-2])
+        await at.press("f")
+        at.source.append(numbered(50, 1001))
+        await at.until(lambda: chip(at) == "+50 lines")
+        await at.press("at")
+        await at.type("1020")
+        await at.press("enter")
+        await at.until(lambda: "line 1020" in at.lines)
+        await at.press("less_than_sign", "enter")
+        await at.until(lambda: chip(at) == "+31 lines")
+
+
+class Undecided:
+    """A filter that has found nothing yet in the block in which one let go."""
+
+    def __init__(self) -> None:
+        self.progress = Progress()
+        self.hits = self
+        self.within = 0
+
+    def before(self, _: object) -> int:
+        return 0
+
+    def is_known(self, generation: int, block: int) -> bool:
+        return self.progress.done and generation == block == 0
+
+    def covers(self, generation: int, size: int) -> bool:
+        return self.progress.done and generation == 0 < size
+
+    async def ordinal(self, _: Place) -> int:
+        await asyncio.sleep(0)
+        return self.within
+
+
+async def test_what_was_found_before_a_place_is_looked_up_again_while_more_may_be_found_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, search, asked = MemorySource(numbered(1000)), Undecided(), []
+    monkeypatch.setattr(LogModel, "passing", search)
+    model = LogModel(source)
+    await model.start()
+    let_go = LetGo(0.0, model.end_place(), model.state.bytes)
+    source.append(numbered(2, 1001))
+    arrived = Arrived(lambda count, _: asked.append(count), lambda: None)
+    arrived.text(model, let_go, None)
+    await asked.pop()()
+    search.within, search.progress = 3, Progress(hits=5, done=True)
+    arrived.text(model, let_go, None)
+    await asked.pop()()
+    assert arrived.text(model, let_go, None) == "+2 lines"
+    await model.close()

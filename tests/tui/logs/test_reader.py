@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
 
+from hosts.local import lines
+from hosts.local.counting import Counts
+from hosts.local.lines import Encoding
 from monitors.logs import model as model_module
 from monitors.logs.model import LogModel
-from monitors.logs.types import LogLine, Place
+from monitors.logs.types import LogLine, MarkKind, Place
 from tests.monitors.logs.memory import MemorySource
 from tests.monitors.logs.test_model import reached
 from tests.tui.desks import PATIENCE_S
@@ -45,9 +48,10 @@ def lay(line: LogLine) -> tuple[DisplayRow, ...]:
     return display_rows(line)
 
 
-@pytest.fixture
-async def watch() -> AsyncIterator[Watch]:
-    model = LogModel(MemorySource(numbered(100)))
+@contextlib.asynccontextmanager
+async def reading(source: MemorySource) -> AsyncIterator[Watch]:
+    """Somebody who sees the last 20 rows of a log."""
+    model = LogModel(source)
     await model.start()
     time, shown = [0.0], asyncio.Event()
     reader = Reader(model, lay, shown.set, clock=lambda: time[0], fps=1 / INTERVAL_S)
@@ -56,11 +60,19 @@ async def watch() -> AsyncIterator[Watch]:
     async with asyncio.timeout(PATIENCE_S):
         await shown.wait()
     assert len(reader.rows) == 20
-    yield Watch(reader, time, shown)
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
-    await model.close()
+    try:
+        yield Watch(reader, time, shown)
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await model.close()
+
+
+@pytest.fixture
+async def watch() -> AsyncIterator[Watch]:
+    async with reading(MemorySource(numbered(100))) as made:
+        yield made
 
 
 async def test_news_are_painted_when_the_interval_is_over(watch: Watch) -> None:
@@ -186,3 +198,111 @@ async def test_pages_up_and_down_at_once_lead_nowhere() -> None:
         await at.until(lambda: at.lines[0] == f"line {2001 - 2 * height}")
         await at.settled()
         assert at.lines[0] == f"line {2001 - 2 * height}"
+
+
+async def look(watch: Watch, at: Place) -> None:
+    """Pause at a line, and have all read that this leads to."""
+    watch.reader.show(at, above=0)
+    async with asyncio.timeout(PATIENCE_S):
+        while watch.reader.rows[0].line.at != at:
+            await watch.changed.wait()
+            watch.changed.clear()
+    await watch.loads()
+
+
+async def comes(watch: Watch, true: Callable[[], bool]) -> None:
+    """Until something holds that nobody but the log's news can lead to."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():
+            watch.at(watch.time[0] + INTERVAL_S)
+            watch.reader.news()
+            await asyncio.sleep(0.01)
+
+
+async def test_whoever_pauses_is_told_at_once_what_is_missing() -> None:
+    source = MemorySource(numbered(500))
+    async with reading(source) as watch:
+        await look(watch, Place(0, 0))
+        source.mark(MarkKind.LOST, "a gap", at=Place(0, len(numbered(5))))
+        await comes(watch, lambda: watch.reader.rows[5].index < 0)
+        assert watch.reader.rows[6].shown.text == "line 6"
+
+
+async def test_what_one_pauses_at_is_read_again_once_it_is_known_how_it_is_written() -> None:
+    data = ("\n" * 30 + "on\n" * 100).encode("utf-16-le")  # without a mark, 64 bytes tell
+    source = MemorySource(data[:60])
+    async with reading(source) as watch:
+        await look(watch, Place(0, 0))
+        assert {row.line.encoding for row in watch.reader.rows} == {"utf-8"}
+        assert all(row.line.complete for row in watch.reader.rows)
+        source.append(data[60:])
+        await comes(watch, lambda: {row.line.encoding for row in watch.reader.rows} == {"utf-16-le"})
+
+
+class LateSource(MemorySource):
+    """A log that is counted where it lies, and not before it is said to be."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.counted = asyncio.Event()
+
+    def counter(self, generation: int) -> LateSource:
+        assert generation == 0
+        return self
+
+    def held(self, at: int, size: int) -> bytes | None:
+        return None
+
+    async def count(self, low: int, size: int, encoding: Encoding) -> AsyncGenerator[Counts]:
+        await self.counted.wait()
+        whole = self.whole(0)
+        for begin in range(low, size, lines.BLOCK):
+            end = min(begin + lines.BLOCK, size)
+            yield [(begin // lines.BLOCK, end, lines.count(whole[begin:end], encoding, begin))]
+
+
+async def test_lines_that_one_pauses_at_have_their_numbers_as_soon_as_they_are_counted() -> None:
+    source = LateSource(numbered(300_000))
+    async with reading(source) as watch:
+        watch.reader.numbers = True
+        await look(watch, Place(0, len(numbered(250_000))))
+        assert [row.line.number for row in watch.reader.rows] == [None] * 20
+        source.counted.set()
+        await comes(watch, lambda: [row.line.number for row in watch.reader.rows] == [*range(250_001, 250_021)])
+
+
+async def test_a_key_that_is_held_on_a_slow_log_leads_no_further_than_a_few_screens() -> None:
+    source = MemorySource(numbered(100_000))
+    async with reading(source) as watch:
+        await reached(watch.reader.model, lambda: watch.reader.model.state.lines is not None)
+        source.open.clear()
+        for _ in range(100):
+            watch.reader.scroll(-20)
+        source.open.set()
+        async with asyncio.timeout(PATIENCE_S):
+            while watch.reader.rows[-1].shown.text == "line 100000":
+                await watch.changed.wait()
+                watch.changed.clear()
+        await watch.loads()
+        assert watch.reader.rows[-1].shown.text == f"line {100_000 - 50 * 20}"
+
+
+class StuckSource(MemorySource):
+    """A log whose second MiB nobody gives, once it is so."""
+
+    stuck = False
+
+    async def read(self, generation: int, offset: int, size: int) -> bytes:
+        if self.stuck and 1 << 20 <= offset < 2 << 20:
+            await asyncio.Event().wait()
+        return await super().read(generation, offset, size)
+
+
+async def test_a_read_that_does_not_end_makes_room_for_what_is_wanted_by_now() -> None:
+    source = StuckSource(numbered(300_000))
+    async with reading(source) as watch:
+        await reached(watch.reader.model, lambda: watch.reader.model.state.lines is not None)
+        source.stuck = True
+        watch.reader.show(Place(0, 3 << 19), above=0)
+        await watch.loads()
+        await look(watch, Place(0, len(numbered(50_000))))

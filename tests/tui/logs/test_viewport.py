@@ -7,7 +7,7 @@ import pytest
 
 from monitors.logs.types import LogLine, Mark, MarkKind, Place, Window
 from tui.logs import rows
-from tui.logs.viewport import Anchor, Viewport
+from tui.logs.viewport import LAID, Anchor, Viewport
 
 
 def line(number: int) -> LogLine:
@@ -53,6 +53,24 @@ def test_the_marks_behind_the_last_line_are_not_held_once_there_are_lines_behind
     view.to_start()
     view.hold(Window((line(5),), 0, at_start=False, at_end=True), keep=True)
     assert [one.at.offset for one in view.lines] == [0, 100, 500]
+
+
+def test_of_the_lines_that_one_has_seen_few_stay_laid_out() -> None:
+    made: list[LogLine] = []
+
+    def lay(one: LogLine) -> tuple[rows.DisplayRow, ...]:
+        made.append(one)
+        return rows.display_rows(one)
+
+    view = Viewport(lay)
+    view.height = 5
+    view.hold(Window(tuple(map(line, range(3 * LAID))), 0, at_start=True, at_end=True), keep=False)
+    view.to_start()
+    for _ in range(3 * LAID):
+        view.down(1)
+        view.rows()
+    assert len(view._laid) <= LAID
+    assert len(made) == 3 * LAID
 
 
 LONG = LogLine(Place(0, 0), 1001, b"".join(b"%04d " % n for n in range(200)), 1000, 1, True)
