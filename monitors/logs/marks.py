@@ -47,7 +47,7 @@ def _gone(shape: Shape) -> list[tuple[Place, int | None]]:
         low = Place(generation.number, 0) if index else Place(-1, 0)
         told = any(mark.kind is MarkKind.LOST and low <= mark.at <= begin for mark in shape.marks)
         # It may begin behind what was shown of the same file before
-        told = told or (index > 0 and any(mark.missing == 0 and mark.at == begin for mark in shape.marks))
+        told = told or (index > 0 and any(_turned(mark) and mark.at == begin for mark in shape.marks))
         if generation.first >= generation.size:  # nothing of it is left to stand behind a mark
             told = told or any(
                 mark.kind in _CUTS and mark.at == Place(generation.number + 1, 0) for mark in shape.marks
@@ -55,6 +55,11 @@ def _gone(shape: Shape) -> list[tuple[Place, int | None]]:
         if missing != 0 and not told:
             found.append((begin, missing))
     return found
+
+
+def _turned(mark: Mark) -> bool:
+    """Whether a content begins there of which nothing is missing."""
+    return mark.missing == 0 and mark.kind in (MarkKind.ROTATED, MarkKind.REPOINTED, *_CUTS)
 
 
 def gone_words(missing: int | None) -> str:

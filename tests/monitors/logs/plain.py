@@ -62,7 +62,10 @@ def rows_of(data: bytes, encoding: Encoding, first: int = 0, generation: int = 0
 
 @dataclass(frozen=True)
 class PlainFilter:
-    """Rows that hold all of some bytes and none of others, given for each encoding by its name."""
+    """Rows that hold all of some bytes and none of others, given for each encoding by its name.
+
+    What lies across the cut of a very long line is held by the row in which it begins.
+    """
 
     include: dict[str, bytes]
     exclude: dict[str, bytes]
@@ -70,16 +73,28 @@ class PlainFilter:
     since: Place | None
     until: Place | None
 
-    def passes(self, row: PlainRow, encoding: Encoding) -> bool:
-        """Whether a row passes by itself."""
+    def passes(self, row: PlainRow, beyond: bytes, encoding: Encoding) -> bool:
+        """Whether a row passes by itself, and by what its line goes on with."""
         include, exclude = self.include.get(encoding.name), self.exclude.get(encoding.name)
         if (self.since is not None and row.at < self.since) or (self.until is not None and row.at >= self.until):
             return False
-        return (include is None or include in row.raw) and (exclude is None or exclude not in row.raw)
+
+        def holds(text: bytes) -> bool:
+            raw = row.raw + beyond[: len(text) - encoding.unit]
+            at = raw.find(text)
+            while at >= 0 and (row.at.offset + at) % encoding.unit:  # of two letters a half each
+                at = raw.find(text, at + 1)
+            return at >= 0
+
+        return (include is None or holds(include)) and (exclude is None or not holds(exclude))
 
     def choose(self, rows: list[PlainRow], encoding: Callable[[int], Encoding]) -> tuple[list[PlainRow], set[Place]]:
         """The rows that are shown, and which of them are only there because of others."""
-        hits = [index for index, row in enumerate(rows) if self.passes(row, encoding(row.at.generation))]
+        hits = [
+            index
+            for index, (row, after) in enumerate(zip(rows, [*rows, None][1:], strict=True))
+            if self.passes(row, after.raw if after is not None and after.piece else b"", encoding(row.at.generation))
+        ]
         shown = {near for hit in hits for near in range(hit - self.context, hit + self.context + 1)}
         inside = [index for index in sorted(shown) if 0 <= index < len(rows)]
         inside = [index for index in inside if self.since is None or rows[index].at >= self.since]
