@@ -99,7 +99,7 @@ class BareReader:
         began = time.monotonic()
         errors = {"python": self.reason}
         if want.procs != ProcsWant():
-            errors["procs"] = "no python there"
+            errors["procs"] = self.reason.partition(": ")[0]
         async with self._within(deadline, "observe"):
             until = began + deadline * _SHARE
             (load, fault), cards, tails, disks, trees = await asyncio.gather(
@@ -170,7 +170,7 @@ class BareReader:
                 return list(await self._sessions.do(lambda sftp: self._locate(sftp, path)))
             if verb == "gpu":
                 return to_wire(await self._cards.read(time.monotonic() + deadline * _SHARE))
-        raise InputError(f"{self._name}: {verb} needs a Python there, and {self.reason}")
+        raise InputError(f"{self._name}: {verb} needs our helper there, and {self.reason}")
 
     def begin(self) -> None:
         """Look in this way, also after `close`: there is nothing else."""

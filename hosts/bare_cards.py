@@ -22,32 +22,37 @@ _NOT_FOUND = ("command not found", "unknown command")
 _DRIVER = "/proc/driver/nvidia/version"
 
 
+@dataclass
+class _Said:
+    """One answer; `when` on the monotonic clock, `at` on the clock there, once a look has told of it."""
+
+    value: Accelerators
+    took: float
+    when: float
+    at: float | None = None
+
+
 @dataclass(frozen=True)
 class CardsSeen:
     """What one look has of the accelerators.
 
     Attributes:
         value: None where nobody has answered yet.
-        age: Seconds since that was said; None where it was said in this very look.
+        said: Which answer that is, which may be an earlier one; None where it is of this very look.
         error: Why there is no value.
     """
 
     value: Accelerators | None
-    age: float | None = None
+    said: _Said | None = None
     error: str = ""
 
     def at(self, now: float) -> Accelerators | None:
-        """The value with its time; `now` is the clock there."""
-        if self.value is None or self.age is None:
+        """The value with its time, which is the same at every look that tells of it; `now` is the clock there."""
+        if self.value is None or self.said is None:
             return self.value
-        return replace(self.value, at=now - self.age)
-
-
-@dataclass(frozen=True)
-class _Said:
-    value: Accelerators
-    took: float
-    when: float  # on the monotonic clock
+        if self.said.at is None:
+            self.said.at = now - (time.monotonic() - self.said.when)
+        return replace(self.value, at=self.said.at)
 
 
 class BareCards:
@@ -86,11 +91,10 @@ class BareCards:
         end = min(until, self._since + (min(_HURRY, patience) if hurried else patience))
         await asyncio.wait({asking}, timeout=max(0.0, end - time.monotonic()))
         if asking.done():
-            value = self._result(asking)
-            return CardsSeen(value, 0.0)
+            return CardsSeen(self._result(asking), self._said)
         now = time.monotonic()
         if before is not None and now - before.when <= _KEPT:
-            return CardsSeen(before.value, now - before.when)
+            return CardsSeen(before.value, before)
         return CardsSeen(None, error=f"no answer yet after {now - self._since:.0f} s")
 
     async def read(self, until: float) -> Accelerators:
@@ -115,9 +119,11 @@ class BareCards:
             await asyncio.gather(asking, return_exceptions=True)
 
     def _ask(self) -> asyncio.Task[Accelerators]:
-        """The question that is on its way; what a late one said is taken first."""
+        """The question that is on its way; that of an earlier look has failed for that one, if it has."""
         if self._asking is not None and self._asking.done():
-            self._result(self._asking)
+            if not self._asking.cancelled():
+                self._asking.exception()  # else asyncio says that nobody has asked for it
+            self._asking = None
         if self._asking is None:
             self._since = time.monotonic()
             self._asking = asyncio.create_task(self._smi_asked())

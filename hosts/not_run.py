@@ -16,12 +16,14 @@ _SAID = (
     re.compile(rf"(?:command not found|unknown command): {_NAME}\Z", re.IGNORECASE),  # zsh, fish
 )
 _POINTED_AT = re.compile(r"^\^~*\^?\Z")  # the last that fish says is an arrow
-_NO_COMMANDS = re.compile(r"sftp connections only|account is (?:currently )?not available", re.IGNORECASE)
+_NO_COMMANDS = re.compile(
+    r"sftp connections only|restricted by (?:rssh|scponly)|account is (?:currently )?not available", re.IGNORECASE
+)
 _FISH = re.compile(r"^fish: Unknown command: [\w./+-]+$", re.MULTILINE)
 
 
 class NoCommandError(UnreachableError):
-    """An account that ends whatever it is to run before that begins: it may be for files alone."""
+    """An account that says it runs no commands: it may be for files alone."""
 
 
 def forbids(said: str) -> str:

@@ -28,9 +28,9 @@ _HELD = 1 << 21
 _SLOWEST = 1 << 16
 _ENDED = "the helper ended"
 _TRACEBACK = "Traceback (most recent call last):"
+_FATAL = re.compile(r"^Fatal Python error: .+$", re.MULTILINE)  # the lines after it say less
 # What an error of ours, or of the system, is called there tells a person nothing
 _CLASS = re.compile(r"\A(?:(?:\w+\.)+\w+: |\w+: \[Errno \d+\] )(?=.)")
-_LAST_STATUS = 125  # of a program that ended by itself; above, a shell could not run it, or a signal ended it
 
 
 class BytePipe(Protocol):
@@ -330,13 +330,11 @@ class Session(ABC):
         noise = self._frames.noise.decode("utf-8", "replace")
         if forbidden := forbids(noise) or forbids(text):
             return NoCommandError(f"{self._host}: it runs no commands: {_line(forbidden)}")
-        broken = _TRACEBACK in text
-        said = _CLASS.sub("", last) if broken else last or _line(noise.strip().rpartition("\n")[2])
+        said = _CLASS.sub("", last) if _TRACEBACK in text else last or _line(noise.strip().rpartition("\n")[2])
+        if fatal := _FATAL.search(text):
+            said = _line(fatal[0])
         ended = why if status is None else f"it ended with status {status}"
-        problem = f"{self._host}: the helper did not start: {ended}{f': {said}' if said else ''}"
-        if not broken and why == _ENDED and status is not None and 0 <= status <= _LAST_STATUS:
-            return NoCommandError(problem)
-        return UnreachableError(problem)
+        return UnreachableError(f"{self._host}: the helper did not start: {ended}{f': {said}' if said else ''}")
 
 
 def _line(text: str) -> str:

@@ -93,7 +93,7 @@ _DATE = rb"\d{4}[-/]\d\d[-/]\d\d"
 _CLOCK = rb"\d\d:\d\d:\d\d"
 _ZONE = rb"(?:Z|[ ]?[+-]\d\d:?\d\d)"
 _BEHIND_LETTER = (rb"(?:\d{3,4}|\d{8}) " + _CLOCK, rb" (?:\d{4}-\d\d-\d\d|\d{6}) " + _CLOCK, rb" [\w./]{1,80}:\d")
-_LETTER = rb"\[([EWIFDV])\]"
+_LETTER = rb"(?<!\w)\[([EWIFDV])\]"
 _COLON = "colon"  # the group of what also hangs on what follows its colon
 # All take what they look at behind a word, so that the end of a match says how much that is
 _SAYS = (

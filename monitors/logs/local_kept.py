@@ -13,6 +13,8 @@ SURE = 512
 REWRITES = 3
 """Ends that were written over, after which a file is shown anew and not end by end."""
 
+_TRIES = 64  # places at which an end may begin that are looked at
+
 _LONG = 4096  # the same, for a beginning that was kept while the rest was thrown away
 
 
@@ -86,7 +88,9 @@ def _end(files: Files, handle: int, size: int, old: OpenFile) -> int:
         return 0
     ours = old.ring.everything()
     at = ours.find(head)
-    while at >= 0:
+    for _ in range(_TRIES):  # what repeats itself would be compared without end
+        if at < 0:
+            break
         length = len(ours) - at
         if length <= size and files.pread(handle, length, 0) == ours[at:]:
             return length

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from monitors.logs.local_files import Files, Trouble, key_of, signature_of, trouble_of, unfit
 from monitors.logs.local_kept import REWRITES, SURE, Shown, shown_of
 from monitors.logs.local_late import Lates
-from monitors.logs.local_next import COPIED_OVER, Next, came, is_copied_over, went
+from monitors.logs.local_next import COPIED_OVER, Next, came, is_copied_over, is_cut, went
 from monitors.logs.local_open import OpenFile
 from monitors.logs.local_shelf import Shelf
 from monitors.logs.local_siblings import Beside, open_plain
@@ -296,7 +296,7 @@ class Looker:
         """The next file in the queue becomes the live one, and what is added `late` to the one before comes after."""
         entry, live = self._queue.pop(0), self.shelf.live
         assert live is not None
-        self._past = (live,) if live.size > live.first else self._past
+        self._past = self._past if live.size == live.first else (live,) if is_cut(live) else ()
         new = entry.file
         if entry.whole:
             self.shelf.swap(new)

@@ -39,8 +39,10 @@ def is_copied_over(old: OpenFile, size: int, coming: OpenFile | None) -> bool:
         return False
     upto = min(size, coming.size)
     if upto > 0 and coming.same_in(old.handle, upto):
-        # More than was seen of the other may be a content of its own that begins with the same words
-        return size <= coming.size or upto >= SURE or not coming.holds()
+        if upto >= SURE or not coming.holds():
+            return True
+        # Few bytes may be a content of its own that begins with the same words: where nothing was here, or more is now
+        return old.size > 0 and size <= coming.size
     return size > 0 and shown_of(coming.files, old.handle, size, coming).upto == size  # it was cut down before
 
 
@@ -60,7 +62,7 @@ def came(found: list[OpenFile], seen: list[OpenFile], past: Iterable[OpenFile]) 
     copies: list[OpenFile] = []
     try:
         for file in begun:
-            shown = _end_shown(file, (*seen, *past))
+            shown = _end_shown(file, (*filter(is_cut, seen), *past))
             if shown == file.size or any(one.copied_in(file.handle, file.size) for one in seen):
                 copies.append(file)  # one that is being made, before the truncation that it is made for
             else:
@@ -73,6 +75,14 @@ def came(found: list[OpenFile], seen: list[OpenFile], past: Iterable[OpenFile]) 
         for file in copies:
             file.close()
     return queue, len(begun) == len(found)
+
+
+def is_cut(file: OpenFile) -> bool:
+    """Whether what was seen of a file is nowhere any more but here."""
+    try:
+        return not (file.files.fstat(file.handle).st_nlink and file.holds())
+    except OSError:
+        return True
 
 
 def _begins(file: OpenFile) -> bool:

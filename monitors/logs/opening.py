@@ -211,10 +211,7 @@ async def _at_host(target: Target, reader: HostReader) -> Source:
             raise InputError(f"{target} is neither a file nor a folder; no other log can be read on a host") from None
     else:
         if await _is_unsized_there(reader, there, seen):
-            from hosts.local.pasting import pasted, quoted
-
-            # The shell there takes apart once more what the one here did
-            way = pasted(("ssh", _who(target), "cat", quoted(there)))
+            way = _way_to_read(target, there, seen)
             raise InputError(f"{target} does not say how long it is; try: {way} | gatewatch tail -")
     return RemoteSource(reader, there, f"{before}{there}", on_close=reader.close)
 
@@ -225,6 +222,16 @@ async def _is_folder(reader: HostReader, path: str) -> bool:
     # One name that is wanted literally: the folder is not listed for it
     seen = await reader.observe(Wants(trees=(TreeWant(path, ("-",), -1),)), None, _DEADLINE_S)
     return bool(seen.trees) and seen.trees[0].error is None
+
+
+def _way_to_read(target: Target, there: str, seen: Chunk) -> str:
+    """A command that prints a file of a host, to be pasted."""
+    from hosts.bare import INODE
+    from hosts.local.pasting import pasted, quoted
+
+    if seen.inode == INODE:  # nothing of ours runs there; its shell takes apart once more what the one here did
+        return pasted(("ssh", _who(target), "cat", quoted(there)))
+    return pasted(("gatewatch", "hosts", "exec", _who(target), "--", "cat", there))
 
 
 async def _is_unsized_there(reader: HostReader, path: str, seen: Chunk) -> bool:

@@ -175,7 +175,7 @@ async def test_places(host: Any, tmp_path: Path) -> None:
     assert found == [f"{tmp_path}/a1/x.log", f"{tmp_path}/a2/x.log"]
     assert await host.query("locate", {"path": f"{tmp_path}/none"}, 20) == []
     assert await host.query("locate", {"path": "~"}, 20) == [home()]
-    with pytest.raises(InputError, match="box: probe needs a Python there, and no python there"):
+    with pytest.raises(InputError, match="box: probe needs our helper there, and no python there"):
         await host.query("probe", {}, 20)
 
 

@@ -94,7 +94,8 @@ class Printer:
             self._print(rest + b"\n")
         elif self._open:
             self._put(b"\n")
-            self._open, self._behind = False, b""
+            self._open = False
+        self._behind = b""
         self._sieve.end_line()
 
     def begin_again(self) -> None:
@@ -104,8 +105,11 @@ class Printer:
 
     def say(self, line: bytes, *, within: bool = False) -> None:
         """Write a row of ours; `within` a line that goes on, of which nothing need have been written: before it."""
-        if self._open or not within:
+        if not within:
             self.end_line()
+        elif self._open:
+            self._put(b"\n")
+            self._open = False
         row = self._text.render(line)
         if self._last is None:
             self._write(row)

@@ -1004,3 +1004,63 @@ def test_a_past_file_that_is_written_to_for_ever_is_come_back_to_less_and_less_o
         log.look(1000.0)
     assert sorted(log.everything().splitlines()) == sorted((old + new + late).splitlines())
     log.looker.close()
+
+
+@pytest.mark.parametrize("head", [b"start of run 1\n", b""])
+def test_what_came_between_may_repeat_what_was_seen(log: Log, head: bytes) -> None:
+    repeated = b"waiting for data\n"
+    first = log.append(head + repeated * 60)
+    log.look()
+    log.rotate()
+    between = log.append(repeated * 40 + b"error: lost\n")
+    log.rotate()
+    last = log.append("start of run 3\n")
+    log.settle()
+    assert log.contents() == [first, between, last]
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_two_who_begin_with_the_same_word_after_an_empty_file_was_moved_are_two(log: Log, emptied: bool) -> None:
+    log.append("x\n" if emptied else "")
+    log.look()
+    os.truncate(log.path, 0)
+    log.look()
+    log.rotate()
+    log.append("start\n")
+    log.append("start\n", log.beside(".1"))
+    log.look()
+    log.append("OLD ERROR\n", log.beside(".1"))
+    log.append("new\n")
+    log.settle()
+    assert log.contents()[-2:] == [b"start\nOLD ERROR\n", b"start\nnew\n"]
+
+
+class Counted(Files):
+    """Files that count what is read of them."""
+
+    reads = 0
+
+    def pread(self, handle: int, size: int, offset: int) -> bytes:
+        self.reads += 1
+        return super().pread(handle, size, offset)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_what_repeats_itself_is_not_compared_without_end(tmp_path: Path, replaced: bool) -> None:
+    files = Counted()
+    log = Log(tmp_path, files=files)
+    log.append(b"start 1\n" + b"." * 200_000 + b"end 1\n")
+    log.look()
+    second = b"." * 200_000 + b"end 2\n"
+    if replaced:
+        log.path.unlink()
+        log.append(second)
+    else:
+        log.rotate()
+        log.append(second)
+        log.rotate()
+        log.append(b"new\n")
+    before = files.reads
+    log.look()
+    assert files.reads < before + 200
+    log.looker.close()

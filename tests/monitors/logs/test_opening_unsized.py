@@ -110,18 +110,17 @@ async def test_there_it_is_refused_with_a_way_to_read_it(connect: Connect, host:
     with pytest.raises(InputError) as caught:
         await open_source(parse_target(f"{host}:{path}"), connect)
     assert str(caught.value) == (
-        f"{host}:{path} does not say how long it is; try: ssh {who} cat {path} | gatewatch tail -"
+        f"{host}:{path} does not say how long it is; try: gatewatch hosts exec {who} -- cat {path} | gatewatch tail -"
     )
 
 
-async def test_there_the_way_to_read_it_passes_two_shells(connect: Connect, tmp_path: Path) -> None:
+async def test_there_the_way_to_read_it_passes_the_shell(connect: Connect, tmp_path: Path) -> None:
     link = tmp_path / "it's [1] $up\tx*"
     link.symlink_to("/proc/uptime")
     with pytest.raises(InputError) as caught:
         await open_source(parse_target(f"box:{link}"), connect)
-    said = str(caught.value).partition("try: ssh box ")[2].partition(" | gatewatch")[0]
-    argv = ["bash", "-c", f'eval "$(printf "%s " {said})"']  # as ssh hands its words on
-    ran = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=True)
+    said = str(caught.value).partition("try: gatewatch hosts exec box -- ")[2].partition(" | gatewatch")[0]
+    ran = await asyncio.to_thread(subprocess.run, ["bash", "-c", said], capture_output=True, text=True, check=True)
     assert len(ran.stdout.split()) == 2
 
 

@@ -188,3 +188,27 @@ async def test_that_nobody_answered_is_said_behind_what_was_shown_of_a_line(monk
     await task
     await made.model.close()
     assert bytes(made.out) == b"Go on? \n--- no answer\ny\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        (b"key hf_abcdefghij", b"klmnopqrstuv12\n", "key hf_\n--- no answer\n‹redacted›\n"),
+        (b"na\xc3\xafve gr\xc3", b"\xbc\xc3\x9fe\n", "naïve gr\n--- no answer\nüße\n"),
+    ],
+)
+async def test_what_is_kept_back_is_kept_back_behind_a_row_of_ours(
+    before: bytes, after: bytes, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain, "_STALE_S", 0.1)
+    made = Printed(MemorySource(before), Request(follow=True))
+    await made.model.start()
+    task = asyncio.create_task(made.stream.run())
+    await until(lambda: bytes(made.out) != b"")
+    away(made.source)
+    await until(lambda: bytes(made.out).endswith(b"--- no answer\n"))
+    made.source.append(after)
+    made.source.end()
+    await task
+    await made.model.close()
+    assert bytes(made.out).decode() == shown
