@@ -66,7 +66,7 @@ class Looker:
         self.written = 0  # the live file's time of writing then, ns since the epoch
         self._placed = 0  # the newest file's, when it was last seen at the path
         self._coming: OpenFile | None = None  # the newest file, before it is queued
-        self._past: tuple[OpenFile, ...] = ()  # what was seen last, closed by now, while the live file holds nothing
+        self._past: tuple[OpenFile, ...] = ()  # what was seen last and cut, until the live file grows
         self._whole = time.time_ns()  # when the live file was last seen to hold all that was seen of it
 
     def look(self) -> bool:
@@ -351,7 +351,6 @@ class Looker:
     def _opened(self, file: OpenFile, now: float, hole: bool) -> None:
         """A file became the live one, without the hole that it may begin with."""
         file.grew = self._changed = now
-        self._past = self._past if file.size == file.first else ()
         self._held, self._blind = (), 0
         self._whole, self.written = time.time_ns(), self._files.fstat(file.handle).st_mtime_ns
         if hole:

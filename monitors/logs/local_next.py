@@ -43,7 +43,9 @@ def is_copied_over(old: OpenFile, size: int, coming: OpenFile | None) -> bool:
             return True
         # Few bytes may be a content of its own that begins with the same words: where nothing was here, or more is now
         return old.size > 0 and size <= coming.size
-    return size > 0 and shown_of(coming.files, old.handle, size, coming).upto == size  # it was cut down before
+    shown = shown_of(coming.files, old.handle, size, coming)
+    # It may have been cut down before, and written to; what both begin with is no proof
+    return shown.upto > 0 and (shown.upto == size or not shown.beginning)
 
 
 def came(found: list[OpenFile], seen: list[OpenFile], past: Iterable[OpenFile]) -> tuple[list[Next], bool]:

@@ -39,14 +39,12 @@ class Writer:
         self.anchor: int | None = None
         self.anew = False  # since the last look the file was emptied, and may have been written to again
         self.late: Path | None = None  # a file that was renamed, and is still written to
-        self.shorter = False  # since the last look the file lost its beginning
         self.ends = 0  # of the file, that were cut off one after another
         self.beside: set[tuple[int, Path]] = set()  # what was beside the log at the looks since it was turned over last
 
     def look(self, seconds: float = 0.3) -> None:
         self.reused()
         self.log.look(seconds)
-        self.shorter = False
         self.unseen = {self.count - 1} if self.rest else set()
         if self.log.path.exists():
             status = self.log.path.stat()
@@ -152,7 +150,7 @@ class Writer:
         self.whole()
         if not self.log.path.exists():
             return
-        for _ in range(3 if turned else self.shorter):  # so that it is no more the file that is followed
+        for _ in range(3 * turned):  # so that it is no more the file that is followed
             self.look()
         if unseen:
             self.append(unseen, 5, 0)
@@ -201,7 +199,6 @@ class Writer:
             self.log.beside(".tmp").rename(self.log.path)
         else:
             self.log.path.write_bytes(content[at:])
-        self.shorter = True
 
     def delete(self) -> None:
         self.whole()
@@ -308,6 +305,7 @@ def test_every_line_comes_once(made: list[Step]) -> None:
 @example(made=[("append", 30, 50, 0), ("look",), ("rotate", 3, 0), ("append", 1, 50, 0), ("copy_over", 0, False)])
 @example(made=[("rotate", 2, 0), ("append", 31, 56, 0), ("cut_down", 0.5, False), ("copy_over", 0, False)])
 @example(made=[("rotate", 2, 0), ("append", 1, 0, 0), ("look", 0.05), ("copy_over", 3, False)])
+@example(made=[("rotate", 2, 0), ("append", 31, 33, 0), ("cut_down", 0.25, False), ("copy_over", 3, False)])
 def test_no_line_comes_twice_before_the_reader_has_turned(made: list[Step]) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
