@@ -7,8 +7,8 @@ each of its lines is counted, which the far side does; "growing" the same while 
     python bench/hosts.py [--size MB] [--rounds N] [--latency-rounds N] [--seconds S] [--polls N] [--awake] [--json]
 
 "quiet" rounds are those in which the machine below this one took (as the kernel counts it) nearly nothing of its cores.
-With --awake something of no priority runs on each core while lines are timed: what stands between two lines is then no
-core that sleeps, which takes longer to wake, where there is a machine below, than all that is measured.
+With --awake the cores do not halt while lines are timed (/dev/cpu_dma_latency, which takes root): where there is a
+machine below, a core that halts between two lines takes longer to wake than all that is measured.
 The server is a real sshd on loopback that this starts. Figures of one run on one machine can be compared with each
 other; those of two machines cannot.
 """
@@ -32,7 +32,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.turns import cores_awake, in_turn, said
+from bench.turns import LATENCY, cores_awake, in_turn, said
 from hosts.host import Data, Position, Wants
 from hosts.pipe import PipeReader
 from hosts.ssh import SshHost, SshSpec
@@ -58,12 +58,14 @@ _WRITER = """
 import os, sys, time
 path, rate, seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
 file = os.open(path, os.O_WRONLY | os.O_APPEND)
+time.sleep(0.2)
 start = time.monotonic()
 for number in range(int(rate * seconds)):
     wait = start + number / rate - time.monotonic()
     if wait > 0:
         time.sleep(wait)
     os.write(file, b"%d a line of a log as long as they are in most logs, give or take\\n" % time.monotonic_ns())
+time.sleep(0.2)
 os.write(file, b"end\\n")
 """
 
@@ -225,12 +227,15 @@ class Bench:
 
     async def our_showing(self, path: Path, rate: float, seconds: float) -> list[float]:
         """Milliseconds from the writing of each line to when whoever shows the log is told of it, sorted."""
-        lines, seen = _Lines(), 6
+        lines, seen = _Lines(), 12
         async with self.reader() as host:
             source = RemoteSource(host, str(path))
             model, told = LogModel(source), asyncio.Event()
             await model.start()
-            await _until(model, seen)
+            await _until(model, seen // 2)
+            with path.open("ab", buffering=0) as log:
+                log.write(b"begin\n")
+            await _until(model, seen)  # as they will be sent from now on
             model.listen(told.set)
             with _writing(path, rate, seconds):
                 while True:
@@ -437,6 +442,8 @@ def main() -> None:
     throw_away_little_by_little()  # as the command does
     if sshd.SSHD is None:
         sys.exit("this needs OpenSSH's sshd; it is not installed here")
+    if args.awake and not os.access(LATENCY, os.W_OK):
+        sys.exit(f"--awake needs {LATENCY}, which cannot be written here")
     with tempfile.TemporaryDirectory(prefix="gatewatch-bench-") as name, sshd.running(Path(name)) as peer:
         figures = measure(Bench(peer, Path(name)), args)
     if args.json:

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
-import subprocess
-import sys
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 STOLEN = 0.002
 """Of all processor time: a machine below that takes more in a round shows itself and not what is measured."""
 
-_SPIN = """
-import os, sys
-os.sched_setaffinity(0, {int(sys.argv[1])})
-os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-print(flush=True)
-while os.getppid() == int(sys.argv[2]):
-    for _ in range(1_000_000):
-        pass
-"""
+LATENCY = Path("/dev/cpu_dma_latency")
+"""Takes how long, at most, a core may need to wake; us."""
 
 
 def in_turn(
@@ -57,21 +48,17 @@ def said(late: dict[str, float]) -> str:
 
 @contextlib.contextmanager
 def cores_awake() -> Iterator[None]:
-    """Have something of no priority run on each core, which whatever else wants it takes at once."""
-    spinning = [
-        subprocess.Popen([sys.executable, "-c", _SPIN, str(core), str(os.getpid())], stdout=subprocess.PIPE)
-        for core in sorted(os.sched_getaffinity(0))
-    ]
-    try:
-        for one in spinning:
-            assert one.stdout is not None
-            if not one.stdout.readline():
-                raise RuntimeError("a core cannot be kept awake here")
+    """Have the kernel wait for work instead of halting a core that has none, as cyclictest does.
+
+    A core that halts is given away by the machine below, and comes back when that likes. Nothing else is run for it, as
+    nothing would have to be put aside first.
+
+    Raises:
+        OSError: The kernel takes no such wish, or not from who asks.
+    """
+    with LATENCY.open("wb", buffering=0) as wish:  # holds for as long as it is open
+        wish.write(struct.pack("i", 0))  # us
         yield
-    finally:
-        for one in spinning:
-            one.kill()
-            one.communicate()
 
 
 def _summary(rounds: list[tuple[float, list[float]]]) -> dict[str, float]:
