@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gates.calibration.audit import Audit
+from gates.calibration.layout import PLAN
 from gates.calibration.precheck import FREE_GPUS, Item, PrecheckResult
 from gates.calibration.schema import Manifest
 from gates.calibration.units import units_of
-from hosts.errors import InputError
+from hosts.errors import InputError, RefusedError, VerbError
 from hosts.host import HostActor, HostReader, Json
+from hosts.local.observe import NotThereError
 from hosts.local.pasting import pasted
 from hosts.profiles import profile_paths, read_profile, select_profile
 from jobs.calibration.checkout import Checkout
-from jobs.calibration.control import Checked, Started, check, start
+from jobs.calibration.control import Checked, Started, check, patiently, start
 from jobs.calibration.discover import stale_constants
 from jobs.calibration.locate import Watched
 from jobs.calibration.precheck import precheck
@@ -120,12 +122,23 @@ async def begin(actor: HostActor, ready: Ready) -> Started:
     """Start it, once, whatever happens to the link.
 
     Raises:
-        InputError, RefusedError: The host refused; nothing was started.
-        UnreachableError: The host stayed away; the run directory says whether it started.
+        InputError, RefusedError: Nothing was started: the host refused, or it failed before there was a plan.
+        UnreachableError, VerbError: It may have been started; the run directory says so.
     """
     profile = ready.request.site.profile
     kept: dict[str, Json] = {**ready.precheck.to_json(), "host": profile.name if profile is not None else None}
-    return await start(actor, ready.request, precheck=kept)
+    try:
+        return await start(actor, ready.request, precheck=kept)
+    except VerbError as error:
+        if error.kind == "not-yet":
+            raise
+        try:
+            await patiently(lambda: actor.read(f"{ready.request.run_dir}/{PLAN}", 0, 0))
+        except NotThereError:
+            raise RefusedError(f"the run was not started: {error}") from None
+        except InputError:  # it is there, or its disk has failed
+            pass
+        raise VerbError("not-yet", str(error)) from None
 
 
 def resumed(watched: Watched, known: Mapping[str, Json]) -> Wanted:

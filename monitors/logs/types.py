@@ -279,8 +279,8 @@ class LogState:
     Attributes:
         shape: What is there.
         bytes: Bytes in all generations.
-        lines: Lines in all generations, an unfinished last one counted, and what is gone of them since it was counted;
-            None while counting for the first time.
+        lines: Lines of all generations that can be read, an unfinished last one counted; None while counting for the
+            first time.
         counted: Bytes whose lines are counted.
         encoding: utf-8, utf-16-le or utf-16-be, of the live generation.
         filter: How far the filter is, None without one.

@@ -108,13 +108,13 @@ def test_a_first_call_that_is_still_at_work_is_told_as_a_start_that_may_have_bee
 
 @pytest.mark.parametrize("planned", [True, False], ids=["after its plan", "before its plan"])
 def test_a_host_that_failed_at_a_start(planned: bool, run: Run, far: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def failed(*_given: Any) -> object:
+    async def failed(*_given: Any, **_more: Any) -> object:
         if planned:
             (far.runs / "r").mkdir(parents=True)
             (far.runs / "r" / "plan.json").write_text("{}")
         raise VerbError("internal", "cannot write it: no space left on device")
 
-    monkeypatch.setattr(calibration_start, "begin", failed)
+    monkeypatch.setattr(starting, "start", failed)
     code, _, err = run()
     _, *said = err.splitlines()
     if planned:

@@ -13,11 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from gates.calibration.audit import audit_lines
-from gates.calibration.layout import PLAN, RUN_LOG
+from gates.calibration.layout import RUN_LOG
 from gates.calibration.select import SelectionError, select_stages
 from hosts.errors import InputError, RefusedError, UnreachableError, VerbError
 from hosts.host import HostActor
-from hosts.local.observe import NotThereError
 from hosts.target import parse_target
 from jobs.calibration.checkout import Checkout, choose_model, load_manifest
 from jobs.calibration.control import Started, patiently, stop
@@ -25,7 +24,7 @@ from jobs.calibration.example import example_folder, set_up_example
 from jobs.calibration.locate import Watched, find_run
 from jobs.calibration.request import RunOptions
 from jobs.calibration.site import Site, find_site
-from jobs.calibration.starting import Ready, begin, make_ready
+from jobs.calibration.starting import begin, make_ready
 from jobs.calibration.watch import look, make_monitor
 from jobs.connect import open_actor
 from monitors.snapshot import State
@@ -61,7 +60,7 @@ async def run_calibration(args: argparse.Namespace) -> int:
                 f"run-dir {request.run_dir}"
             )
             with _known("the run may have been started", watched):
-                started = await _begun(actor, ready)
+                started = await begin(actor, ready)
             watched = replace(watched, run_dir=started.run_dir)
             if args.detach:
                 _say_started(args, started, watched)
@@ -69,27 +68,6 @@ async def run_calibration(args: argparse.Namespace) -> int:
             return await watch_run(args.json, actor, watched, seen)
     finally:
         await actor.close()
-
-
-async def _begun(actor: HostActor, ready: Ready) -> Started:
-    """`begin`, of which a host that failed at it leaves open what was done.
-
-    Raises:
-        RefusedError: It was not started: a run has a plan before anything is launched.
-        VerbError: It may have been started.
-    """
-    try:
-        return await begin(actor, ready)
-    except VerbError as error:
-        if error.kind == "not-yet":
-            raise
-        try:
-            await patiently(lambda: actor.read(f"{ready.request.run_dir}/{PLAN}", 0, 0))
-        except NotThereError:
-            raise RefusedError(f"the run was not started: {error}") from None
-        except InputError:  # it is there, or its disk has failed
-            pass
-        raise VerbError("not-yet", str(error)) from None
 
 
 async def watch_run(as_json: bool, actor: HostActor, watched: Watched, seen: int = 0) -> int:

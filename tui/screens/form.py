@@ -19,7 +19,7 @@ from textual.worker import Worker, WorkerState
 
 from gates.calibration.schema import Manifest
 from hosts.connects import Connects
-from hosts.errors import GatewatchError, InputError
+from hosts.errors import GatewatchError, InputError, UnreachableError, VerbError
 from jobs.calibration.checkout import Checkout, find_checkout, load_manifest
 from jobs.calibration.control import Started
 from jobs.calibration.starting import Places, Ready, Wanted, begin, make_ready, places_of
@@ -373,13 +373,15 @@ class FormScreen(ModalScreen[None]):
 
 
 async def start_it(ready: Ready, connects: Connects | None = None) -> Started | str:
-    """Start what was asked about and answered with yes, or say in one line why it was not started."""
+    """Start what was asked about and answered with yes, or say in one line what became of that."""
     site = ready.request.site
     try:
         URGENT.set(True)
         actor = await asyncio.to_thread(open_actor, site.profile, False, connects)
         try:
             return await begin(actor, ready)
+        except (UnreachableError, VerbError) as error:
+            return f"the run may have been started: {error}"
         finally:
             await actor.close()
     except InputError as error:

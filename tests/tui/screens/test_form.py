@@ -14,10 +14,12 @@ from textual.widgets import Input
 
 from gates.calibration.schema import parse_manifest
 from gates.documents import Json
-from hosts.errors import InputError
+from hosts.errors import GatewatchError, InputError, UnreachableError, VerbError
+from jobs.calibration import starting
 from jobs.calibration.checkout import Checkout, find_checkout
 from jobs.calibration.example import set_up_example
 from jobs.calibration.locate import Watched
+from jobs.calibration.request import Request
 from jobs.calibration.starting import expected, places_of
 from jobs.connect import open_reader
 from tests.monitors.runs import AT
@@ -119,6 +121,31 @@ async def test_anything_but_yes_starts_nothing(quick: Quick) -> None:
         await at.press("escape")
         await at.until(lambda: "the floor" in at.screen)
     assert not quick.runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("planned", "why", "said"),
+    [
+        (False, VerbError("internal", "no space left on device"), "the run was not started: no space left on device"),
+        (True, VerbError("internal", "no space left on device"), "the run may have been started: no space left on"),
+        (False, UnreachableError("no answer"), "the run may have been started: no answer"),
+        (False, InputError("already holds a run"), "nothing was started: already holds a run"),
+    ],
+)
+async def test_what_became_of_a_start_that_failed(
+    planned: bool, why: GatewatchError, said: str, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failed(_actor: object, request: Request, **_more: object) -> object:
+        if planned:
+            await asyncio.to_thread(Path(request.run_dir).mkdir, parents=True)
+            await asyncio.to_thread((Path(request.run_dir) / "plan.json").write_text, "{}")
+        raise why
+
+    monkeypatch.setattr(starting, "start", failed)
+    async with form(quick.folder) as (at, _screen):
+        await asked(at)
+        await at.press("right", "enter")
+        await at.until(lambda: said in at.screen)
 
 
 async def test_keys_that_were_typed_ahead_do_not_say_yes(quick: Quick) -> None:
