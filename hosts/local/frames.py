@@ -20,7 +20,7 @@ from hosts.local import strictjson
 
 MAGIC = b"GW1"
 MAX_BODY = 64 << 20
-MAX_NOISE = 1 << 20
+MAX_NOISE = 16 << 20
 _MAX_HEADER = 256
 _KEPT_NOISE = 4096
 _NONCE = re.compile(r"[A-Za-z0-9]{8,64}\Z")
@@ -177,5 +177,8 @@ class FrameReader:
         self._skipped += drop
         self.started = at >= 0
         if self._skipped > self._max_noise:
-            raise FrameError(f"more than {self._max_noise} bytes came before the first frame")
+            raise FrameError(
+                f"more than {self._max_noise:,} bytes came before the first frame; silence what its shell prints"
+                " where nobody sits at a terminal"
+            )
         return self.started

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -148,4 +149,24 @@ async def test_a_login_shell_that_talks_for_ever_is_ended(
         reader = PipeReader("box", host.open, image, opening=1.0 if where else 20.0)
         with pytest.raises(UnreachableError, match=said):
             await reader.query("locate", {"path": "/"}, 30)
+        await reader.close()
+
+
+@needs_sshd
+@pytest.mark.parametrize("kind", ["asyncssh", "openssh"])
+async def test_ten_megabytes_of_what_a_shell_prints_are_no_obstacle(
+    reach: Any, image: Any, ssh_peer: sshd.SshPeer, tmp_path: Path, kind: str
+) -> None:
+    key = sshd.make_key(tmp_path / "key")
+    allowed = ssh_peer.folder / "allowed"
+    before = allowed.read_text()
+    talk = f"yes motd | head -c {10 * MB}"
+    with contextlib.ExitStack() as stack:
+        stack.callback(allowed.write_text, before)
+        allowed.write_text(
+            f'{before}command="{talk}; {talk} >&2; exec /bin/sh -c \\"$SSH_ORIGINAL_COMMAND\\"" {sshd.public(key)}\n'
+        )
+        host = reach(ssh_peer.port, ssh_peer.known_hosts, key, kind)
+        reader = PipeReader("box", host.open, image, python=sys.executable)
+        assert (await reader.read("/etc/passwd", 0, 1)).data
         await reader.close()
