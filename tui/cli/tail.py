@@ -15,7 +15,9 @@ from hosts.target import Target, parse_target
 from tui.cli.tail_options import LINES
 
 _MOST_AROUND = 100_000
-_TIMES = "TIME: 14:02, '2026-05-25 14:02', or -10m for ten minutes ago"
+_TIMES = """TIME: 14:02, '2026-05-25 14:02', or -10m for ten minutes ago
+Without a date it is the last such time by the clock here, or by the log's own where that is ahead; until a
+time before all of its lines means the next one, unless it was earlier today."""
 
 
 class Tail:

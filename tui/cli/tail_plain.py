@@ -10,9 +10,10 @@ import select
 import signal
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from hosts.errors import InputError
 from hosts.target import Target
@@ -27,6 +28,9 @@ from tui.logs.plainready import READY_S, looked, ready
 from tui.logs.plaintext import PlainText
 from tui.logs.sieve import sieve_of
 
+if TYPE_CHECKING:
+    from tui.logs.goto import Goal
+
 _HERE_S = 2.0  # that this machine may take to say what is there
 
 
@@ -39,13 +43,14 @@ def run_plain(args: argparse.Namespace, target: Target) -> int:
     wanted, lines = filter_of(args), lines_of(args)
     sieve_of(wanted)
     goals = {name: goal_of(name, getattr(args, name)) for name in ("since", "until")}
-    times = {name: None if goal is None else goal.time for name, goal in goals.items()}
-    if args.follow and times["until"] is not None:
+    if args.follow and goals["until"] is not None:
         raise InputError("--until says where to end, and --follow goes on; leave one of them out")
+    if goals["until"] is not None and _has_none(target):
+        raise InputError("--until says where to end, and a named pipe or a device goes on; leave it out")
     _interrupt_at_once()
     console.flush()
     with contextlib.suppress(BrokenPipeError):
-        asyncio.run(_print(args, target, wanted, lines, times))
+        asyncio.run(_print(args, target, wanted, lines, goals))
     return ExitCode.OK
 
 
@@ -63,7 +68,7 @@ def _interrupted(_: int, __: FrameType | None) -> NoReturn:
 
 
 async def _print(
-    args: argparse.Namespace, target: Target, wanted: Filter | None, lines: int | None, times: dict[str, float | None]
+    args: argparse.Namespace, target: Target, wanted: Filter | None, lines: int | None, goals: dict[str, Goal | None]
 ) -> None:
     whole = _has_end(target)
     follow = args.follow or _has_none(target)
@@ -78,14 +83,14 @@ async def _print(
                 await looked(model, news, first, patience)  # what comes later is printed whole
             else:
                 await ready(model, news, None if args.wait else patience)
-            if whole and not follow and any(when is not None for when in times.values()):
+            if whole and not follow and any(goal is not None for goal in goals.values()):
                 await _all_there(model, news)
             request = Request(
                 lines,
                 follow,
                 wanted,
-                await _place(model, f"--since {args.since}", times["since"], follow),
-                await _place(model, f"--until {args.until}", times["until"], follow),
+                await _place(model, f"--since {args.since}", goals["since"], follow),
+                await _place(model, f"--until {args.until}", goals["until"], follow),
                 whole,
             )
             text = PlainText(colour=_in_colour(), encoding=sys.stdout.encoding or "utf-8")
@@ -122,18 +127,23 @@ async def _all_there(model: LogModel, news: asyncio.Event) -> None:
         await news.wait()
 
 
-async def _place(model: LogModel, asked: str, when: float | None, follow: bool) -> Place | None:
+async def _place(model: LogModel, asked: str, goal: Goal | None, follow: bool) -> Place | None:
     """Where a time begins; the end of the log where it is not reached, which is said.
 
     Raises:
         InputError: No line says when it was written.
     """
-    if when is None:
+    if goal is None:
         return None
-    found = await model.at_time(when)
-    if found is None and model.state.bytes:
-        from tui.logs.toolate import NO_TIMES, why_not
+    from tui.logs.goto import settled
+    from tui.logs.toolate import NO_TIMES, why_all, why_not
 
+    when = (await settled(model, goal, time.time(), upto=asked.startswith("--until"))).time
+    assert when is not None  # an option is a time or nothing
+    found = await model.at_time(when)
+    if found is not None and (early := await why_all(model, goal, when, found)):
+        console.milestone(f"{asked}: {early}")
+    if found is None and model.state.bytes:
         why = await why_not(model, when)
         if why == NO_TIMES and not follow:
             raise InputError(f"{asked}: {why}")

@@ -12,13 +12,13 @@ from tui.logs.arrived import Arrived
 from tui.logs.askbar import AskBar, Typed
 from tui.logs.chips import Chip, FilterChips
 from tui.logs.findpart import FindPart
-from tui.logs.goto import Goal, parse
+from tui.logs.goto import Goal, parse, settled
 from tui.logs.highlight import problem
 from tui.logs.home import Home, home_of, lead_back, stands_for
 from tui.logs.passed import Passed
 from tui.logs.reader import Reader
 from tui.logs.status import Facts
-from tui.logs.toolate import why_not
+from tui.logs.toolate import why_all, why_not
 from tui.logs.viewport import Anchor
 
 _LEVELS: tuple[Level | None, ...] = (None, Level.INFO, Level.WARNING, Level.ERROR)
@@ -257,19 +257,40 @@ class FilterPart(FindPart):
         Raises:
             UnreachableError: Nobody answers.
         """
-        place = await self.place_of(goal)
-        if place is None and goal.time is not None and self.model is not None and self.model.state.bytes:
-            self.say(f"{kind} {text}: {await why_not(self.model, goal.time, self.zone)}")
+        meant = await self.meant(goal, upto=kind == "until")
+        place = await self.place_of(meant)
+        if place is None and meant.time is not None and self.model is not None and self.model.state.bytes:
+            self.say(f"{kind} {text}: {await why_not(self.model, meant.time, self.zone)}")
         elif place is None:
             self.say(f"{text} is not in this log")
         else:
             self._bound(kind, text, place, place)
+            await self.say_if_all(f"{kind} {text}", goal, meant, place)
 
     def _bound(self, kind: str, text: str, first: Place, last: Place) -> None:
         if kind == "since":
             self.choose(replace(self.chosen, since=(text, first)))
         else:
             self.choose(replace(self.chosen, until=(text, last)))
+
+    async def meant(self, goal: Goal, *, upto: bool = False) -> Goal:
+        """The same, on the day that this log means.
+
+        Raises:
+            UnreachableError: Nobody answers.
+        """
+        return goal if self.model is None else await settled(self.model, goal, self.now(), self.zone, upto=upto)
+
+    async def say_if_all(self, asked: str, typed: Goal, meant: Goal, place: Place) -> None:
+        """Say which day was meant, where the whole log is later.
+
+        Raises:
+            UnreachableError: Nobody answers.
+        """
+        if self.model is not None and meant.time is not None:
+            why = await why_all(self.model, typed, meant.time, place, self.zone)
+            if why:
+                self.say(f"{asked}: {why}")
 
     async def place_of(self, goal: Goal) -> Place | None:
         """Where a time, a number or a share is; None where the log has it not, or not yet.

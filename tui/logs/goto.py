@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from monitors.logs.days import DAY, FAR
 from monitors.logs.types import GoneError
 
 if TYPE_CHECKING:
     from monitors.logs.model import LogModel
+    from monitors.logs.types import Place
 
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%")
 _NUMBER = re.compile(r"(?:line\s+|[:#])?(\d[\d,_ ]{0,24})")
@@ -31,6 +36,7 @@ _AHEAD = 86400.0  # a clock elsewhere, or in another zone, may be ahead of ours
 
 _LOOK = 64 << 10  # bytes that are looked at in a place
 _SHARES = (0, 1 / 2, 3 / 4, 7 / 8)
+_CROWD = 9  # last lines that say what time it is: one may tell of another
 
 HINT = "14:02, 2025-11-21 14:02, -10m, 1234 or 48%"
 
@@ -43,18 +49,21 @@ class Goal:
         time: Seconds since the epoch.
         number: A line number, from 1.
         share: Between 0 and 1.
+        clock: What was typed, where it names no day: the time is the last such one by our clock, and `settled` says
+            which one a log means.
     """
 
     time: float | None = None
     number: int | None = None
     share: float | None = None
+    clock: str = ""
 
 
 def parse(text: str, now: float, zone: tzinfo | None = None) -> Goal:
     """Read what was typed.
 
     Args:
-        text: `14:02`, `14:02:11.5` (the last time the clock showed that), `2025-11-21 14:02`, with or without a zone,
+        text: `14:02`, `14:02:11.5` (the last time our clock showed that), `2025-11-21 14:02`, with or without a zone,
             any other time as lines show theirs, `-10m`, `-1h30m`, `1234`, `48%`.
         now: Our clock, seconds since the epoch.
         zone: Of the times that are typed; the machine's own where None.
@@ -76,12 +85,98 @@ def parse(text: str, now: float, zone: tzinfo | None = None) -> Goal:
             raise ValueError("lines are counted from 1")
         return Goal(number=number)
     try:
-        when = _time(text.strip("[]() "), now, zone)
+        goal = _time(text.strip("[]() "), now, zone)
     except (ValueError, OverflowError, OSError):  # no such day, or one that no clock of ours can show
-        when = None
-    if when is None:
+        goal = None
+    if goal is None:
         raise ValueError(f"not a time, a line number or a share; for example {HINT}")
+    return goal
+
+
+async def settled(model: LogModel, goal: Goal, now: float, zone: tzinfo | None = None, *, upto: bool = False) -> Goal:
+    """On which day a time is that was typed without one: the last such time by our clock or by the log's own.
+
+    Args:
+        model: The log.
+        goal: What was typed; anything but a clock is what it was.
+        now: Our clock, seconds since the epoch.
+        zone: Of times that do not name theirs.
+        upto: Lines are wanted up to then. Where none is from before it, it is the next such time, unless it was
+            earlier today and is no longer ago than the next is ahead.
+
+    Raises:
+        UnreachableError: Nobody answers.
+    """
+    when = goal.time
+    if not goal.clock or when is None:
+        return goal
+    last = await model.last_time(when)
+    if last is not None and last > now and await _is_ahead(model, last, now, zone):
+        now, when = last, _last(goal.clock, last, zone, when)
+    if upto and (place := await model.at_time(when)) is not None and await begins_at(model, place, when, zone):
+        coming = _last(goal.clock, when + DAY + 3600, zone, when)  # a day on which clocks are put back is longer
+        if coming - now < now - when or _day(when, zone) != _day(now, zone):
+            when = coming
     return Goal(time=when)
+
+
+async def begins_at(model: LogModel, place: Place, near: float, zone: tzinfo | None = None) -> bool:
+    """Whether no line before a place says when it was written.
+
+    Args:
+        model: The log.
+        place: Where a line begins.
+        near: A time, seconds since the epoch, for lines that do not name their day or year.
+        zone: Of times that do not name theirs.
+
+    Raises:
+        UnreachableError: Nobody answers.
+    """
+    start = model.start_place()
+    size = place.offset - start.offset
+    if place <= start or place.generation != start.generation or size > _LOOK:
+        return place <= start
+    try:
+        return next(_times(_lines(await model.read(start, size)), near, zone), None) is None
+    except GoneError:  # what is there now begins later
+        return True
+
+
+async def _is_ahead(model: LogModel, last: float, now: float, zone: tzinfo | None) -> bool:
+    """Whether the last lines of a log are of a time to come, and not one of them alone tells of such a time."""
+    end = model.end_place()
+    at = model.at_fraction(max(0.0, 1 - _LOOK / max(1, model.state.bytes)))
+    try:
+        size = end.offset - at.offset if at.generation == end.generation else _LOOK
+        lines = _lines(await model.read(at, size))
+    except GoneError:
+        return False
+    times = list(islice(_times(reversed(lines), last, zone), _CROWD))
+    return 2 * sum(when > now for when in times) > len(times)
+
+
+def _lines(data: bytes) -> list[str]:
+    return data.replace(b"\0", b"").decode("utf-8", "replace").split("\n")  # UTF-16 can be read this way too
+
+
+def _times(lines: Iterable[str], near: float, zone: tzinfo | None) -> Iterator[float]:
+    """What lines say of when they were written."""
+    from monitors.logs.times import line_time
+
+    return (when for line in lines if (when := line_time(line, near, zone)) is not None)
+
+
+def _last(clock: str, by: float, zone: tzinfo | None, otherwise: float) -> float:
+    """The last such time up to another; `otherwise` where that is behind what a clock can show."""
+    with contextlib.suppress(ValueError):
+        return parse(clock, by, zone).time or otherwise
+    return otherwise
+
+
+def _day(when: float, zone: tzinfo | None) -> date | None:
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(when, zone).date()
+    return None
 
 
 async def says_when(model: LogModel, near: float, zone: tzinfo | None = None) -> bool:
@@ -95,21 +190,18 @@ async def says_when(model: LogModel, near: float, zone: tzinfo | None = None) ->
     Raises:
         UnreachableError: Nobody answers.
     """
-    from monitors.logs.times import line_time
-
     last = max(0.0, 1 - _LOOK / max(1, model.state.bytes))
     for share in (*_SHARES, last):
         try:
             data = await model.read(model.at_fraction(share), _LOOK)
         except GoneError:
             continue
-        lines = data.replace(b"\0", b"").decode("utf-8", "replace").split("\n")  # UTF-16 can be read this way too
-        if any(line_time(line, near, zone) is not None for line in lines[share > 0 :]):
+        if next(_times(_lines(data)[share > 0 :], near, zone), None) is not None:
             return True
     return False
 
 
-def _time(text: str, now: float, zone: tzinfo | None) -> float | None:
+def _time(text: str, now: float, zone: tzinfo | None) -> Goal | None:
     dated = _DAY.fullmatch(text)
     match = dated or _TIME.fullmatch(text)
     if match is None:
@@ -123,22 +215,29 @@ def _time(text: str, now: float, zone: tzinfo | None) -> float | None:
         int((match["part"] or "0")[:6].ljust(6, "0")),
     )
     when = datetime.combine(day, clock, today.tzinfo)
-    return (when if dated or when <= today else when - timedelta(days=1)).timestamp()
+    if dated:
+        return Goal(time=when.timestamp())
+    return Goal(time=(when if when <= today else when - timedelta(days=1)).timestamp(), clock=text)
 
 
-def _as_lines_show_it(text: str, now: float, zone: tzinfo | None) -> float | None:
+def _as_lines_show_it(text: str, now: float, zone: tzinfo | None) -> Goal | None:
     from monitors.logs.times import typed_time
 
     when = typed_time(text, now, zone)
-    if when is None or when <= now + _AHEAD:
-        return when
+    if when is None:
+        return None
+    elsewhere = typed_time(text, now + FAR * DAY, zone)
+    if elsewhere is not None and round((elsewhere - when) / DAY) == FAR:
+        return Goal(time=typed_time(text, when - DAY, zone) if when > now else when, clock=text)
+    if when <= now + _AHEAD:
+        return Goal(time=when)
     # Without a year, it is the last such day, not the next; 29 February may be that of eight years ago
     last = None
     for years in range(1, _LEAP):
         last = typed_time(text, now - years * _YEAR / 2, zone)
         if last is not None and last <= now + _AHEAD:
-            return last
-    return when if last is None else last
+            return Goal(time=last)
+    return Goal(time=when if last is None else last)
 
 
 def _zone(text: str | None) -> tzinfo | None:

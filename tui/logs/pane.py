@@ -182,12 +182,14 @@ class LogPane(HandPart):
         self.asked()
 
         async def go() -> None:
-            place = await self.place_of(goal)
+            meant = await self.meant(goal)
+            place = await self.place_of(meant)
             if place is None or self.reader is None:
                 self.say(f"{typed.text.strip()} is not in this log, or not counted yet")
             else:
                 self.view.set_current(place)
                 self.reader.show(place)
+                await self.say_if_all(typed.text.strip(), goal, meant, place)
 
         self.later(go, "go")
 

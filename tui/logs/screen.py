@@ -175,13 +175,14 @@ class TailApp(GatewatchApp):
             if asked is None:
                 continue
             text, goal = asked
-            if goal.time is None or await model.at_time(goal.time) is not None:
+            meant = await pane.meant(goal, upto=kind == "until")
+            if meant.time is None or await model.at_time(meant.time) is not None:
                 await pane.bound_to(kind, text, goal)
                 continue
-            why = await why_not(model, goal.time, self.zone) if model.state.bytes else ""
+            why = await why_not(model, meant.time, self.zone) if model.state.bytes else ""
             if kind == "since" and why != NO_TIMES:  # what comes from now on is later
                 await pane.bound_to(kind, text, Goal(share=1.0))
-            if why and (kind == "since" or why == NO_TIMES):
+            if why and (kind == "since" or why == NO_TIMES or goal.clock):
                 pane.say(f"{kind} {text}: {why}")
 
 

@@ -1,14 +1,15 @@
-"""Why a time that somebody asked for is not in a log, in words."""
+"""Why a time that somebody asked for is not in a log, or bounds nothing in it, in words."""
 
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING
 
-from tui.logs.goto import says_when
+from tui.logs.goto import Goal, begins_at, says_when
 
 if TYPE_CHECKING:
     from monitors.logs.model import LogModel
+    from monitors.logs.types import Place
 
 NO_TIMES = "no line says when it was written"
 
@@ -30,3 +31,21 @@ async def why_not(model: LogModel, when: float, zone: tzinfo | None = None) -> s
     if last is None or last >= when:  # such a log runs backwards, or its end says no time
         return "no line is from then or later"
     return f"nothing in this log is that late, its last line is of {datetime.fromtimestamp(last, zone):%F %T}"
+
+
+async def why_all(model: LogModel, typed: Goal, when: float, place: Place, zone: tzinfo | None = None) -> str:
+    """Which day a clock was taken to be of, where no line is from before it; else "".
+
+    Args:
+        model: The log.
+        typed: What was typed; a day that was typed is known.
+        when: What it means, seconds since the epoch.
+        place: Where that is.
+        zone: As in `why_not`.
+
+    Raises:
+        UnreachableError: Nobody answers.
+    """
+    if not typed.clock or not await begins_at(model, place, when, zone):
+        return ""
+    return f"no line of this log is from before {datetime.fromtimestamp(when, zone):%F %T}"
