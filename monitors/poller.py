@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from hosts.errors import GatewatchError, InputError
-from hosts.host import Cursor, HostReader, Observation, Wants, merge
+from hosts.host import Cursor, HostReader, Observation, ProcsWant, Wants, merge
 from monitors.snapshot import Monitor, Now, Progress, Seen, Snapshot, State
 
 LONGEST_INTERVAL_S = 120.0
@@ -77,8 +77,9 @@ class HostPoller:
     async def poll(self) -> None:
         """One look, then a snapshot from every monitor. A second caller waits for the look under way.
 
-        Where the look has named processes that nobody knew to ask for (a run that was just started), they are
-        looked at before anything is published: it would say "unknown" until the next time.
+        Where the look has named processes that nobody knew to ask for (a run that was just started, or one whose
+        runner has ended and whose pytests may live on), they are looked at before anything is published: it would
+        say "unknown" until the next time.
         """
         async with self._looking:
             monitors = self._monitors  # one that is added meanwhile was not asked what it wants
@@ -89,7 +90,7 @@ class HostPoller:
                     return
                 shown = await self._folded(monitors, seen)
                 asked, want = want.procs, self._wants(monitors)
-                if last or {*want.procs.refs, *want.procs.marks} <= {*asked.refs, *asked.marks}:
+                if last or not _goes_beyond(want.procs, asked):
                     break
             for name, snapshot in shown.items():
                 self._publish(name, snapshot)
@@ -146,3 +147,9 @@ class HostPoller:
             return Snapshot(name, State.BLIND, Seen(None, None), Progress(None, None), None, (), (), (), error, None)
         self._last[name] = replace(known, state=State.BLIND, error=error)
         return self._last[name]
+
+
+def _goes_beyond(want: ProcsWant, asked: ProcsWant) -> bool:
+    """Whether there is anything in it that was not asked for."""
+    new = {*want.refs, *want.marks} - {*asked.refs, *asked.marks}
+    return bool(new) or (want.pytests and not asked.pytests)

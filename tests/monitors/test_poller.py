@@ -14,7 +14,7 @@ import pytest
 from hosts.errors import InputError, UnreachableError
 from hosts.here import LocalReader
 from hosts.host import Chunk, Cursor, Data, Gap, HostReader, Json, Observation, Position, Rotated, Wants
-from monitors.calibration import Calibration, CalibrationMonitor
+from monitors.calibration import LOCK, Calibration, CalibrationMonitor
 from monitors.poller import LONGEST_INTERVAL_S, HostPoller
 from monitors.snapshot import Now, Progress, Snapshot, State
 from tests.monitors.conftest import Start
@@ -296,6 +296,30 @@ async def test_a_run_that_has_just_begun_is_not_shown_as_unknown(run: RunFolder,
     await desk.poller.poll()
     assert desk.is_last(State.RUNNING)
     assert len(desk.shown) == 2
+
+
+@pytest.mark.parametrize("how", ["ended", "killed"])
+async def test_the_look_that_sees_the_end_tells_whether_anything_still_runs(
+    how: str, complete: RunFolder, start: Start
+) -> None:
+    runner, ref = await asyncio.to_thread(start, complete.run_id)
+    complete.note("run.resumed")
+    complete.lock(ref)
+    desk = Desk(complete)
+    await desk.poller.poll()
+    await desk.poller.poll()
+    assert (desk.last.body.runner, desk.last.body.pytests) == ("alive", None), "nobody asks while its journal tells"
+    looks = len(desk.link.asked)
+    runner.kill()
+    await asyncio.to_thread(runner.wait)
+    if how == "ended":
+        complete.note("run.ended")
+        (complete.root / LOCK).unlink()
+    await desk.poller.poll()
+    assert (desk.last.state, desk.last.body.pytests) == (State.ENDED, ())
+    assert (len(desk.shown), len(desk.link.asked) - looks) == (3, 2)
+    await desk.poller.poll()
+    assert len(desk.link.asked) - looks == 3, "it is asked for from then on, and no second look is needed"
 
 
 class Broken(CalibrationMonitor):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gates.calibration.audit import Audit
     from gates.calibration.cells import StageAudit
     from monitors.calibration.body import Calibration
+    from monitors.snapshot import Snapshot
     from tui.dashboard_runs import Entry
     from tui.screens.matrix_grid import Grid
     from tui.screens.subject import RunLook
@@ -97,7 +98,7 @@ class Detail:
         yield ()
         yield from _marks(body.audit.stages, space)
         yield from _after_blank(_faults(body.audit, space))
-        yield from _after_blank(_milestones(body, space))
+        yield from _after_blank(_milestones(snapshot, space))
 
 
 def _sentence(look: RunLook, grid: Grid, space: Space) -> Iterator[Row]:
@@ -174,15 +175,17 @@ def _faults(audit: Audit, space: Space) -> list[Row]:
     return rows
 
 
-def _milestones(body: Calibration, space: Space) -> list[Row]:
+def _milestones(snapshot: Snapshot[Calibration], space: Space) -> list[Row]:
     """The newest at the bottom, as in the run's own job pane; a run without a journal has none here."""
     from monitors.calibration.milestones_journal import of_journal
-    from tui.screens.job_rows import Widths, columns, row_of
+    from tui.screens.job_rows import Widths, ahead, columns, row_of
+    from tui.screens.matrix_grid import body_of
 
+    body, apart = body_of(snapshot), ahead(snapshot.seen)
     events = body.journal.events
     repeats = body.run.plan.repeats if body.run is not None and body.run.plan is not None else None
     newest = of_journal(body.journal, repeats, max(0, len(events) - _EVENTS))[-_MOST_MILESTONES:]
-    shown = [row_of(one, space.now, space.zone, ascii_only=space.ascii_only) for one in newest]
+    shown = [row_of(one, space.now, space.zone, ascii_only=space.ascii_only, apart=apart) for one in newest]
     widths = Widths().grown(shown, space.room)
     rows: list[Row] = []
     for one in shown:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from monitors.calibration.milestones import Kind, Milestone
+from monitors.snapshot import Seen
 from tui import words
 from tui.cells import shorten, width
 from tui.marks import Look
@@ -35,6 +36,7 @@ _VALID = "a valid observation"
 _ASIDE = frozenset({Kind.SECTION, Kind.ENVIRONMENT})  # left out where there is room for one line
 _PATH = 12  # cells that a path keeps
 _LIMIT = 2000  # characters of one field that are looked at
+_LOOK_S = 2.0  # two clocks of which a look says that they are so far apart may be alike: its answer was on its way
 
 Span = tuple[str, str]
 """A text, and the name of its style."""
@@ -78,11 +80,32 @@ class Widths:
         )
 
 
-def row_of(milestone: Milestone, now: float, zone: tzinfo | None, *, ascii_only: bool = False) -> Row:
-    """A milestone in plain words; times are ours to say, durations its own."""
+def ahead(seen: Seen, before: int = 0) -> int:
+    """Whole seconds that a host's clock is ahead of ours.
+
+    Args:
+        before: As an earlier look had it. It stays as long as this one hardly differs, so that no time on screen jumps
+            a second with each look.
+    """
+    if seen.at is None or seen.received is None:
+        return before
+    found = seen.at - seen.received
+    if abs(found) <= _LOOK_S:
+        return 0
+    return before if abs(found - before) <= 1 else round(found)
+
+
+def row_of(
+    milestone: Milestone, now: float, zone: tzinfo | None, *, ascii_only: bool = False, apart: float = 0.0
+) -> Row:
+    """A milestone in plain words; times are ours to say, durations its own.
+
+    Args:
+        apart: Seconds that the host's clock is ahead of ours.
+    """
     look = LOOKS[milestone.kind]
     style = "warning" if milestone.kind is Kind.FAIL and milestone.text.endswith(_VALID) else look.style
-    time, brief = _times(milestone.at, now, zone)
+    time, brief = _times(None if milestone.at is None else milestone.at - apart, now, zone)
     return Row(
         time,
         brief,

@@ -35,6 +35,7 @@ class JobView(Widget, can_focus=True):
         first: The number of the first of them.
         following: Whether the newest stays on screen.
         current: The number of the marked one, or None.
+        apart: Seconds that the host's clock is ahead of ours; theirs are the times of milestones.
         painted: Rows painted so far.
     """
 
@@ -64,6 +65,7 @@ class JobView(Widget, can_focus=True):
         self.first = 0
         self.following = True
         self.current: int | None = None
+        self.apart = 0
         self.painted = 0
         self._top = 0
         self._let_go = 0
@@ -201,7 +203,8 @@ class JobView(Widget, can_focus=True):
     def row(self, milestone: Milestone) -> Row:
         """A milestone as it is shown."""
         now = getattr(self.app, "now", time.time)
-        return row_of(milestone, now(), getattr(self.app, "zone", None), ascii_only=self.ascii_only)
+        zone = getattr(self.app, "zone", None)
+        return row_of(milestone, now(), zone, ascii_only=self.ascii_only, apart=self.apart)
 
     @property
     def ascii_only(self) -> bool:

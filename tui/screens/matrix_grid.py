@@ -22,6 +22,7 @@ FILLS = "▁▂▃▄▅▆▇█"
 NOT_JUDGED = Look("?", "?", "cannot be judged", "warning")
 RUNNING = Look(STATES["running"].glyph, CELLS["running"].ascii, "running", "primary")
 STALLED = STATES["stalled"]
+LAST_SEEN = replace(STATES["blind"], word="ran when last seen")
 _ACTIVE = re.compile(r"(.+) run ([1-9][0-9]{0,8})")
 _WORST = (Mark.BROKEN, Mark.DISCARDED, Mark.PARTIAL, Mark.UNKNOWN)
 _PLACED = ("unit.waiting", "unit.slow_start", "attempt.intended", "attempt.started", "attempt.adopted", "attempt.ended")
@@ -60,6 +61,7 @@ class Now:
 
     Attributes:
         stalled: It lives and writes nothing any more.
+        unseen: It ran when it was last seen; whether it still does is not known, nor for how long.
     """
 
     unit: str
@@ -67,11 +69,19 @@ class Now:
     stages: frozenset[str]
     since: float | None
     stalled: bool = False
+    unseen: bool = False
+
+    @property
+    def look(self) -> Look:
+        """How its repeat is marked, but for how full it is."""
+        if self.unseen:
+            return LAST_SEEN
+        return STALLED if self.stalled else RUNNING
 
     @property
     def word(self) -> str:
         """What it does."""
-        return STALLED.word if self.stalled else RUNNING.word
+        return self.look.word
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ class Grid:
         return self._places.get(key)
 
     def runs(self, row: Row, run: int) -> bool:
-        """Whether this repeat of this stage runs right now."""
+        """Whether this repeat of this stage runs, as far as was seen."""
         return self.now is not None and self.now.run == run and row.key in self.now.stages
 
 
@@ -133,7 +143,7 @@ def body_of(snapshot: Snapshot[Calibration]) -> Calibration:
 def look_of(grid: Grid, row: Row, cell: Cell) -> Look:
     """How one cell is marked, but for how full it is."""
     if grid.now is not None and grid.runs(row, cell.run):
-        return STALLED if grid.now.stalled else RUNNING
+        return grid.now.look
     return CELLS.get(cell.mark.value, NOT_JUDGED)
 
 
@@ -214,9 +224,7 @@ def _units(before: Grid | None, run: Run) -> Mapping[str, tuple[str, ...]]:
 
 
 def _now(snapshot: Snapshot[Calibration], units: Mapping[str, tuple[str, ...]]) -> Now | None:
-    if snapshot.state is State.BLIND:
-        return None
-    body = body_of(snapshot)
+    body, unseen = body_of(snapshot), snapshot.state is State.BLIND
     for item in snapshot.active:
         found = _ACTIVE.fullmatch(item.name)
         if found is None:
@@ -226,7 +234,7 @@ def _now(snapshot: Snapshot[Calibration], units: Mapping[str, tuple[str, ...]]) 
         told = last.data.get("stages") if last is not None and last.data.get("unit") == unit else None
         stages = told if isinstance(told, list) else units.get(unit, ())
         known = frozenset(one for one in stages if isinstance(one, str))
-        return Now(unit, run, known, item.since, snapshot.state is State.STALLED)
+        return Now(unit, run, known, None if unseen else item.since, snapshot.state is State.STALLED, unseen)
     return None
 
 

@@ -54,6 +54,8 @@ def told(
 def _facts(grid: Grid, row: Row, cell: Cell, far: float, runs: bool) -> list[str]:
     usual = f", usually {took(row.usual)}" if row.usual is not None else ""
     if runs and grid.now is not None:
+        if grid.now.unseen:
+            return [f"not seen to end{usual}"]
         if grid.now.since is None:
             return [f"{grid.now.word}{usual}"]
         lasts = lasting(far - grid.now.since)

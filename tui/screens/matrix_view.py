@@ -142,7 +142,7 @@ class MatrixView(Widget):
         sign = look.sign(self._ascii)
         now = self.grid.now
         if now is not None and self.grid.runs(row, cell.run):
-            if not now.stalled:
+            if look is RUNNING:
                 sign = fill_sign(fill_step(fill(self.grid, row, self._far())), self._ascii)
             why = f"{now.word}, usually {took(row.usual)}" if row.usual is not None else f"{now.word}, the first"
         elif cell.mark is Mark.STRICT:

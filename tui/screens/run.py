@@ -176,12 +176,12 @@ class RunScreen(RunBase):
     def action_pause(self) -> None:
         """Stop painting, and go on; looks go on all the while."""
         if self._paused:
-            self._paused = False
+            self._held = None
             self._paint()
             return
         if self._look is not None:
-            self._paused = True
-            self._head.show_rows(self._head_rows(self._look))
+            self._held = (self._look, self._clock())
+            self._lay_held()
             self.matrix.rest()
 
     def action_seen(self) -> None:

@@ -67,7 +67,7 @@ class RunBase(Screen[None]):
         self._look: RunLook | None = None
         self._grid = Grid()
         self._pace: tuple[tuple[MatrixRow, ...], Pace] | None = None
-        self._paused = False
+        self._held: tuple[RunLook, Clock] | None = None  # what is shown while painting is stopped, and of when
         self._asked = False
         self._ageing: Timer | None = None
         self._head = Rows(id="run-head")
@@ -116,6 +116,11 @@ class RunBase(Screen[None]):
         """How the way to the host stands, at this instant."""
         way = getattr(self._place.reader, "connection", None)
         return way if isinstance(way, Connection) else None
+
+    @property
+    def _paused(self) -> bool:
+        """Painting was stopped by hand."""
+        return self._held is not None
 
     # Looks.
 
@@ -186,17 +191,25 @@ class RunBase(Screen[None]):
         if look is None:
             self._paint_first()
             return
-        self._head.show_rows(self._head_rows(look))
-        width = max(1, self.size.width)
-        strip = host_strip(look.host, self.our.now(), width, self.our.ascii_only, self._place.watch)
-        self._strip.show_rows([strip])
+        self._lay(look, self._clock())
         ages = [look.snapshot.seen.received, look.host.seen.received if look.host is not None else None]
         left = [next_seen(max(0.0, self.our.now() - received)) for received in ages if received is not None]
         if left:
             self._ageing = self.set_timer(max(0.5, min(left)), self._paint_ages)
 
-    def _head_rows(self, look: RunLook) -> list[Row]:
-        at, width = self._clock(), max(1, self.size.width)
+    def _lay(self, look: RunLook, at: Clock) -> None:
+        """The rows above and below the panes, for the width that there is."""
+        self._head.show_rows(self._head_rows(look, at))
+        width = max(1, self.size.width)
+        self._strip.show_rows([host_strip(look.host, at.now, width, self.our.ascii_only, self._place.watch)])
+
+    def _lay_held(self) -> None:
+        """The same while painting is stopped: what is shown stays, its width may not."""
+        if self._held is not None and not is_covered(self):
+            self._lay(*self._held)
+
+    def _head_rows(self, look: RunLook, at: Clock) -> list[Row]:
+        width = max(1, self.size.width)
         marks = Marks(self.our.ascii_only, self._paused, self._asked, self._way)
         look = as_now(look, at.now, self._way)
         pace = self._pace_of(look)
@@ -226,6 +239,7 @@ class RunBase(Screen[None]):
         """Somebody has come back to this screen: show what came meanwhile."""
         self._away.here(self.our.now())
         self._paint()
+        self._lay_held()
         self.matrix.wake()
 
     async def on_screen_suspend(self) -> None:
@@ -252,6 +266,7 @@ class RunBase(Screen[None]):
         """Another size is another layout."""
         self._resized()
         self._paint()
+        self._lay_held()
 
     def _resized(self) -> None:
         width = self.size.width

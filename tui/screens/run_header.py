@@ -28,6 +28,7 @@ SIGNS = (
 _OF_PEOPLE = ("apply.", "cell.discarded", "discard.")
 """How kinds of journal events begin that tell what people did with the results, often days after the run's end."""
 _LEAST_WHY = 24
+_APART_S = 60.0  # times are shown to the minute
 _GOES_ON = (State.RUNNING, State.WAITING, State.SLOW_START)
 _ENDS = (State.ENDED, State.HALTED, State.DEAD)
 
@@ -133,7 +134,7 @@ def age_of(look: RunLook, now: float, marks: Marks) -> Span:
 
 
 def gates(look: RunLook, at: Clock, width: int, marks: Marks) -> Row:
-    """Strict-ready count, provenance, environment and time since the beginning, as many as fit."""
+    """Strict-ready count, provenance, environment, time since the beginning and the host's clock, as many as fit."""
     body = body_of(look.snapshot)
     audit = body.audit
     if audit is None:
@@ -144,10 +145,11 @@ def gates(look: RunLook, at: Clock, width: int, marks: Marks) -> Row:
         ("environment", [_gate("environment", audit.environment.outcome, audit.environment.decision, marks)]),
         ("elapsed", [(elapsed(look, at), "muted")]),
         ("began", [(began(look, at), "muted")]),
+        ("clock", [(_clock(look), "warning")]),
         ("why", [(_why(audit), "muted")]),
     ]
     parts = [(kind, spans) for kind, spans in parts if spans[0][0]]
-    for dropped in ("began", "elapsed"):
+    for dropped in ("clock", "began", "elapsed"):
         shown = [part for part in parts if part[0] != "why"]
         if _width(shown) + len(shown) - 1 <= width:
             break
@@ -186,7 +188,18 @@ def _why(audit: Audit) -> str:
 def began(look: RunLook, at: Clock) -> str:
     """When the calibration was started."""
     when = _begun(look)
-    return f"began {hour(when, at.now, at.zone)}" if when is not None else ""
+    try:
+        return f"began {at.hour(when)}" if when is not None else ""
+    except (ValueError, OverflowError, OSError):  # no calendar has it
+        return ""
+
+
+def _clock(look: RunLook) -> str:
+    """That the host's clock is another one, where that is more than a glance at it would miss; its logs go by it."""
+    skew = look.host.body.skew if look.host is not None else None
+    if skew is None or not skew.told or abs(skew.seconds) < _APART_S:
+        return ""
+    return f"clock {lasting(round(abs(skew.seconds)))} {'ahead' if skew.seconds > 0 else 'behind'}"
 
 
 def elapsed(look: RunLook, at: Clock) -> str:

@@ -336,6 +336,18 @@ async def test_a_tall_screen_tells_of_the_chosen_run_below_the_rows(tmp_path: Pa
         await at.until(lambda: any("stages ready" in row for row in at.rows))
 
 
+async def test_milestones_of_the_chosen_run_are_told_by_our_clock(tmp_path: Path) -> None:
+    entry = entry_of(running(tmp_path, "r"), "r", "h20-a")
+    assert entry.look is not None
+    look = replace(entry.look, snapshot=replace(entry.look.snapshot, seen=Seen(AT + 3600, AT)))
+    async with home((120, 40)) as at:
+        await at.show([entry])
+        await at.until(lambda: any("02:42:02 ● START tts 1/3" in row for row in at.rows))
+        await at.show([replace(entry, look=look)])
+        await at.until(lambda: any("01:42:02 ● START tts 1/3" in row for row in at.rows))
+        assert any("began 00:43" in row for row in at.rows)
+
+
 async def test_the_faults_of_the_chosen_run_are_named(tmp_path: Path) -> None:
     bench = running(tmp_path, "m")
     for run in (1, 2, 3):

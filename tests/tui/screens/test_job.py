@@ -22,6 +22,7 @@ from jobs.runner.calibration.context import append_milestone
 from jobs.runner.places import RunPlaces
 from monitors.calibration.milestones import Kind, Milestone
 from monitors.calibration.milestones_journal import of_journal
+from monitors.snapshot import Seen
 from tests.peers.quick import Quick
 from tests.tui.screens.runs import RunBench
 from tests.tui.screens.two_panes import Panes, panes
@@ -85,6 +86,25 @@ async def test_milestones_of_a_growing_run_log_are_shown(at: Panes, bench: RunBe
     at.show()
     await has(at, "02:45:41 ✓ PASS  mmmu 1/5  2m 39s")
     assert "server" not in "\n".join(at.milestones)
+
+
+async def test_times_are_ours_where_the_host_has_another_clock(at: Panes, bench: RunBench) -> None:
+    def seen(ahead: float) -> None:
+        look = bench.look()
+        at.show(RunLook(replace(look.snapshot, seen=Seen(bench.now + ahead, bench.now))))
+
+    seen(3600.4)
+    await has(at, "00:43:02 ● RUN")
+    say(bench, "START mmmu 1/5")
+    seen(3599.6)
+    await has(at, "01:43:02 ● START mmmu 1/5")
+    for ahead, shown in ((3600.9, "01:43:02"), (-0.9, "02:43:02"), (1.8, "02:43:02"), (-60.2, "02:44:02")):
+        seen(ahead)
+        await has(at, f"{shown} ● START mmmu 1/5")
+    before = bench.look()
+    at.show(RunLook(replace(before.snapshot, seen=Seen(None, None))))
+    await at.settled()
+    assert "02:44:02 ● START mmmu 1/5" in at.milestones[0], "who was not seen has the clock that he had"
 
 
 async def test_it_reads_by_itself_when_no_look_comes(

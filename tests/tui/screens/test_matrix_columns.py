@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from gates.calibration.cells import StageAudit
 from tests.tui.screens.runs import RunBench
 from tui.screens.matrix_columns import MARKER, USUAL, Columns, columns, widths
-from tui.screens.matrix_grid import FILLS, Grid, Row, fill, fill_sign, fill_step, grid, log_of
+from tui.screens.matrix_grid import FILLS, LAST_SEEN, Grid, Row, fill, fill_sign, fill_step, grid, log_of, look_of
+from tui.screens.matrix_told import told
 
 
 def made(names: list[str], repeats: int) -> Grid:
@@ -99,3 +101,25 @@ def test_the_log_of_a_repeat(tmp_path: Path) -> None:
     assert log_of(seen, snapshot.body, seen.rows[0], 1) == "_pytest/a/run1.log"
     assert log_of(seen, snapshot.body, seen.rows[0], 2) is None
     assert log_of(seen, snapshot.body, seen.rows[1], 1) == "_pytest/test_b__preset/run1.log"
+
+
+def test_what_ran_when_it_was_last_seen_is_neither_running_nor_not_run(tmp_path: Path) -> None:
+    bench = RunBench.make(tmp_path, {"a": ("a1", "a2")}, 3)
+    bench.begin()
+    bench.folder.cell("a1", 1, duration_s=100.0)
+    bench.start("a", 2, 25)
+    running = grid(None, bench.look().snapshot)
+    seen = grid(running, bench.blind("no answer", 40).snapshot)
+    one = seen.rows[0]
+    assert seen.now is not None
+    assert seen.now.word == LAST_SEEN.word
+    assert look_of(seen, one, one.stage.cells[1]) is LAST_SEEN
+    assert fill(seen, one, bench.now) is None, "whether it still runs nobody knows"
+    said = ["".join(text for text, _ in row) for row in told(seen, one, 2, bench.now, 60, 9, False, UTC)]
+    assert said[1:] == [" a1 2/3  ◌ ran when last seen", " not seen to end, usually 1m 40s"]
+    other = ["".join(text for text, _ in row) for row in told(seen, one, 3, bench.now, 60, 9, False, UTC)]
+    assert "not run yet, usually 1m 40s" in other[2]
+    bench.end("a", 2)
+    bench.look()
+    nothing = grid(seen, bench.blind("no answer", 40).snapshot)
+    assert (nothing.now, nothing.stands) == (None, ("a1", 2)), "nothing ran when it was last seen"

@@ -75,6 +75,27 @@ async def test_live_the_cursor_is_on_what_runs(bench: RunBench) -> None:
         assert supervision(at).pinned is None
 
 
+async def test_of_a_run_that_cannot_be_seen_any_more_what_ran_is_told_as_that(bench: RunBench) -> None:
+    async with run_desk(bench, bench.look(), (120, 40)) as at:
+        matrix = at.screen.matrix
+        await at.show(bench.blind("h20-a: the host key has changed", 400))
+        await at.settled()
+        assert (matrix.row and matrix.row.key, matrix.run) == ("b_wer", 2)
+        row = next(row for row in at.rows if "b_wer " in row)
+        assert "✓ ◌ —" in row
+        assert "b_wer 2/3  ◌ ran when last seen" in at.shown
+        assert "not seen to end, usually " in at.shown
+        assert "not run yet" not in at.shown
+        painted = matrix.paints
+        bench.now += 400
+        await at.settled()
+        assert matrix.paints == painted, "it does not fill up"
+        await at.pilot.resize_terminal(80, 20)
+        await at.until(lambda: " 2/3 ◌ ran when last seen" in at.shown)
+        await at.show(bench.look())
+        await at.until(lambda: "ran when last seen" not in at.shown)
+
+
 async def test_another_size_leaves_neither_stale_nor_blank_rows_below_the_stages(bench: RunBench) -> None:
     bench.past("b", 2, 5)
     async with run_desk(bench, bench.look(), (120, 40)) as at:
@@ -245,6 +266,43 @@ async def test_space_stops_painting_and_never_watching(bench: RunBench) -> None:
         await at.show(bench.look())
         await at.settled()
         assert at.rows == before
+        await at.press("space")
+        await at.until(lambda: "c 1/3" in at.rows[0])
+
+
+@pytest.mark.parametrize("covered", [False, True], ids=["seen", "covered"])
+async def test_another_size_lays_out_anew_what_is_shown_while_painting_is_stopped(
+    bench: RunBench, covered: bool
+) -> None:
+    def around(at: RunDesk) -> list[str]:
+        """What stands above and below the panes."""
+        body = at.screen.query_one("#run-body").region
+        return at.rows[: body.y] + at.rows[body.bottom : -1]
+
+    async with run_desk(bench, bench.look(eight_gpus()), (120, 30)) as at:
+        await at.press("space")
+        wide = around(at)
+        assert "paused" in wide[0]
+        await at.pilot.resize_terminal(40, 24)
+        await at.settled()
+        narrow = around(at)
+        assert "paused" in narrow[0], "laid out for this width, the least telling is left out"
+        bench.end("b", 2)
+        bench.start("c", 1, 0)
+        bench.now += 300
+        await at.show(bench.look(eight_gpus(busy=())))
+        await at.settled()
+        assert around(at) == narrow
+        if covered:
+            await at.press("enter")
+            await at.until(lambda: at.app.screen is not at.screen)
+        await at.pilot.resize_terminal(120, 30)
+        await at.settled()
+        if covered:
+            await at.press("escape")
+            await at.until(lambda: at.app.screen is at.screen)
+            await at.settled()
+        assert around(at) == wide, "the same look, at the same moment"
         await at.press("space")
         await at.until(lambda: "c 1/3" in at.rows[0])
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
-from monitors.snapshot import State
+from hosts.host import Observation
+from monitors.host import HostMonitor
+from monitors.snapshot import Now, Seen, State
 from tests.monitors.runs import SHA
 from tests.tui.screens.runs import RUNNER, RunBench
 from tui.screens.matrix_grid import body_of, grid
-from tui.screens.run_facts import Said, clock, said
+from tui.screens.run_facts import Clock, Said, clock, said
 from tui.screens.run_header import Marks, age_of, elapsed, gates, header
 from tui.screens.run_ink import Row, width
 from tui.screens.run_pace import Pace, following, pace
@@ -334,6 +336,37 @@ def test_the_far_clock_may_be_another_one(bench: RunBench) -> None:
     bench.now -= 3600
     shown = told(bench, RunLook(replace(look.snapshot, seen=ours)))
     assert "about 01:47" in shown.sentence, "times are told by our clock, which is an hour behind the host's"
+
+
+@pytest.mark.parametrize("began", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_when_it_began_is_left_out_where_no_calendar_has_it(bench: RunBench, began: str) -> None:
+    running(bench)
+    bench.folder.write("plan.json", {**plan_of(bench), "timestamp": began})
+    look = bench.look()
+    apart = 3600 if began < "1" else -3600
+    shown = row(gates(look, Clock(bench.now, bench.now + apart, UTC), 200, Marks()))
+    assert "environment unknown" in shown
+    assert "began" not in shown
+
+
+def test_a_run_began_by_our_clock_and_the_hosts_is_told_where_there_is_room(bench: RunBench) -> None:
+    running(bench)
+    look = bench.look()
+    far, bench.now = bench.now, bench.now - 3600
+    seen = Observation("h20-a", far, bench.now, 0.2)
+    ours = RunLook(
+        replace(look.snapshot, seen=Seen(seen.at, seen.received)),
+        HostMonitor("h20-a").fold(None, seen, Now(bench.now)),
+    )
+    at = clock(ours.snapshot, bench.now, UTC)
+    assert "  elapsed 33 min  began 01:09  clock 1 h 00 min ahead  env" in row(gates(ours, at, 200, Marks()))
+    assert "began 01:09" in row(gates(ours, at, 100, Marks()))
+    assert "clock" not in row(gates(ours, at, 100, Marks())), "when it began is the more telling"
+    behind = replace(ours, host=HostMonitor("h20-a").fold(None, replace(seen, at=bench.now - 300), Now(bench.now)))
+    assert "  clock 5 min behind  " in row(gates(behind, at, 200, Marks()))
+    for alike in (20.0, 3.0):
+        near = HostMonitor("h20-a").fold(None, replace(seen, at=bench.now + alike), Now(bench.now))
+        assert "clock" not in row(gates(replace(ours, host=near), at, 200, Marks())), "what is read at a glance fits"
 
 
 def test_what_comes_next_and_when(bench: RunBench) -> None:
