@@ -36,7 +36,7 @@ class Connection:
         since: When it began to be so, by our clock, in seconds since the epoch; while WAITING, when it was first not to
             be reached.
         rtt: Seconds that the last sign of life took there and back; None before one.
-        retry_at: When a call tries again, by our clock; only while WAITING.
+        retry_at: When a call tries again, by our clock; only while WAITING or KEY_CHANGED.
         reason: Why, as one plain line; "" while UP.
         ours: What is wrong lies here, such as a key file, and nobody was asked; only while REFUSED.
     """
@@ -49,12 +49,15 @@ class Connection:
     ours: bool = False
 
 
+_TRIED = (Way.WAITING, Way.KEY_CHANGED)
+
+
 def retry_left(connection: Connection, now: float) -> float:
     """Seconds until a call tries again, by our clock; math.inf where no time is set.
 
     None are left where they would be more than any wait there is: our clock was set back.
     """
-    if connection.way is not Way.WAITING or connection.retry_at is None:
+    if connection.way not in _TRIED or connection.retry_at is None:
         return math.inf
     left = connection.retry_at - now
     return min(left, _LONGEST_WAIT) if left <= _LONGEST_WAIT + _ROUNDED else 0.0
@@ -79,7 +82,7 @@ class Countdown:
             connection: How the way stands.
             now: Our clock, seconds since the epoch.
         """
-        if connection is None or connection.way is not Way.WAITING or connection.retry_at is None:
+        if connection is None or connection.way not in _TRIED or connection.retry_at is None:
             return math.inf
         if connection.retry_at != self._retry_at:
             self._retry_at, self._until = connection.retry_at, self._steady() + retry_left(connection, now)

@@ -256,6 +256,7 @@ class OpenSshHost:
         return await self._open(name, True)
 
     async def _open(self, command: str, subsystem: bool) -> BytePipe:
+        await self._standing.look()
         self._standing.check()
         if not self._pipes or not self._way:  # one that is up tells the way: to ask runs programs (`Match exec`)
             self._way = await find_way(self._spec)

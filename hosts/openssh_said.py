@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from hosts.errors import GatewatchError, UnreachableError
 from hosts.local.pasting import quoted
-from hosts.ssh_spec import SshSpec
+from hosts.ssh_spec import KNOWN_HOSTS, SshSpec
 from hosts.ssh_text import plain_line
-from hosts.standing import KeyChangedError, LoginRefusedError
+from hosts.standing import KeyChangedError, LoginRefusedError, marks_of
 
 _OFFENDING = re.compile(r"^Offending (\S+) key in (.+):(\d+)\s*$", re.MULTILINE)
 _NOBODY = re.compile(r"(kex_exchange_identification|ssh_exchange_identification|banner exchange): ")
@@ -67,11 +67,14 @@ def explained(way: tuple[SshSpec, ...], errors: bytes, new: NewKey | None = None
         known = _OFFENDING.search(text)
         stands = f"{plain_line(known[2])}:{known[3]} has another {_known(known)}, " if known else ""
         mend = f"; if that is right, remove the old one: {_mend(text, known[2])}" if known else ""
-        return KeyChangedError(f"{host}: its host key has changed, so nothing was sent: {stands}{offer}{mend}")
+        files = [way[number].known_hosts or KNOWN_HOSTS, *([known[2]] if known else [])]
+        why = f"{host}: its host key has changed, so nothing was sent: {stands}{offer}{mend}"
+        return KeyChangedError(why, marks_of(files))
     if new is not None:
         return LoginRefusedError(
             f"{host}: its host key is unknown: {plain_line(new.files)} has no key for it, the host offers {new.offer}; "
-            "compare that on the host itself and add it to the file"
+            "compare that on the host itself and add it to the file",
+            marks_of((new.files, *new.files.split())),
         )
     if "Host key verification failed" in text:
         said = plain_line(text.strip().splitlines()[0])

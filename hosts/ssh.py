@@ -99,6 +99,7 @@ class SshHost:
         await asyncio.to_thread(importlib.import_module, "hosts.ssh_lane")
         from hosts.ssh_lane import FullError
 
+        await self._standing.look()
         for _ in range(_ATTEMPTS):
             lane = next((lane for lane in self._lanes if lane.alive and not lane.full), None)
             if lane is None:

@@ -20,7 +20,7 @@ from hosts.ssh_pipe import BROKEN, SshPipe
 from hosts.ssh_shim import drop, round_trip, without_padding_packets
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain
-from hosts.standing import Clock, Standing
+from hosts.standing import Clock, MendableError, Standing
 
 # Unanswered keep-alives; the first is sent after one interval of rest
 _MISSED = 2
@@ -90,7 +90,8 @@ class Lane:
                 try:
                     through = await shared.connection(login, self._interval * _MISSED)
                 except GatewatchError as error:
-                    raise type(error)(f"{spec.host}: on the way there, {error}") from None
+                    told = f"{spec.host}: on the way there, {error}"
+                    raise error.behind(told) if isinstance(error, MendableError) else type(error)(told) from None
             self._connection = await _logged_in(spec, files, through, connects, deadline, self._lost)
         except BaseException:
             await self._end_hops()

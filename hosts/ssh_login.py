@@ -19,7 +19,7 @@ from hosts.ssh_proxy import ProxyError
 from hosts.ssh_shim import NoKeys
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain
-from hosts.standing import KeyChangedError, LoginRefusedError
+from hosts.standing import KeyChangedError, LoginRefusedError, marks_of
 
 # The fastest one first: with it a megabyte costs half of what the default costs
 _CIPHERS = (
@@ -143,6 +143,7 @@ def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError 
     assert offer is not None
     if offer.host == files.alias:
         offer = replace(offer, port=None)
+    marks = marks_of((files.own, *files.names))  # before they are read
     known = known_keys(files.names, offer)
     if not known and spec.host_keys == "accept-new":
         try:
@@ -153,15 +154,18 @@ def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError 
     if not known:
         return LoginRefusedError(
             f"{spec.host}: its host key is unknown: {files.trusted} has no key for it, the host offers {offer}; "
-            "compare that on the host itself and add it to the file"
+            "compare that on the host itself and add it to the file",
+            marks,
         )
     if all(key.marker for key in known):
         return LoginRefusedError(
-            f"{spec.host}: its host key cannot be trusted: {', '.join(map(str, known))}, the host offers {offer}"
+            f"{spec.host}: its host key cannot be trusted: {', '.join(map(str, known))}, the host offers {offer}",
+            marks,
         )
     files_named = dict.fromkeys(key.file for key in known)
     mend = "; ".join(f"ssh-keygen -R {quoted(offer.name)} -f {quoted(name)}" for name in files_named)
     return KeyChangedError(
         f"{spec.host}: its host key has changed, so nothing was sent: {', '.join(map(str, known))}, "
-        f"the host offers {offer}; if that is right, remove the old one: {mend}"
+        f"the host offers {offer}; if that is right, remove the old one: {mend}",
+        marks,
     )

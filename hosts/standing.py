@@ -1,14 +1,17 @@
 """When a host that could not be reached may be tried again, and what is shown of it until then.
 
 Nobody is hammered: after each failure in a row the wait is drawn from a range that doubles (full jitter, so that
-hosts that went away together do not come back together). What a person has to mend is not tried over and over.
+hosts that went away together do not come back together). What a person has to mend is tried once a minute, and as soon
+as the files have changed that it may be mended in.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from hosts.connection import Connection, Way
@@ -34,12 +37,46 @@ class Clock:
         return self.wall() - self.steady()
 
 
-class LoginRefusedError(UnreachableError):
-    """The host answers and does not let us in, or we do not trust it: a person has to mend that."""
+Marks = tuple[tuple[str, tuple[int, ...] | None], ...]
+"""Files, and what tells each from what it is after a change; None for one that is not there."""
 
 
-class KeyChangedError(UnreachableError):
-    """The host has another key than the one that we know."""
+def marks_of(files: Iterable[str]) -> Marks:
+    """What tells these files, by their names, from what they are after a change."""
+    return tuple((name, _mark(name)) for name in dict.fromkeys(map(os.path.expanduser, files)))
+
+
+def _mark(name: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(name)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+class MendableError(UnreachableError):
+    """The host answers, and a person has to mend something.
+
+    Args:
+        said: The message.
+        marks: The files that it may be mended in, as they were before it was found to be wrong.
+    """
+
+    def __init__(self, said: str, marks: Marks = ()) -> None:
+        super().__init__(said)
+        self.marks = marks
+
+    def behind(self, said: str) -> MendableError:
+        """The same of a host that is reached through that one."""
+        return type(self)(said, self.marks)
+
+
+class LoginRefusedError(MendableError):
+    """The host does not let us in, or we do not trust it."""
+
+
+class KeyChangedError(MendableError):
+    """The host has another key than the one that we know. Keys are compared before anything of ours is sent."""
 
 
 class Standing:
@@ -58,6 +95,7 @@ class Standing:
         self._now = Connection(Way.IDLE, clock.wall())
         self._failures = 0
         self._until = 0.0
+        self._marks: Marks = ()
         self._apart = clock.apart
         self._up_since = 0.0
         self._down_since: float | None = None
@@ -73,17 +111,23 @@ class Standing:
         self._told.append(callback)
         return lambda: self._told.remove(callback) if callback in self._told else None
 
+    async def look(self) -> None:
+        """See whether the files have changed that it may be mended in, so that the next call may try."""
+        marks = self._marks
+        if marks and await asyncio.to_thread(marks_of, [name for name, _ in marks]) != marks and marks is self._marks:
+            self._until, self._marks = 0.0, ()
+
     def check(self) -> None:
         """Refuse a call that comes before its time.
 
         Raises:
             UnreachableError: With how long to wait, and why.
         """
+        left = self._until - self._clock.steady()
+        if self._now.way not in (Way.WAITING, Way.REFUSED, Way.KEY_CHANGED) or left <= 0 or self.slept:
+            return
         if self._now.way is Way.KEY_CHANGED:
             raise KeyChangedError(f"{self._host}: {self._now.reason}")
-        left = self._until - self._clock.steady()
-        if self._now.way not in (Way.WAITING, Way.REFUSED) or left <= 0 or self.slept:
-            return
         raise UnreachableError(f"{self._host}: retry in {max(1, round(left))} s ({self._now.reason})")
 
     @property
@@ -98,13 +142,15 @@ class Standing:
             self._set(Way.IDLE, self._now.reason)
 
     def connecting(self) -> None:
-        """A try begins."""
-        self._set(Way.CONNECTING, "")
+        """A try begins; of a host with another key nothing else is told until it is known to have the right one."""
+        if self._now.way is not Way.KEY_CHANGED:
+            self._set(Way.CONNECTING, "")
 
     def up(self) -> None:
         """It is connected."""
         self._up_since = self._clock.steady()
         self._down_since = None
+        self._marks = ()
         self._set(Way.UP, "")
 
     def alive(self, rtt: float | None = None) -> None:
@@ -134,14 +180,18 @@ class Standing:
     def failed(self, error: Exception) -> None:
         """A try failed; what was wrong with it decides when the next may be."""
         why = str(error).removeprefix(f"{self._host}: ")
+        self._marks = error.marks if isinstance(error, MendableError) else self._marks
         if isinstance(error, KeyChangedError):
-            self._set(Way.KEY_CHANGED, why)
+            self._wait(REFUSED_WAIT, why, Way.KEY_CHANGED)
         elif isinstance(error, LoginRefusedError):
             self._until = self._clock.steady() + REFUSED_WAIT
             self._set(Way.REFUSED, why)
         elif isinstance(error, UnreachableError):
             self._failures += 1
-            self._wait(self._drawn(self._failures), why)
+            if self._now.way is Way.KEY_CHANGED:  # that it is away now tells nothing of its key
+                self._wait(self._drawn(self._failures), self._now.reason, Way.KEY_CHANGED)
+            else:
+                self._wait(self._drawn(self._failures), why)
         else:  # nothing was sent to anybody
             self._until = 0.0
             self._set(Way.REFUSED, why, ours=True)
@@ -149,9 +199,9 @@ class Standing:
     def _drawn(self, times: int) -> float:
         return self._chance.uniform(0.0, min(_LONGEST, _FIRST * 2.0 ** min(times - 1, 16)))
 
-    def _wait(self, seconds: float, why: str) -> None:
+    def _wait(self, seconds: float, why: str, way: Way = Way.WAITING) -> None:
         self._until = self._clock.steady() + seconds
-        self._set(Way.WAITING, why, seconds)
+        self._set(way, why, seconds)
 
     def _set(self, way: Way, reason: str, wait: float | None = None, ours: bool = False) -> None:
         self._apart = self._clock.apart
@@ -159,6 +209,8 @@ class Standing:
         if way is Way.WAITING and self._down_since is None:
             self._down_since = now
         since = self._down_since if way is Way.WAITING and self._down_since is not None else now
+        if way is Way.KEY_CHANGED and self._now.way is way:
+            since = self._now.since
         self._now = Connection(way, since, self._now.rtt, None if wait is None else now + wait, reason, ours)
         for callback in tuple(self._told):
             callback(self._now)

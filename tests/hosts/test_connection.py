@@ -35,5 +35,6 @@ def test_a_clock_that_is_set_makes_no_wait_longer() -> None:
     assert countdown.left(down, 1010.0 + 15.0) == 5.0, "set ahead, or slept"
     assert countdown.left(Connection(Way.WAITING, 990.0, None, 1060.0), 1010.0) == 50.0, "another wait"
     assert countdown.left(Connection(Way.WAITING, 990.0, None, 5000.0), 1010.0) <= 0.0, "nobody waits as long"
+    assert countdown.left(Connection(Way.KEY_CHANGED, 990.0, None, 1050.0), 1010.0) == 40.0
     for none in (None, Connection(Way.WAITING, 990.0), Connection(Way.UP, 990.0, None, 1000.0)):
         assert countdown.left(none, 2000.0) == math.inf

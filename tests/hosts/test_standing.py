@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from hosts.connection import Connection, Way
 from hosts.errors import InputError, UnreachableError
-from hosts.standing import Clock, KeyChangedError, LoginRefusedError, Standing
+from hosts.standing import Clock, KeyChangedError, LoginRefusedError, MendableError, Standing, marks_of
 
 
 class Times:
@@ -114,16 +116,47 @@ def test_a_refused_login_is_tried_once_a_minute_and_whenever_a_person_asks() -> 
     standing.check()
 
 
-def test_a_changed_key_is_never_tried_again_by_itself() -> None:
+def test_a_changed_key_is_compared_once_a_minute_and_shown_as_such_meanwhile() -> None:
     standing, times = make()
-    standing.failed(KeyChangedError("box: its host key has changed"))
-    assert standing.now.way is Way.KEY_CHANGED
-    times.go(1e6)
-    times.wall += 1e6
-    with pytest.raises(KeyChangedError, match=r"^box: its host key has changed$"):
+    began = times.wall
+    for error in (KeyChangedError("box: its host key has changed"), UnreachableError("box: connection refused")):
+        standing.failed(error)
+        wait = 60 if isinstance(error, KeyChangedError) else 1
+        stopped = Connection(Way.KEY_CHANGED, began, None, times.wall + wait, "its host key has changed")
+        assert standing.now == stopped
+        times.go(wait - 0.5)
+        with pytest.raises(KeyChangedError, match=r"^box: its host key has changed$"):
+            standing.check()
+        times.go(0.5)
         standing.check()
+        standing.connecting()
+        assert standing.now == stopped, "whether it is the right one now is not known before it was compared"
+    standing.up()
+    assert standing.now.way is Way.UP
+
+
+def test_a_person_who_asks_sees_a_changed_key_be_compared() -> None:
+    standing, _times = make()
+    standing.failed(KeyChangedError("box: its host key has changed"))
     standing.pardon()
     standing.check()
+    standing.connecting()
+    assert standing.now.way is Way.CONNECTING
+
+
+@pytest.mark.parametrize("kind", [KeyChangedError, LoginRefusedError])
+async def test_what_a_file_may_mend_is_tried_once_it_has_changed(kind: type[MendableError], tmp_path: Path) -> None:
+    standing, _times = make()
+    known = tmp_path / "known"
+    for change in (lambda: known.write_text("a"), lambda: known.write_text("ab"), known.unlink):
+        marks = await asyncio.to_thread(marks_of, [str(known), str(tmp_path / "no_such")])
+        standing.failed(kind("box: its host key", marks))
+        await standing.look()
+        with pytest.raises(UnreachableError):
+            standing.check()
+        await asyncio.to_thread(change)
+        await standing.look()
+        standing.check()
 
 
 def test_a_missing_file_is_looked_for_at_each_call() -> None:

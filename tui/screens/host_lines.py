@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from hosts.connection import Way
 from hosts.host import DiskSeen, GpuDevice, Load, MigDevice
 from tui.screens.host_cells import bar, busy_share, gib, memory_share, number, spark
 from tui.screens.host_facts import HostFacts, plain
@@ -68,9 +69,12 @@ def standing(host: HostFacts, brush: Brush) -> str:
     if look.connection is None and not look.local:
         return "not looked at yet" if look.snapshot is None else "the last look failed" if host.blind else "up"
     words = connection_words(look.connection, brush.now, brush.clock, host.received)
-    if look.connection is not None and retry_in(look.connection, brush.now):
-        return f"{unreachable(look.connection, brush.clock, host.received)}, {words}"
-    return words
+    wait = retry_in(look.connection, brush.now) if look.connection is not None else 0
+    if look.connection is None or not wait:
+        return words
+    if look.connection.way is Way.KEY_CHANGED:
+        return f"{words}, compared again in {wait} s"
+    return f"{unreachable(look.connection, brush.clock, host.received)}, {words}"
 
 
 def _standing(host: HostFacts, room: int, brush: Brush) -> Iterator[Line]:

@@ -120,8 +120,8 @@ def retry_in(connection: Connection, now: float) -> int:
 
 
 def changes_soon(connection: Connection | None) -> bool:
-    """Whether `connection_words` counts seconds now."""
-    return connection is not None and connection.way in (Way.STALE, Way.WAITING)
+    """Whether seconds are counted in what is told of it now."""
+    return connection is not None and connection.way in (Way.STALE, Way.WAITING, Way.KEY_CHANGED)
 
 
 def milliseconds(seconds: float) -> str:

@@ -300,15 +300,20 @@ def _feed(log: Path, offset: int, scan: LogScan) -> int:
     except FileNotFoundError:
         return 0
     except OSError as error:
-        raise ReadError.of(log, error) from None
+        raise _unread(log, error) from None
     try:
         block = os.pread(fd, _LOG_BLOCK, offset)
     except OSError as error:
-        raise ReadError.of(log, error) from None
+        raise _unread(log, error) from None
     finally:
         os.close(fd)
     scan.feed(block)
     return len(block)
+
+
+def _unread(log: Path, error: OSError) -> ReadError:
+    found = ReadError.of(log, error)
+    return ReadError(log, f"{found.reason}; move it away, then resume the run", found.errno)
 
 
 def _feed_more(log: Path, offset: int, scan: LogScan) -> bool:

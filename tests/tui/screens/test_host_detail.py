@@ -226,6 +226,16 @@ async def test_the_command_that_mends_a_changed_key_is_there_to_its_end() -> Non
         assert said.rpartition(": ")[2] in shown
 
 
+async def test_a_changed_key_is_said_to_be_compared_again() -> None:
+    stopped = Connection(Way.KEY_CHANGED, AT - 9, None, AT + 41, "its host key has changed, so nothing was sent")
+    async with fleet((80, 24), (look("a", body(()), stopped),)) as at:
+        await into(at, "a")
+        assert "key changed, compared again in 41 s" in row(at, "compared")
+        assert "its host key has changed, so nothing was sent" in at.shown
+        at.app.at += 3
+        await at.until(lambda: "compared again in 38 s" in at.shown)
+
+
 async def test_how_long_a_host_is_left_alone_is_told_once() -> None:
     error = "127.0.0.1: retry in 3 s (no login within 20 s)"
     async with fleet((80, 24), (look("a", body(()), Connection(Way.CONNECTING, AT), error=error),)) as at:

@@ -1,0 +1,192 @@
+"""A host that comes back with another key: nothing more goes there, until it has the right one or the file says so."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts.connection import Way, retry_left
+from hosts.connects import Connects
+from hosts.errors import UnreachableError
+from hosts.openssh import OpenSshHost
+from hosts.ssh import SshHost, SshSpec
+from hosts.standing import REFUSED_WAIT, Clock
+from tests.peers import sshd
+
+pytestmark = pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd")
+needs_ssh = pytest.mark.skipif(shutil.which("ssh") is None, reason="needs ssh")
+
+Host = SshHost | OpenSshHost
+Make = Callable[..., Host]
+
+
+class Ahead:
+    """Our clock, which can be put ahead."""
+
+    def __init__(self) -> None:
+        self._by = 0.0
+        self.clock = Clock(lambda: time.time() + self._by, lambda: time.monotonic() + self._by)
+
+    def go(self, seconds: float) -> None:
+        self._by += seconds
+
+
+@pytest.fixture
+def ahead() -> Ahead:
+    return Ahead()
+
+
+@pytest.fixture(params=[SshHost, pytest.param(OpenSshHost, marks=needs_ssh)])
+async def make(request: pytest.FixtureRequest, ahead: Ahead) -> AsyncIterator[Make]:
+    made: list[Host] = []
+
+    def reach(peer: sshd.SshPeer, **more: Any) -> Host:
+        spec: dict[str, Any] = {"identity_file": str(peer.keys["plain"]), "known_hosts": str(peer.known_hosts)}
+        whole = SshSpec("127.0.0.1", peer.port, **spec | {"config_file": None} | more)
+        made.append(request.param(whole, connects=Connects(chance=sshd.Soonest()), clock=ahead.clock))
+        return made[-1]
+
+    yield reach
+    for host in made:
+        await host.close()
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[sshd.SshPeer]:
+    (tmp_path / "sshd").mkdir()
+    with sshd.running(tmp_path / "sshd", "LogLevel DEBUG1\n") as running:
+        yield running
+
+
+async def said(host: Host) -> str:
+    """What a command on it wrote."""
+    pipe = await host.open(("echo", "here"))
+    try:
+        return (await pipe.read()).decode()
+    finally:
+        await pipe.close(5)
+
+
+async def failed(host: Host) -> str:
+    with pytest.raises(UnreachableError) as caught:
+        await said(host)
+    return str(caught.value)
+
+
+async def restart(peer: sshd.SshPeer, key: str) -> None:
+    """Have the server again with the key of this name: a new one, or "old", the one that it began with."""
+    peer.stop()
+    if key != "old":
+        await asyncio.to_thread(sshd.make_key, peer.folder / key)
+    for suffix in ("", ".pub"):
+        if key != "old":
+            shutil.copy2(peer.folder / f"host_key{suffix}", peer.folder / f"old{suffix}")
+        shutil.copy2(peer.folder / f"{key}{suffix}", peer.folder / f"host_key{suffix}")
+    await asyncio.to_thread(peer.start)
+
+
+def run(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True)
+
+
+def log(peer: sshd.SshPeer) -> str:
+    return (peer.folder / "sshd.log").read_text()
+
+
+async def changed(host: Host, peer: sshd.SshPeer) -> str:
+    """Have a host that was up come back with another key; what is then said of it."""
+    assert await said(host) == "here\n"
+    await restart(peer, "new")
+    first = await failed(host)
+    while host.connection.way is not Way.KEY_CHANGED:  # the first may have been the end of what was up
+        first = await failed(host)
+    assert "its host key has changed, so nothing was sent: " in first
+    assert host.connection.reason in f"127.0.0.1: {first}"
+    return host.connection.reason
+
+
+async def test_the_old_key_is_back(make: Make, peer: sshd.SshPeer, ahead: Ahead) -> None:
+    host = make(peer)
+    why = await changed(host, peer)
+    told: list[Way] = []
+    host.on_change(lambda now: told.append(now.way))
+    since = host.connection.since
+    for _ in range(2):
+        began = len(log(peer))
+        assert await failed(host) == f"127.0.0.1: {why}"
+        assert "Connection from" not in log(peer)[began:]
+        assert 0 < retry_left(host.connection, ahead.clock.wall()) <= REFUSED_WAIT
+        ahead.go(REFUSED_WAIT)
+        assert "its host key has changed" in await failed(host)
+        assert "Connection from" in log(peer)[began:]
+        assert "userauth-request" not in log(peer)[began:]
+        assert (host.connection.way, host.connection.reason, host.connection.since) == (Way.KEY_CHANGED, why, since)
+    assert set(told) == {Way.KEY_CHANGED}, "meanwhile it is shown as before"
+    await restart(peer, "old")
+    ahead.go(REFUSED_WAIT)
+    assert await said(host) == "here\n"
+    assert "userauth-request" in log(peer)[began:]
+
+
+@pytest.mark.parametrize("rule", ["accept-new", "strict"])
+async def test_the_old_key_was_removed_from_the_file(make: Make, peer: sshd.SshPeer, ahead: Ahead, rule: str) -> None:
+    host = make(peer, host_keys=rule)
+    why = await changed(host, peer)
+    remove = why.rpartition("remove the old one: ")[2]
+    assert remove.startswith("ssh-keygen -R ")
+    run("sh", "-c", remove)
+    new = sshd.public(peer.folder / "host_key")
+    if rule == "strict":
+        with peer.known_hosts.open("a") as file:
+            file.write(f"[127.0.0.1]:{peer.port} {new}\n")
+    assert await said(host) == "here\n"
+    assert new in peer.known_hosts.read_text()
+
+
+async def test_a_key_that_is_added_once_the_old_one_was_removed(make: Make, peer: sshd.SshPeer) -> None:
+    host = make(peer)
+    await changed(host, peer)
+    peer.known_hosts.write_text("")
+    assert "its host key is unknown" in await failed(host)
+    assert host.connection.way is Way.REFUSED
+    assert "retry in 60 s" in await failed(host)
+    peer.known_hosts.write_text(f"[127.0.0.1]:{peer.port} {sshd.public(peer.folder / 'host_key')}\n")
+    assert await said(host) == "here\n"
+
+
+async def test_a_host_that_is_away_meanwhile_is_not_known_to_be_right(
+    make: Make, peer: sshd.SshPeer, ahead: Ahead
+) -> None:
+    host = make(peer)
+    why = await changed(host, peer)
+    peer.stop()
+    ahead.go(REFUSED_WAIT)
+    assert "refused" in (await failed(host)).lower()
+    assert (host.connection.way, host.connection.reason) == (Way.KEY_CHANGED, why)
+    await restart(peer, "old")
+    ahead.go(REFUSED_WAIT)
+    assert await said(host) == "here\n"
+
+
+async def test_behind_a_jump(make: Make, peer: sshd.SshPeer, tmp_path: Path) -> None:
+    (tmp_path / "gate").mkdir()
+    with sshd.running(tmp_path / "gate") as gate:
+        with (gate.folder / "allowed").open("a") as allowed:
+            allowed.write(f"{sshd.public(peer.keys['plain'])}\n")
+        with peer.known_hosts.open("a") as known:
+            known.write(gate.known_hosts.read_text())
+        host = make(peer, proxy_jump=f"127.0.0.1:{gate.port}", host_keys="accept-new")
+        assert await said(host) == "here\n"
+        await host.close()
+        await restart(gate, "new")
+        assert "its host key has changed" in await failed(host)
+        assert host.connection.way is Way.KEY_CHANGED
+        run("ssh-keygen", "-R", f"[127.0.0.1]:{gate.port}", "-f", str(peer.known_hosts))
+        assert await said(host) == "here\n"
