@@ -119,11 +119,9 @@ class Reader:
         """Show so many rows from now on."""
         if height == self.view.height:
             return
-        self.view.height = height
+        self.view.resize(height)
         if self._at_end:
             self.view.to_end()
-        else:
-            self.view.fill()
         self._show()
         self._wake(hurry=True)
 
@@ -165,6 +163,7 @@ class Reader:
 
     def release(self) -> None:
         """Let go of the end: from now on nothing moves by itself."""
+        self.view.stay()
         if self.following:
             self.following = False
             state = self.model.state

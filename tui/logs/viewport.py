@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from monitors.logs.types import LogLine, Place, Window
 from tui.logs.rows import DisplayRow
@@ -54,6 +55,21 @@ class Row:
         return Anchor(self.line.at, self.index)
 
 
+@dataclass(frozen=True)
+class Smaller:
+    """Where a screen began before it became a larger one.
+
+    Attributes:
+        anchor: Its first row, as lines were laid out then.
+        start: The character of the line that this row began with.
+        height: Rows that it had.
+    """
+
+    anchor: Anchor
+    start: int
+    height: int
+
+
 class Viewport:
     """The lines that are held, and the rows that a screen of `height` shows of them.
 
@@ -73,6 +89,8 @@ class Viewport:
         self.anchor: Anchor | None = None
         self.height = 0
         self._first: tuple[Anchor, int] | None = None  # since lines were laid out anew: its character that stays
+        self._smaller: list[Smaller] = []  # the smallest first; known while the screen begins at `_stood`
+        self._stood: Anchor | None = None
 
     @property
     def lines(self) -> Sequence[LogLine]:
@@ -83,15 +101,32 @@ class Viewport:
         top = self._top_row()
         self._lay = lay
         self._laid.clear()
-        if top is None or top.index < 0:
-            return
-        start = top.start
-        if self._first is not None and self._first[0] is self.anchor:  # nobody has moved: a row may begin before it
-            start = self._first[1]
-        if start:
-            same = [row for row in self._rows(top.line) if row.index >= 0 and row.start <= start]
-            self.anchor = same[-1].anchor if same else Anchor(top.line.at)
-            self._first = self.anchor, start
+        if top is not None and top.index >= 0 and (start := self._start(top)):
+            with self._by_itself():
+                self._begin_with(top.line, start)
+        if self._smaller and self._smaller[-1].height >= self.height > 0:  # rows would have stayed empty there
+            self.resize(self.height)
+
+    def resize(self, height: int) -> None:
+        """Show `height` rows from now on.
+
+        Where rows would stay empty, the screen begins further up; once it is smaller again, it begins where it did,
+        unless somebody has moved meanwhile.
+        """
+        top, to = self._top_row(), None
+        with self._by_itself():
+            if top is not None and not 0 < height <= self.height:
+                self._smaller.append(Smaller(top.anchor, self._start(top), self.height))
+            elif height > 0 and self._smaller:
+                to = self._lead_back(height)
+            self.height, begins = height, self.anchor
+        self.fill()
+        if to is not None and self.anchor is not begins:
+            self._smaller.append(replace(to, height=height))
+
+    def stay(self) -> None:
+        """Somebody has chosen what is on screen: where it began when it was smaller does not matter any more."""
+        self._smaller.clear()
 
     def hold(self, window: Window, *, keep: bool) -> None:
         """Take over what was read.
@@ -109,11 +144,7 @@ class Viewport:
         within = self._within_tail() if keep else None
         self._lines = lines
         self._starts = [line.at for line in lines]
-        if within is not None and self.anchor is not None and not self.holds(self.anchor.place):
-            # The same marks stand before what came behind them
-            index = self._index(self.anchor.place)
-            if index < len(lines):
-                self._put(index, within)
+        self._pin(within)  # the same marks stand before what came behind them
         self.at_start, self.at_end = window.at_start, window.at_end
         self.busy, self.cut = window.busy, window.cut
 
@@ -127,6 +158,7 @@ class Viewport:
             lines = [line for line in window.lines if not self._starts or line.at > self._starts[-1]]
             self._lines, self.at_end = [*self._lines, *lines], window.at_end
         self._starts = [line.at for line in self._lines]
+        self._pin(None)
         return bool(lines)
 
     def rows(self) -> tuple[Row, ...]:
@@ -213,7 +245,8 @@ class Viewport:
         """Where rows stay empty at the end of the log, and lines are held above, show those."""
         missing = self.height - len(self.rows())
         if missing > 0 and (self.at_end or missing == self.height):
-            self.up(missing)
+            with self._by_itself():
+                self.up(missing)
 
     def holds(self, place: Place) -> bool:
         """Whether a line begins here that is held."""
@@ -259,6 +292,56 @@ class Viewport:
         """Rows above the screen of the marks behind the last line, None where the screen begins elsewhere."""
         line = self.line_at(self.anchor.place) if self.anchor is not None else None
         return self._within(self._index(line.at)) if line is not None and is_tail(line) else None
+
+    def _pin(self, within: int | None) -> None:
+        """Where no filter shows the line that the screen began in, it begins in the one that is shown instead.
+
+        Else a mark that came to stand above that one would move it.
+        """
+        if self.anchor is None or self.holds(self.anchor.place):
+            return
+        index = self._index(self.anchor.place)
+        if index < len(self._lines) and (within is not None or not is_tail(self._lines[index])):
+            with self._by_itself():
+                self._put(index, within or 0)
+
+    @contextmanager
+    def _by_itself(self) -> Iterator[None]:
+        """What moves the screen here is nobody's wish: where it began when it was smaller is led back to still."""
+        if self._stood is not self.anchor:
+            self._smaller.clear()
+        yield
+        self._stood = self.anchor
+
+    def _lead_back(self, height: int) -> Smaller | None:
+        """Begin where a screen of `height` rows did, or further up by the rows that it has more than a smaller one."""
+        to = next((one for one in self._smaller if one.height >= height), self._smaller[-1])
+        index = self._index(to.anchor.place)
+        if index == len(self._lines) and not self.at_end:
+            return None  # nobody knows yet what is there
+        self._smaller = [one for one in self._smaller if one.height < height]
+        before, first = self.anchor, self._first
+        self.anchor = self._stood = to.anchor
+        if to.start and self.holds(to.anchor.place):
+            self._begin_with(self._lines[index], to.start)
+        self._pin(None)
+        if height > to.height:
+            self.up(height - to.height)
+        if before is not None and (self.anchor.place, self.anchor.index) < (before.place, before.index):
+            self.anchor, self._first = before, first
+        return to if to.height >= height else None
+
+    def _start(self, top: Row) -> int:
+        """The character of its line that the first row is to begin with."""
+        if self._first is not None and self._first[0] is self.anchor:  # nobody has moved: a row may begin before it
+            return self._first[1]
+        return top.start
+
+    def _begin_with(self, line: LogLine, start: int) -> None:
+        """Begin with the row of a line that shows this character."""
+        same = [row for row in self._rows(line) if row.index >= 0 and row.start <= start]
+        self.anchor = same[-1].anchor if same else Anchor(line.at)
+        self._first = self.anchor, start
 
     def _put(self, index: int, within: int) -> None:
         rows = self._rows(self._lines[index])

@@ -218,6 +218,45 @@ async def test_a_place_within_a_line_stays_however_often_the_window_changes() ->
         assert at.rows[0][:8] == before
 
 
+@pytest.mark.parametrize("change", ["", "grown", "rotated", "lost"])
+async def test_a_window_that_is_large_for_a_while_leads_nowhere(change: str) -> None:
+    wide = b"".join(b"%d %s\n" % (number, b"z" * (number % 100)) for number in range(500))
+    async with desk(wide) as at:
+        await at.press("w", *["up"] * 7)
+        await at.settled()
+        top = at.lines
+        await at.pilot.resize_terminal(120, 40)
+        await at.settled()
+        large = at.lines
+        assert large[0] != top[0]
+        if change == "grown":
+            at.source.append(numbered(50))
+            await at.until(lambda: "+50 lines" in at.shown)
+        elif change == "rotated":
+            at.source.rotate(numbered(50))
+            await at.until(lambda: "+50 lines" in at.shown)
+        elif change == "lost":
+            at.source.forget(0, wide.index(b"\n490 ") + 1)
+        await at.settled()
+        assert [line for line in at.lines if "gone" not in line][:30] == large[:30]
+        await at.pilot.resize_terminal(80, 24)
+        await at.settled()
+        assert [line for line in at.lines if "gone" not in line][:15] == top[:15]
+
+
+async def test_a_line_that_is_opened_on_a_larger_screen_stays_where_it_is() -> None:
+    async with desk(numbered(500)) as at:
+        await at.press(*["up"] * 3)
+        await at.pilot.resize_terminal(80, 60)
+        await at.settled()
+        top = at.lines[0]
+        await at.pilot.click("#log-view", offset=(3, 2))
+        await at.press("enter")
+        await at.until(lambda: at.pane.detail.is_open)
+        await at.settled()
+        assert at.lines[0] == top
+
+
 @pytest.mark.parametrize("grown", [b"", b"new\n"])
 async def test_a_larger_window_is_full_as_far_as_there_are_lines(grown: bytes) -> None:
     async with desk(numbered(1000), (80, 8)) as at:
@@ -261,3 +300,18 @@ async def test_rows_of_ours_are_shown_once_while_nothing_passes_the_filter() -> 
         at.source.append(b"zzz\n")
         await at.until(lambda: "zzz" in at.lines)
         assert sum("rotated" in row for row in at.rows) == 3
+
+
+async def test_a_gap_moves_nothing_where_a_filter_has_left_out_the_line_one_was_at() -> None:
+    async with desk(numbered(5000)) as at:
+        await go(at, 3005)
+        await at.press("ampersand")
+        await at.type("line 30")
+        await at.press("enter")
+        await at.until(lambda: at.lines[:1] == ["line 3000"])
+        await at.settled()
+        at.source.forget(0, len(numbered(2999)))
+        await at.settled()
+        assert at.lines[0] == "line 3000"
+        await at.press("up")
+        await at.until(lambda: "are gone" in at.lines[0])
