@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -24,7 +24,8 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui import keys, shims, themes
+from hosts.errors import GatewatchError
+from tui import keys, shims, themes, words
 from tui.asciified import Asciified
 from tui.exits import ExitCode
 from tui.marks import Look
@@ -128,6 +129,7 @@ class GatewatchApp(App[int]):
         self.typed_at = time.monotonic()
         self._shared: Shared | None = None
         self._typed: deque[Key | Paste] = deque()
+        self._come_back: deque[Key | Paste] = deque()  # typed before all of those
         self._under_way: KeyPassed | None = None
         self._handed_on: Key | Paste | None = None
         self._openings = 0
@@ -194,6 +196,27 @@ class GatewatchApp(App[int]):
             markup=False,
         )
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """What is cut out of a field, or marked on a screen, goes where copied lines go."""
+        if not text:
+            return  # it would empty the clipboard
+        self._clipboard = text  # what a field's own key puts in again
+
+        async def copy() -> None:
+            from tui import clipboard  # only what is cut or copied needs it
+
+            try:
+                copied = await clipboard.copy(text, words.counted(len(text), "character"), dict(os.environ))
+            except GatewatchError as error:
+                self.say(str(error), "error")
+                return
+            if copied.sequence:
+                shims.write(self, copied.sequence)
+            self.say(copied.told)
+
+        work: Callable[[], Awaitable[None]] = copy
+        self.run_worker(work, group="copy", exclusive=True, exit_on_error=False)
+
     async def run_async(self, **options: Any) -> int | None:
         """Run; what goes wrong in a thread meanwhile is told on the screen, in one line, and not over it."""
         loop, before = asyncio.get_running_loop(), threading.excepthook
@@ -234,6 +257,8 @@ class GatewatchApp(App[int]):
             self.typed_at = time.monotonic()
             self._typed.append(event)
             await self._press()
+        elif event.is_forwarded and self._openings:  # nobody took it, and what it is meant for is not here yet
+            self._come_back.append(Key(event.key, event.character) if isinstance(event, Key) else Paste(event.text))
         elif not shims.aim_again(self, event):
             await super().on_event(event)
             if event is self._handed_on and self._under_way is not None and self._under_way.again:
@@ -253,8 +278,8 @@ class GatewatchApp(App[int]):
 
     async def _press(self) -> None:
         """Hand on what was typed, as long as nothing of it is on its way."""
-        while self._typed and self._under_way is None and not self._openings:
-            event = self._handed_on = self._typed.popleft()
+        while (typed := self._come_back or self._typed) and self._under_way is None and not self._openings:
+            event = self._handed_on = typed.popleft()
             shims.aim_again(self, event)
             target = self.focused or self.screen
             await super().on_event(event)
@@ -300,17 +325,14 @@ class GatewatchApp(App[int]):
         shown.tell_of(self.screen)
         await self.push_screen(shown)
 
-    def action_palette(self) -> None:
+    async def action_palette(self) -> None:
         """Everything that can be done, by name."""
-        self.action_command_palette()
-
-    def action_command_palette(self) -> None:
-        """The same under the name by which the framework's own binding calls it."""
         from tui.palette import Palette
 
-        app: App[Any] = self
-        if not Palette.is_open(app):
-            self.call_next(self.push_screen, Palette(placeholder="Search for commands", id="--command-palette"))
+        if not any(isinstance(screen, Palette) for screen in self.screen_stack):  # something may lie over it
+            await self.push_screen(Palette())
+
+    action_command_palette = action_palette  # type: ignore[assignment]  # as the framework's own binding calls it
 
     def action_share(self) -> None:
         """Cover what others should not read, and change nothing, until it is asked for again."""

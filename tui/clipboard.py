@@ -1,16 +1,20 @@
-"""How copied text leaves the program: through the terminal, through a program of the desktop, or into a file.
+"""How copied text leaves the program: through the terminal or its tmux, a program of the desktop, or into a file.
 
 A terminal does not say whether it took a text (OSC 52), and refuses long ones in silence, so long texts go to a file.
+tmux throws what a program sends that way away unless it is set up otherwise, but it takes a text that it is given.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -27,6 +31,7 @@ _NATIVE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("pbcopy",)),
 )
 _PATIENCE = 5.0  # seconds
+_TMUX_PATIENCE = 2.0  # seconds, for all that it is asked
 
 
 class Way(Enum):
@@ -68,28 +73,20 @@ def way(env: Mapping[str, str]) -> Way:
     return Way.AUTO
 
 
-def osc52(text: str, env: Mapping[str, str]) -> str | None:
-    """The control sequence that hands `text` to a terminal's clipboard, None where the text is too long for it.
-
-    Within tmux it is sent twice: bare for `set-clipboard on`, wrapped for `allow-passthrough on`.
-    """
+def osc52(text: str) -> str | None:
+    """The control sequence that hands `text` to a terminal's clipboard, None where the text is too long for it."""
     encoded = base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
-    if len(encoded) > LIMIT:
-        return None
-    bare = f"\x1b]52;c;{encoded}\x07"
-    if not env.get("TMUX"):
-        return bare
-    return f"{bare}\x1bPtmux;{bare.replace(chr(27), chr(27) * 2)}\x1b\\"
+    return f"\x1b]52;c;{encoded}\x07" if len(encoded) <= LIMIT else None
 
 
-def copy(
+async def copy(
     text: str,
     what: str,
     env: Mapping[str, str],
     *,
     find: Callable[[str], str | None] = shutil.which,
 ) -> Copied:
-    """Copy `text`; it waits for other programs, so call it from a thread.
+    """Copy `text`; other programs that take it are waited for, but not for ever.
 
     Args:
         text: Safe and without secrets already.
@@ -102,14 +99,61 @@ def copy(
     """
     asked = way(env)
     if asked is Way.NATIVE:
-        return _native(text, what, env, find)
-    if asked is not Way.FILE:
-        sequence = osc52(text, env)
-        if sequence is not None:
-            return Copied(f"{what} copied", sequence)
-    path = _to_file(text, env)
-    why = "" if asked is Way.FILE else ": too long for a terminal's clipboard"
-    return Copied(f"{what} written to {path}{why}")
+        return await asyncio.to_thread(_native, text, what, env, find)
+    bare = await asyncio.to_thread(osc52, text) if asked is not Way.FILE else None
+    if bare is None:
+        path = await asyncio.to_thread(_to_file, text, env)
+        why = "" if asked is Way.FILE else ": too long for a terminal's clipboard"
+        return Copied(f"{what} written to {path}{why}")
+    if not env.get("TMUX"):
+        return Copied(f"{what} sent to the terminal's clipboard", bare)
+    wrapped = f"\x1bPtmux;{bare.replace(chr(27), chr(27) * 2)}\x1b\\"  # comes through with allow-passthrough on
+    refused = await _to_tmux(text, env, find) if asked is Way.AUTO else "CLIPBOARD=osc52"
+    if refused is None:
+        told = f"{what} in tmux's buffer: prefix ] pastes it; the terminal's clipboard may have it too"
+        return Copied(told, wrapped)
+    told = f"{what} sent to the terminal, which has it only where tmux's set-clipboard or allow-passthrough is on"
+    return Copied(f"{told} ({refused})", bare + wrapped)
+
+
+async def _to_tmux(text: str, env: Mapping[str, str], find: Callable[[str], str | None]) -> str | None:
+    """Make `text` the newest buffer of the tmux around us, and of its terminal's clipboard; why not, or None."""
+    program = await asyncio.to_thread(find, "tmux")
+    if program is None:
+        return "there is no tmux on PATH to give it to"
+    data = text.encode("utf-8", "replace")
+    try:
+        async with asyncio.timeout(_TMUX_PATIENCE):
+            # With -w it goes to the terminal's clipboard even where that is off; tmux before 3.2 does not know it.
+            off = await _tmux((program, "show-options", "-sv", "set-clipboard"), env) == b"off\n"
+            for options in ((),) if off else (("-w",), ()):
+                if await _tmux((program, "load-buffer", *options, "-"), env, data) is not None:
+                    return None
+    except TimeoutError:
+        return f"tmux gave no answer within {_TMUX_PATIENCE:g} s"
+    except OSError as error:
+        return f"tmux cannot be started: {error.strerror}"
+    return "tmux did not take it"
+
+
+async def _tmux(argv: Sequence[str], env: Mapping[str, str], data: bytes = b"") -> bytes | None:
+    """What it prints, None where it fails; it is killed where nobody waits for it any more."""
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=dict(env),
+        start_new_session=True,  # what it may have started dies with it
+    )
+    try:
+        printed, _ = await process.communicate(data)
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    return printed if process.returncode == 0 else None
 
 
 def _native(text: str, what: str, env: Mapping[str, str], find: Callable[[str], str | None]) -> Copied:

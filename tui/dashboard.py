@@ -26,6 +26,7 @@ from tui.dashboard_runs import (
     Locator,
     Wanted,
     host_seen,
+    import_what_opens,
     judge,
     names_of,
     place_of,
@@ -54,9 +55,6 @@ READ_ONLY = "read-only: start with --act"
 
 _FEW = 16  # hosts whose looks are painted as they come
 _SHOWER_S = 0.2
-_LOOKING = ("tui.screens.stage", "tui.help")
-_ACTING = ("tui.screens.prompt", "tui.screens.resume", "tui.screens.form")
-"""What a key in a run opens: imported while nobody waits, for an import holds the event loop."""
 
 
 class DashboardApp(GatewatchApp):
@@ -196,15 +194,7 @@ class DashboardApp(GatewatchApp):
         if entry.place is None:
             self.say(entry.problem, "warning")
         else:
-            waiting = ExitStack()
-            waiting.enter_context(self.keys_waiting())  # at once: the next key may have been typed already
-            self._start(self._go_into(entry.place, waiting))
-
-    async def _go_into(self, place: RunPlace, waiting: ExitStack) -> None:
-        with waiting:
-            await self._open_run(place)
-        for name in _LOOKING if self.read_only else (*_LOOKING, *_ACTING):
-            await asyncio.to_thread(importlib.import_module, name)
+            self._bring(self._open_run(entry.place))
 
     async def _open_run(self, place: RunPlace) -> None:
         await asyncio.to_thread(importlib.import_module, "tui.screens.run")  # the first time it takes a while
@@ -220,6 +210,7 @@ class DashboardApp(GatewatchApp):
         if (look := self.entries[place.watch].look) is not None:
             screen.show(look)
         await opened
+        self._start(import_what_opens(self.read_only))
 
     def on_looked(self, message: Looked) -> None:
         """Keep it, and hand it to whoever shows it."""
@@ -323,7 +314,7 @@ class DashboardApp(GatewatchApp):
     def show_hosts(self) -> None:
         """Open the screen of the hosts."""
         if self.is_running:
-            self._start(self._open_hosts())
+            self._bring(self._open_hosts())
 
     async def _open_hosts(self) -> None:
         await asyncio.to_thread(importlib.import_module, "tui.screens.hosts")
@@ -351,7 +342,7 @@ class DashboardApp(GatewatchApp):
         elif what == "enter" and not uncover(self, name):
             self.enter(name)
         elif what == "tail":
-            self._start(show_log(self, self._stations, name, self.read_only))
+            self._bring(show_log(self, self._stations, name, self.read_only))
 
     async def _open_log(self, host: str, path: str) -> Source:
         """A log of a host, for whoever shows its end."""
@@ -385,6 +376,14 @@ class DashboardApp(GatewatchApp):
 
     def _faltered(self, host: str, error: str) -> None:
         self.post_message(Faltered(host, error))
+
+    def _bring(self, opening: Coroutine[Any, Any, None]) -> None:
+        """Open a screen: it gets what is typed from now on."""
+        waiting = ExitStack()
+        waiting.enter_context(self.keys_waiting())  # at once: the next key may have been typed already
+        task = asyncio.ensure_future(opening)
+        task.add_done_callback(lambda _: waiting.close())
+        self._start(task)
 
     def _start(self, work: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(work)

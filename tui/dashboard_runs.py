@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 HERE = "here"
 """What this machine is called where no profile names it."""
+
+_LOOKING = ("tui.screens.stage", "tui.help")
+_ACTING = ("tui.screens.prompt", "tui.screens.resume", "tui.screens.form")
+"""What a key in a run opens."""
 
 
 @dataclass(frozen=True)
@@ -184,3 +190,9 @@ def seen_of(snapshot: Snapshot[Any]) -> Snapshot[Calibration]:
 def host_seen(name: str, snapshot: Snapshot[Any]) -> Snapshot[HostBody]:
     """The snapshot as that of the host of this name; where nothing was ever seen, nothing is known of it."""
     return replace(snapshot, watch=name, body=snapshot.body if isinstance(snapshot.body, HostBody) else HostBody())
+
+
+async def import_what_opens(read_only: bool) -> None:
+    """Import what a key in a run opens while nobody waits: later it would hold the event loop."""
+    for name in _LOOKING if read_only else (*_LOOKING, *_ACTING):
+        await asyncio.to_thread(importlib.import_module, name)

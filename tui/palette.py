@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider, SearchIcon
 from textual.content import Content
+from textual.message import Message
 
 from tui import keys, themes
 from tui.app import pressable
@@ -28,14 +30,39 @@ class Palette(CommandPalette):
     Palette CommandList { min-width: 8; }  /* as much as its padding, a scrollbar and a letter need */
     """
 
+    class Followed(Message):
+        """Follows a choice on its way from the list."""
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="Search for commands")
+        self._waiting = ExitStack()
+
     def on_mount(self) -> None:
         """The sign for finding is the key for it, which every terminal has."""
         self.query_one(SearchIcon).icon = "/"
 
+    def on_unmount(self) -> None:
+        """Whatever became of a choice, the keys behind it are waited for by nobody else."""
+        self._waiting.close()
+
     def _action_command_list(self, action: str) -> None:
         # The framework's list cannot be paged before it has been laid out, nor on a terminal that is too small for it.
-        if self.query_one(CommandList).scrollable_content_region:
-            super()._action_command_list(action)
+        shown = self.query_one(CommandList)
+        if not shown.scrollable_content_region:
+            return
+        super()._action_command_list(action)
+        if action == "select":
+            self._hold(shown)
+
+    def _hold(self, shown: CommandList) -> None:
+        """What is typed behind a choice is meant for what that leads to: the list tells it to us, and we the app."""
+        self._waiting.close()
+        self._waiting.enter_context(getattr(self.app, "keys_waiting", nullcontext)())
+        shown.post_message(self.Followed())
+
+    def on_palette_followed(self) -> None:
+        """The choice has come through, if it was one."""
+        self._waiting.close()
 
 
 class Actions(Provider):

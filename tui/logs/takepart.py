@@ -109,7 +109,7 @@ class TakePart(FilterPart):
 
         async def copy() -> None:
             taken = await collect(model, selection, self.view.whole)
-            copied = await asyncio.to_thread(clipboard.copy, taken.text, taken.what, dict(os.environ))
+            copied = await clipboard.copy(taken.text, taken.what, dict(os.environ))
             if copied.sequence:
                 shims.write(self.app, copied.sequence)
             self.say(copied.told)

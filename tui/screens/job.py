@@ -29,6 +29,7 @@ from monitors.snapshot import State
 from tui import clipboard, keys, shims, words
 from tui.sanitise import clean_inline, redact
 from tui.screens.covered import is_covered
+from tui.screens.job_rows import ahead
 from tui.screens.job_source import RunLogSource
 from tui.screens.job_view import NAME, JobView
 from tui.screens.pane_title import Title
@@ -83,6 +84,10 @@ class JobPane(JobView):
         """Take a new look, and read what was added to run.log since."""
         known = self._look.snapshot.body.run if self._look is not None else None
         self._look = look
+        apart = ahead(look.snapshot.seen, self.apart)
+        if apart != self.apart:
+            self.apart = apart
+            self.refresh()
         if look.snapshot.body.run is not known:
             self._units = _units(look)
         self._take_events()
@@ -244,7 +249,7 @@ class JobPane(JobView):
 
         async def copy() -> None:
             try:
-                copied = await asyncio.to_thread(clipboard.copy, text, "1 line", dict(os.environ))
+                copied = await clipboard.copy(text, "1 line", dict(os.environ))
             except GatewatchError as error:
                 self.app.notify(str(error), severity="error", markup=False)
                 return

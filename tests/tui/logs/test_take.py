@@ -104,7 +104,7 @@ def test_lines_are_copied_through_the_terminal(tmux: str, house: Path, log: Path
     with started(house, log, env={"TMUX": tmux} if tmux else {}) as screen:
         screen.until("300 lines")
         at_line(screen, 100)
-        screen.press_and_see(b"V\x1b[1;2B\x1b[1;2Ay", "1 line copied")
+        screen.press_and_see(b"V\x1b[1;2B\x1b[1;2Ay", "1 line sent to the terminal")
         lines = log.read_text().splitlines(keepends=True)
         assert copied(screen)[0] == lines[99]
         wrapped = b"\x1bPtmux;\x1b\x1b]52;c;" in screen.output
@@ -117,7 +117,7 @@ def test_the_mouse_selects_scrolls_and_clicks(house: Path, log: Path) -> None:
         screen.press_and_see(b"\x1b[<64;10;5M", "paused")  # the wheel, upwards
         # Row 2 of the log is line 0278 - 3; text begins in the second column
         screen.press(b"\x1b[<0;2;2M\x1b[<32;6;2M\x1b[<32;12;3M\x1b[<0;12;3m")
-        screen.press_and_see(b"y", "2 lines copied")
+        screen.press_and_see(b"y", "2 lines sent to the terminal")
         lines = log.read_text().splitlines()
         begun = next(number for number, line in enumerate(lines) if copied(screen)[0].startswith(line))
         assert copied(screen)[0] == lines[begun] + "\n" + lines[begun + 1][:10]
