@@ -25,6 +25,7 @@ class Index:
         open: Whether a line stands unfinished before `checked`.
         checked: Where that was looked for, -1 for nowhere yet.
         foreseen: An offset and the lines before it, the last of them finished or not, where somebody has counted ahead.
+        sure: The first block of which nobody knows yet whether what was counted is the log's own.
     """
 
     def __init__(self, origin: int = 0) -> None:
@@ -36,11 +37,20 @@ class Index:
         self.checked = -1
         self.foreseen: tuple[int, int] | None = None
         self._gone = origin, 0
-        self._low = origin // lines.BLOCK
+        self._low = self.sure = origin // lines.BLOCK
         self._before = array("q", [0])
         self._early: dict[int, int] = {}
         self._blank: dict[int, bool] = {}
         self._ranks: dict[int, int] = {}
+
+    def surely(self) -> Index:
+        """What is sure of it, to be counted on from there."""
+        index = Index(self.origin)
+        index.sure = self.sure
+        index.counted = max(self.origin, self.sure * lines.BLOCK)
+        index._before = self._before[: self.sure - self._low + 1]
+        index.newlines = index._before[-1]
+        return index
 
     @property
     def tail(self) -> int:

@@ -86,6 +86,9 @@ class Tally:
         self._counted = counted
         self._scan = self._begin()
         self._gone: asyncio.Task[None] | None = None
+        self._read: dict[int, tuple[Encoding, int | None]] = {}  # as what, and out of what, generations are counted
+        self._checking: asyncio.Task[None] | None = None
+        self._unchecked = False
 
     def update(self) -> None:
         """Look at the source's shape again; every generation in it is known."""
@@ -103,15 +106,19 @@ class Tally:
         if lost:
             self._scan.close()
             self._scan = self._begin()
+        # Asked for before the scan does, which may see newer ones; kept after it, since `_lost` wants those before
+        read = {number: (one.encoding, self._source.descriptor(number)) for number, one in self._known.items()}
         self._scan.update()
+        self._read = read
         if self._wanted() is not None and (self._gone is None or self._gone.done()):
             self._gone = asyncio.create_task(self._find_gone())
 
     def close(self) -> None:
         """Stop counting."""
         self._scan.close()
-        if self._gone is not None:
-            self._gone.cancel()
+        for task in (self._gone, self._checking):
+            if task is not None:
+                task.cancel()
 
     def _wanted(self) -> tuple[Generation, Known] | None:
         """A generation of which lines are gone, and nobody knows how many."""
@@ -142,11 +149,44 @@ class Tally:
             known.index.add(block.block, block.upto, block.newlines)
         sizes = (one.size for one in self._source.shape.generations if one.number == generation)
         known.index.caught_up = known.index.caught_up or known.index.counted >= next(sizes, 0)
+        if known.index.next_block > known.index.sure:
+            self._unchecked = True
+            if self._checking is None or self._checking.done():
+                self._checking = asyncio.create_task(self._check())
+
+    async def _check(self) -> None:
+        """Have the source see whether its files are still what they were, now that blocks of them are counted.
+
+        Nobody can count these again once they are thrown away, and a file that is read past the source may have been
+        written over before the source saw it.
+        """
+        while self._unchecked:
+            self._unchecked = False
+            for one in self._source.shape.generations:
+                known = self._known.get(one.number)
+                if known is None or known.index.next_block <= known.index.sure or not self._reads(one.number):
+                    continue
+                index, block = known.index, known.index.next_block
+                with contextlib.suppress(GatewatchError):  # the source has told of it, or will
+                    if await self._source.read(one.number, one.first, 1) and self._reads(one.number):
+                        index.sure = block
+
+    def _reads(self, number: int) -> bool:
+        """Whether a generation is read past the source, and still out of what it was when its scan looked last."""
+        read = self._read.get(number)
+        return read is not None and read[1] is not None and read[1] == self._source.descriptor(number)
 
     def _foreseen(self, generation: int, upto: int, lines: int) -> None:
         if (known := self._known.get(generation)) is not None:
             known.index.foreseen = upto, lines
 
     def _lost(self, generation: int) -> None:
-        if (known := self._known.get(generation)) is not None:
-            known.index = Index(known.index.origin)
+        known = self._known.get(generation)
+        if known is None:
+            return
+        index, (encoding, _) = known.index, self._read.get(generation, (None, None))
+        firsts = (one.first for one in self._source.shape.generations if one.number == generation)
+        first = next(firsts, 0)
+        # All that can still be read is counted anew; of what cannot, only what is sure counts on
+        kept = index.surely() if first > index.origin and encoding is known.encoding else Index(index.origin)
+        known.index = Index(first) if first > max(kept.origin, kept.next_block * lines.BLOCK) else kept

@@ -57,6 +57,20 @@ def test_what_is_counted_of_an_unfinished_block_grows() -> None:
     assert index.rank(3) == 1
 
 
+@pytest.mark.parametrize("origin", [0, 2 * BLOCK + 7])
+def test_what_is_sure_of_an_index_can_be_counted_on(origin: int) -> None:
+    index, low = Index(origin), origin // BLOCK
+    assert (index.surely().counted, index.surely().next_block) == (origin, low)
+    for block in range(low, low + 4):
+        index.add(block, (block + 1) * BLOCK, 10)
+    index.sure = low + 2
+    sure = index.surely()
+    assert (sure.origin, sure.sure, sure.next_block) == (origin, low + 2, low + 2)
+    assert (sure.counted, sure.newlines, sure.tail, sure.caught_up) == ((low + 2) * BLOCK, 20, 0, False)
+    sure.add(low + 2, (low + 2) * BLOCK + 5, 3)
+    assert (sure.newlines, sure.before(low + 2), index.newlines) == (23, 20, 40)
+
+
 def test_counted_blocks_are_known_to_be_blank_or_not() -> None:
     index = Index()
     index.note(5)

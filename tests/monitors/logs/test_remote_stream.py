@@ -684,6 +684,23 @@ async def test_a_log_that_turned_over_is_counted(shown: Make, far: Far, log: Pat
     assert await counts(model, 270_005)
 
 
+@pytest.mark.parametrize(("channels", "more"), [(1, 0), (99, 0), (99, 100_000)])
+async def test_what_is_left_of_a_log_that_was_truncated_is_counted_without_another_write(
+    shown: Make, far: Far, log: Path, more: int, channels: int
+) -> None:
+    far.most = channels
+    append(log, lines(200_000))
+    model = await shown(log)
+    assert await counts(model, 200_000)
+    append(log, lines(more))
+    assert await counts(model, 200_000 + more)
+    os.truncate(log, 0)
+    assert await until(lambda: len(model.shape.generations) == 2)
+    first = model.shape.generations[0].first
+    assert first > 0
+    assert await counts(model, lines(200_000 + more)[first:].count(b"\n"))
+
+
 async def test_the_newest_log_of_a_folder_is_counted_there(shown: Make, far: Far, tmp_path: Path) -> None:
     append(tmp_path / "a.log", lines(200_000))
     for path in (tmp_path, tmp_path / "*.log"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from monitors.logs.local import LocalSource
 from monitors.logs.model import LogModel
 from monitors.logs.scanning import Scanner
 from monitors.logs.scene import Known, counts
-from monitors.logs.types import Generation
+from monitors.logs.types import Generation, GoneError, Place
 from tests.monitors.logs.looks import Log
 from tests.monitors.logs.memory import MemorySource
 from tests.monitors.logs.test_model import reached
 from tests.monitors.logs.test_uncounted import settled
 
+PATIENCE = 30.0
 HELD = 26  # bytes of a log on another host that are here
 
 
@@ -136,6 +138,92 @@ async def test_more_lines_may_go_while_those_that_are_gone_are_counted(make: typ
     await settled()
     source.open.set()
     await reached(model, lambda: model.state.lines == source.whole(0).count(b"\n", 1_700_000))
+    await model.close()
+    await scanner.close()
+
+
+LARGE = b"".join(b"line %d\n" % number for number in range(600_000))
+"""More than is held of a log whose writer throws it away."""
+
+
+@pytest.mark.parametrize("after", [b"", b"one\n"])
+@pytest.mark.parametrize("interval", [0.01, 0.25])
+async def test_what_is_left_of_a_large_log_that_was_truncated_is_counted_without_another_write(
+    tmp_path: Path, after: bytes, interval: float
+) -> None:
+    log = Log(tmp_path)
+    log.append(LARGE)
+    scanner = Scanner()
+    model = LogModel(LocalSource(str(log.path), visible_interval=interval), scanner=scanner)
+    await model.start()
+    await reached(model, lambda: model.state.lines == 600_000)
+    log.path.write_bytes(after)
+    await reached(model, lambda: len(model.shape.generations) == 2 and model.state.lines not in {None, 600_000})
+    first = model.shape.generations[0].first
+    assert 0 < first < len(LARGE) - (4 << 20) + 1
+    left = LARGE[first:].count(b"\n") + after.count(b"\n")
+    await reached(model, lambda: model.state.lines == left)
+    await model.close()
+    await scanner.close()
+
+
+async def test_rows_that_are_left_of_a_log_that_was_truncated_keep_their_numbers(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.append(LARGE)
+    scanner = Scanner()
+    model = LogModel(LocalSource(str(log.path)), scanner=scanner)
+    await model.start()
+    await reached(model, lambda: model.state.lines == 600_000)
+    async with asyncio.timeout(PATIENCE):
+        while model._known[0].index.sure < len(LARGE) // lines.BLOCK:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    log.path.write_bytes(b"")
+    await reached(model, lambda: model.shape.generations[0].first > 0 and model.state.lines not in {None, 600_000})
+    first = model.shape.generations[0].first
+    assert model.state.lines == LARGE[first:].count(b"\n")
+    window = await model.window(Place(0, LARGE.index(b"line 500000\n")), 1, 2)
+    assert [line.number for line in window.lines] == [500_000, 500_001, 500_002]
+    assert await model.at_number(0, 500_001) == window.lines[1].at
+    await model.close()
+    await scanner.close()
+
+
+class Doubtful(MemorySource):
+    """A log in memory whose file is another one by now, though it has not said so yet."""
+
+    async def read(self, generation: int, offset: int, size: int) -> bytes:
+        if size == 1 and self.descriptor(generation) is not None:
+            raise GoneError("written over")
+        return await super().read(generation, offset, size)
+
+
+@pytest.mark.parametrize("sure", [True, False])
+async def test_counts_of_what_may_have_been_another_content_give_no_numbers(sure: bool) -> None:
+    source = (MemorySource if sure else Doubtful)(LARGE, descriptors=True)
+    scanner = Scanner()
+    model = LogModel(source, scanner=scanner)
+    await model.start()
+    await reached(model, lambda: model.state.lines == 600_000)
+    await settled()
+    descriptors, source._descriptors = source._descriptors, None
+    source.truncate(b"new\n")
+    left = LARGE[-4 << 20 :].count(b"\n") + 1
+    await reached(model, lambda: len(model.shape.generations) == 2 and model.state.lines == left)
+    window = await model.window(Place(0, LARGE.index(b"line 500000\n")), 0, 1)
+    assert [line.number for line in window.lines] == [500_001 if sure else None]
+    await model.close()
+    await scanner.close()
+    for descriptor in (descriptors or {}).values():
+        os.close(descriptor)
+
+
+async def test_what_is_read_through_the_source_need_not_be_checked() -> None:
+    source, scanner = MemorySource(LARGE), Scanner()
+    model = LogModel(source, scanner=scanner)
+    await model.start()
+    await reached(model, lambda: model.state.lines == 600_000)
+    await settled()
+    assert (0, 0, 1) not in source.reads
     await model.close()
     await scanner.close()
 
