@@ -137,7 +137,7 @@ async def find_way(spec: SshSpec) -> tuple[SshSpec, ...]:
         if not ahead:
             return way
         if len(ahead) + len(way) > _MOST_HOPS:
-            raise InputError(f"{spec.host}: more than {_MOST_HOPS - 1} hosts to jump over; does ProxyJump circle?")
+            raise InputError(f"{spec.title}: more than {_MOST_HOPS - 1} hosts to jump over; does ProxyJump circle?")
 
 
 async def _configured(spec: SshSpec) -> tuple[str | None, str | None]:
@@ -175,10 +175,10 @@ async def _settings(spec: SshSpec) -> dict[str, str]:
     """What ssh makes of its configuration for a host, each setting by its name in small letters."""
     found = await _run((*_words((spec,)), "-G", "--", spec.host))
     if found is None:
-        raise InputError(f"{spec.host}: ssh -G does not end")
+        raise InputError(f"{spec.title}: ssh -G does not end")
     status, text, errors = found
     if status != 0:
-        raise InputError(f"{spec.host}: ssh cannot read its configuration: {last_line(errors)}")
+        raise InputError(f"{spec.title}: ssh cannot read its configuration: {last_line(errors)}")
     return dict(line.partition(" ")[::2] for line in text.decode("utf-8", "replace").splitlines())
 
 
@@ -228,7 +228,7 @@ class OpenSshHost:
         self._spec = spec
         self._connects = connects or Connects()
         self._clock = clock or Clock()
-        self._standing = Standing(spec.host, self._connects.chance, self._clock)
+        self._standing = Standing(spec.title, self._connects.chance, self._clock)
         self._last = self._clock.steady()
         self._way: tuple[SshSpec, ...] = ()
         self._pipes: list[_SshProcess] = []
@@ -314,7 +314,7 @@ class OpenSshHost:
         if failure is None:
             self._standing.idle()
         elif pipe.heard:
-            self._standing.lost(str(failure).removeprefix(f"{self._spec.host}: "))
+            self._standing.lost(str(failure).removeprefix(f"{self._spec.title}: "))
         else:
             self._standing.failed(failure)
 
@@ -332,7 +332,7 @@ class _SshProcess:
         self.heard = False
         self.beat = BEAT
         self._way = way
-        self._host = way[-1].host
+        self._host = way[-1].title
         self._child = child
         self._turn = turn
         self._whole = host

@@ -60,7 +60,7 @@ def explained(way: tuple[SshSpec, ...], errors: bytes, new: NewKey | None = None
     """
     text = _text(errors)
     number = whose(way, errors)
-    host = way[-1].host if number == len(way) - 1 else f"{way[-1].host}: on the way there, {way[number].host}"
+    host = way[-1].title if number == len(way) - 1 else f"{way[-1].title}: on the way there, {way[number].title}"
     if "HOST IDENTIFICATION HAS CHANGED" in text:
         key = _OFFERED.search(text)
         offer = f"the host offers {key[1]}" if key else "the host offers another"

@@ -60,7 +60,7 @@ class SshHost:
         self._connects = connects or Connects()
         self._deadline = deadline
         self._clock = clock or Clock()
-        self._standing = Standing(spec.host, self._connects.chance, self._clock)
+        self._standing = Standing(spec.title, self._connects.chance, self._clock)
         self._lanes: list[Lane] = []
         self._connecting: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -109,14 +109,14 @@ class SshHost:
                 return await lane.start(command, subsystem)
             except FullError as error:
                 if not lane.served:
-                    raise UnreachableError(f"{self._spec.host}: no session could be opened: {error}") from None
+                    raise UnreachableError(f"{self._spec.title}: no session could be opened: {error}") from None
                 if not lane.sessions:  # its server has not noticed yet that ours have ended
                     self._retire(lane)
             except UnreachableError as error:
                 if lane.alive:
-                    raise UnreachableError(f"{self._spec.host}: {error}") from None
+                    raise UnreachableError(f"{self._spec.title}: {error}") from None
                 self._lane_lost(lane, str(error))
-        raise UnreachableError(f"{self._spec.host}: no session could be opened: each connection was lost or full")
+        raise UnreachableError(f"{self._spec.title}: no session could be opened: each connection was lost or full")
 
     async def retry_now(self) -> None:
         """Connect now, however long the host was to be left alone: a person asks for it.
@@ -155,14 +155,14 @@ class SshHost:
             elif len(self._lanes) >= _LANES or self._clock.steady() < self._no_more_until:
                 count = sum(lane.sessions for lane in self._lanes)
                 over = f"{len(self._lanes)} connection{'s' if len(self._lanes) > 1 else ''}"
-                raise UnreachableError(f"{self._spec.host}: it takes no more sessions: {count} are open over {over}")
+                raise UnreachableError(f"{self._spec.title}: it takes no more sessions: {count} are open over {over}")
             task = self._connecting = asyncio.create_task(self._add_lane())
             task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled() and not is_cancelled():  # by `close` then, which is no reason to end for who asked
-                raise UnreachableError(f"{self._spec.host}: the connection was closed") from None
+                raise UnreachableError(f"{self._spec.title}: the connection was closed") from None
             raise
 
     async def _add_lane(self) -> None:

@@ -91,7 +91,7 @@ async def find_files(spec: SshSpec, connects: Connects) -> Files:
         trusted = known_hosts_named(options.config, spec.host)
     except TimeoutError:
         said = f"reading {config} takes longer than {_READ_CONFIG:g} s; does a `Match exec` in it hang?"
-        raise UnreachableError(f"{spec.host}: {said}") from None
+        raise UnreachableError(f"{spec.title}: {said}") from None
     except RecursionError:
         raise InputError(f"{config}: its Include goes in circles") from None
     except (asyncssh.Error, OSError, ValueError) as error:
@@ -169,13 +169,13 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
     missing = [name for name in own if name not in names]
     # A file that is none (a folder, a device) is as bad as none at all, however new hosts are held
     if missing == own and (spec.host_keys == "strict" or any(map(os.path.exists, missing))):
-        raise InputError(f"{spec.host}: there is no known_hosts file {shown}, so its host key cannot be checked")
+        raise InputError(f"{spec.title}: there is no known_hosts file {shown}, so its host key cannot be checked")
     known = _known(spec, connects, names)
     identity = (os.path.expanduser(spec.identity_file),) if spec.identity_file is not None else ()
     for name in identity:
         wrong = _wrong(name, connects, _load_key)
         if wrong:
-            raise InputError(f"{spec.host}: cannot use the identity file {spec.identity_file}: {wrong}")
+            raise InputError(f"{spec.title}: cannot use the identity file {spec.identity_file}: {wrong}")
     where = f"{spec.host} port {spec.port or asyncssh.DEFAULT_PORT}"
     first = _halves(identity, connects)
     files = Files(known, names, own[0], shown, identities=identity, first=first, where=where, jumps=spec.proxy_jump)
@@ -192,7 +192,7 @@ def _known(spec: SshSpec, connects: Connects, names: list[str]) -> Keys:
         mark = tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, names))
         return connects.once(tuple(names), mark, lambda: read_keys(names))
     except (OSError, ValueError) as error:
-        raise InputError(f"{spec.host}: cannot read {', '.join(names)}: {plain(error)}") from None
+        raise InputError(f"{spec.title}: cannot read {', '.join(names)}: {plain(error)}") from None
 
 
 def _with_named(files: Files, connects: Connects, named: dict[str, tuple[str, ...]], only: bool) -> Files:

@@ -90,7 +90,7 @@ class Lane:
                 try:
                     through = await shared.connection(login, self._interval * _MISSED)
                 except GatewatchError as error:
-                    told = f"{spec.host}: on the way there, {error}"
+                    told = f"{spec.title}: on the way there, {error}"
                     raise error.behind(told) if isinstance(error, MendableError) else type(error)(told) from None
             self._connection = await _logged_in(spec, files, through, connects, deadline, self._lost)
         except BaseException:
@@ -214,6 +214,6 @@ async def _logged_in(
         asked = connects.cut_short(spec.called)
         if not asked or type(error) is not UnreachableError:
             raise
-        why = str(error).removeprefix(f"{spec.host}: ")
+        why = str(error).removeprefix(f"{spec.title}: ")
         waited = f"it hung up while it waited for the {asked} ({why}); try again"
-    raise UnreachableError(f"{spec.host}: {waited}")
+    raise UnreachableError(f"{spec.title}: {waited}")

@@ -74,7 +74,7 @@ async def log_in(
             raise failure from None
         # The key is in the file now; had it been trusted before, a secret might have gone to a host nobody can name
         files = await with_keys(spec, files, connects)
-    raise UnreachableError(f"{spec.host}: its host key is another at each look")
+    raise UnreachableError(f"{spec.title}: its host key is another at each look")
 
 
 async def _attempt(
@@ -114,28 +114,30 @@ def _explained(spec: SshSpec, files: Files, client: Client, error: Exception) ->
     if client.offer is not None:
         return _key_failure(spec, files, client)
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        return LoginRefusedError(f"{spec.host}: its host key cannot be trusted ({files.trusted}): {plain(error)}")
+        return LoginRefusedError(f"{spec.title}: its host key cannot be trusted ({files.trusted}): {plain(error)}")
     many = _MANY in plain(error)
     if many or isinstance(error, asyncssh.PermissionDenied):
         who = f" for {client.user}" if client.user else ""
         said = "; ".join([plain(error), *([_NAME_IT] if many else []), *client.unasked, *files.useless])
-        return LoginRefusedError(f"{spec.host}: login refused{who}: {said}")
+        return LoginRefusedError(f"{spec.title}: login refused{who}: {said}")
     if isinstance(error, asyncssh.KeyExchangeFailed):
-        return UnreachableError(f"{spec.host}: no common way to encrypt: {plain(error)}")
+        return UnreachableError(f"{spec.title}: no common way to encrypt: {plain(error)}")
     if isinstance(error, ProxyError):
-        cannot = f"{spec.host}: cannot run its ProxyCommand {files.program!r}: {error}"
-        return InputError(cannot) if error.unrun else UnreachableError(f"{spec.host}: {plain(error)}")
+        cannot = f"{spec.title}: cannot run its ProxyCommand {files.program!r}: {error}"
+        return InputError(cannot) if error.unrun else UnreachableError(f"{spec.title}: {plain(error)}")
     if not client.met and isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
         return InputError(
-            f"{spec.host}: cannot use the identity file {spec.identity_file or '(default)'}: {plain(error)}"
+            f"{spec.title}: cannot use the identity file {spec.identity_file or '(default)'}: {plain(error)}"
         )
     if isinstance(error, TimeoutError):
-        return UnreachableError(f"{spec.host}: no login within {client.patience:g} s")
+        return UnreachableError(f"{spec.title}: no login within {client.patience:g} s")
     if not client.met and isinstance(error, (OSError, asyncssh.ChannelOpenError)) and "refused" in plain(error).lower():
-        return UnreachableError(f"{spec.host}: {plain(error).lower()} ({files.where})")
+        return UnreachableError(f"{spec.title}: {plain(error).lower()} ({files.where})")
+    if isinstance(error, asyncssh.ConnectionLost):
+        return UnreachableError(f"{spec.title}: the connection was lost")
     if client.met or isinstance(error, (asyncssh.Error, OSError)):
-        return UnreachableError(f"{spec.host}: {plain(error)}")
-    return InputError(f"{spec.host}: {plain(error)}")
+        return UnreachableError(f"{spec.title}: {plain(error)}")
+    return InputError(f"{spec.title}: {plain(error)}")
 
 
 def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError | None:
@@ -149,23 +151,23 @@ def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError 
         try:
             remember(files.own, offer)
         except InputError as error:
-            return LoginRefusedError(f"{spec.host}: its host key is new, and {error}")
+            return LoginRefusedError(f"{spec.title}: its host key is new, and {error}")
         return None
     if not known:
         return LoginRefusedError(
-            f"{spec.host}: its host key is unknown: {files.trusted} has no key for it, the host offers {offer}; "
+            f"{spec.title}: its host key is unknown: {files.trusted} has no key for it, the host offers {offer}; "
             "compare that on the host itself and add it to the file",
             marks,
         )
     if all(key.marker for key in known):
         return LoginRefusedError(
-            f"{spec.host}: its host key cannot be trusted: {', '.join(map(str, known))}, the host offers {offer}",
+            f"{spec.title}: its host key cannot be trusted: {', '.join(map(str, known))}, the host offers {offer}",
             marks,
         )
     files_named = dict.fromkeys(key.file for key in known)
     mend = "; ".join(f"ssh-keygen -R {quoted(offer.name)} -f {quoted(name)}" for name in files_named)
     return KeyChangedError(
-        f"{spec.host}: its host key has changed, so nothing was sent: {', '.join(map(str, known))}, "
+        f"{spec.title}: its host key has changed, so nothing was sent: {', '.join(map(str, known))}, "
         f"the host offers {offer}; if that is right, remove the old one: {mend}",
         marks,
     )

@@ -61,6 +61,11 @@ class SshSpec:
             raise InputError(f"bad port {self.port} for host {self.host}")
 
     @property
+    def title(self) -> str:
+        """What it is called in a message: several may have one address."""
+        return self.name or self.host
+
+    @property
     def called(self) -> str:
         """What a person is told that it is, who is to give a secret: two machines of one name are told apart."""
         host = f"[{self.host}]" if ":" in self.host and self.port is not None else self.host

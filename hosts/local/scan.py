@@ -169,8 +169,12 @@ class Job:
         block = self.pending()
         if block is None:
             return None
+        first, size = self.first, self.size
         found = self._count(block) if self.finder is None else self._find(block, self.finder)
         self._done[block] = 1
+        if (self.first, self.size) != (first, size):  # `grow` was called while bytes of it were waited for
+            grown, self.first, self.size = (self.first, self.size), first, size
+            self.grow(*grown)
         found = found._replace(open=block in self._parts)
         return self._placed(found) if self.placing and found.bits else found
 

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 from hosts.aside import aside
 from hosts.errors import GatewatchError, UnreachableError
 from monitors.logs.choosing import Chooser, Looked
+from monitors.logs.clocks import ahead_of
 from monitors.logs.days import DatedSource
 from monitors.logs.looking import Look, is_text
 from monitors.logs.scan_far import Searcher, searcher_of
@@ -184,6 +185,10 @@ class PointingSource:
         if self._at is None or not isinstance(self._at.source, DatedSource):
             return None
         return await self._at.source.written()
+
+    async def ahead(self) -> float:
+        """As the present file's source says it; 0 where there is none."""
+        return await ahead_of(self._at.source) if self._at is not None else 0.0
 
     def watch(self, visible: bool) -> None:
         self._visible = visible

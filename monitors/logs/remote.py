@@ -85,6 +85,7 @@ class RemoteSource:
         self._record = ShapeRecorder(self._name, kept=kept, now=now)
         self._way = WayThere(host.name, self._record, noticed, now, lambda: getattr(host, "connection", None))
         self._ranges = Ranges(host, path, self._name, self._record)
+        self.ahead = self._ranges.ahead
         self._files: dict[int, RemoteFile] = {}
         self._gap = False
         self._ahead = 0  # bytes that the file has beyond the last look at it

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 
-from hosts.errors import InputError
+from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.host import Chunk, HostReader, Position, TreeWant, Wants
 from hosts.local.counting import Counts, CountWish
 from hosts.local.following import Neighbour, likely
@@ -16,6 +16,7 @@ from hosts.local.lines import Encoding
 from hosts.local.observe import FINGERPRINT, MAX_READ
 from hosts.stream import Counting
 from hosts.stream_scan import Scanning
+from monitors.host import skew_of
 from monitors.logs.local_ring import Ring
 from monitors.logs.record import ShapeRecorder
 from monitors.logs.scan_far import Opening
@@ -66,6 +67,20 @@ class Ranges:
         self._path = path
         self._name = name
         self._record = record
+
+    async def ahead(self) -> float:
+        """Seconds by which the clock there is ahead of ours; 0 where they may be the same, or nobody says.
+
+        Raises:
+            UnreachableError: The host does not answer.
+        """
+        try:
+            skew = skew_of(await self._host.observe(Wants(load=True), None, _LOOK_S))
+        except UnreachableError:
+            raise
+        except GatewatchError:
+            return 0.0
+        return skew.seconds if skew.told else 0.0
 
     async def read(self, known: Generation, file: RemoteFile, offset: int, size: int) -> bytes:
         """Bytes of a generation, at least one of them.

@@ -385,3 +385,22 @@ def test_what_hints_leave_out_is_not_read() -> None:
     job.hints = Hinted([], 40)
     assert all(found.bits == b"" for found in iter(job.step, None))
     assert sum(reads) < len(data) / 1.9
+
+
+@pytest.mark.parametrize("matcher", [None, Matcher((Pattern("x"),))])
+@pytest.mark.parametrize("first", [0, 32])
+def test_what_is_appended_or_lost_while_bytes_are_waited_for_is_looked_at(matcher: Matcher | None, first: int) -> None:
+    data = b"x\n" * 40
+
+    def read(at: int, size: int) -> bytes:
+        found = data[at : min(at + size, job.size)]
+        job.grow(first, len(data))
+        return found
+
+    job = Job(read, matcher, UTF8, 0, 40)
+    found = {one.block: one for one in iter(job.step, None)}
+    assert max(one.upto for one in found.values()) == len(data)
+    whole = [one for block, one in found.items() if block >= first // 32]
+    assert sum(
+        one.newlines if matcher is None else int.from_bytes(one.bits, "little").bit_count() for one in whole
+    ) == (40 - first // 2)

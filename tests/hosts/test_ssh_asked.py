@@ -67,9 +67,9 @@ async def test_what_is_declined_for_one_on_the_way_is_asked_again_when_a_person_
             SshHost(ssh_spec(HostProfile(name=name, ssh=ssh)), connects=connects, clock=Clock(steady=lambda: now))
             for name in ("a", "b")
         ]
-        for host in hosts:
+        for name, host in zip("ab", hosts, strict=True):
             said = await refused(host)
-            assert said.startswith("127.0.0.1: on the way there, 127.0.0.1: login refused for op: ")
+            assert said.startswith(f"{name}: on the way there, 127.0.0.1: login refused for op: ")
             assert "the password was not given, and is asked for again when you try again" in said
         assert person.asked == [(f"op@127.0.0.1:{port}", "password of op")]
         now = 3600.0

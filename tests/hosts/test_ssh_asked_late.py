@@ -87,7 +87,7 @@ async def test_it_is_said_that_nobody_answered_in_time(server: Impatient, kind: 
     person, now = Slow(), 0.0
     spec = SshSpec("127.0.0.1", server.port, "op", known_hosts=str(server.known), config_file=None)
     host = SshHost(spec, connects=Connects(asker=person), clock=Clock(steady=lambda: now))
-    said = f"127.0.0.1: it hung up while it waited for the {what} (Connection lost); try again"
+    said = f"127.0.0.1: it hung up while it waited for the {what} (the connection was lost); try again"
     with pytest.raises(UnreachableError) as caught:
         await host.open(("cat",))
     assert str(caught.value) == said

@@ -72,7 +72,7 @@ def test_several_hosts_are_told_apart_and_one_that_is_down_hides_none(run: Run) 
     code, out, err = run("one", "down", "two", "--", "printf", r"a\nb")
     assert code == ExitCode.UNREACHABLE
     assert sorted(out.splitlines()) == ["one: a", "one: b", "two: a", "two: b"]
-    assert err.startswith("gatewatch: error: down: 127.0.0.1: connection refused")
+    assert err.startswith("gatewatch: error: down: connection refused (127.0.0.1 port ")
     assert len(err.splitlines()) == 1
 
 

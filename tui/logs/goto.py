@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from monitors.logs.clocks import ahead_of
 from monitors.logs.days import DAY, FAR
 from monitors.logs.types import GoneError
 
@@ -51,12 +52,14 @@ class Goal:
         share: Between 0 and 1.
         clock: What was typed, where it names no day: the time is the last such one by our clock, and `settled` says
             which one a log means.
+        ago: Whether the time is so long ago by our clock; `settled` says when that was by the log's.
     """
 
     time: float | None = None
     number: int | None = None
     share: float | None = None
     clock: str = ""
+    ago: bool = False
 
 
 def parse(text: str, now: float, zone: tzinfo | None = None) -> Goal:
@@ -78,7 +81,7 @@ def parse(text: str, now: float, zone: tzinfo | None = None) -> Goal:
             raise ValueError("a share is 0% to 100%")
         return Goal(share=share / 100)
     if _AGO.fullmatch(text):
-        return Goal(time=now - sum(float(count) * _SECONDS[unit] for count, unit in _PART.findall(text)))
+        return Goal(time=now - sum(float(count) * _SECONDS[unit] for count, unit in _PART.findall(text)), ago=True)
     if (match := _NUMBER.fullmatch(text)) and not _EPOCH.fullmatch(text):
         number = int(re.sub(r"[,_ ]", "", match[1]))
         if number < 1:
@@ -96,9 +99,11 @@ def parse(text: str, now: float, zone: tzinfo | None = None) -> Goal:
 async def settled(model: LogModel, goal: Goal, now: float, zone: tzinfo | None = None, *, upto: bool = False) -> Goal:
     """On which day a time is that was typed without one: the last such time by our clock or by the log's own.
 
+    What is so long ago is that by the clock of the machine that writes the log.
+
     Args:
         model: The log.
-        goal: What was typed; anything but a clock is what it was.
+        goal: What was typed; anything else is what it was.
         now: Our clock, seconds since the epoch.
         zone: Of times that do not name theirs.
         upto: Lines are wanted up to then. Where none is from before it, it is the next such time, unless it was
@@ -108,6 +113,8 @@ async def settled(model: LogModel, goal: Goal, now: float, zone: tzinfo | None =
         UnreachableError: Nobody answers.
     """
     when = goal.time
+    if goal.ago and when is not None:
+        return Goal(time=when + await ahead_of(model.source))
     if not goal.clock or when is None:
         return goal
     last = await model.last_time(when)

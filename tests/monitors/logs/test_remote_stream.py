@@ -684,7 +684,7 @@ async def test_a_log_that_turned_over_is_counted(shown: Make, far: Far, log: Pat
     assert await counts(model, 270_005)
 
 
-@pytest.mark.parametrize(("channels", "more"), [(1, 0), (99, 0), (99, 100_000)])
+@pytest.mark.parametrize(("channels", "more"), [(1, 0), (1, 100_000), (99, 0), (99, 100_000)])
 async def test_what_is_left_of_a_log_that_was_truncated_is_counted_without_another_write(
     shown: Make, far: Far, log: Path, more: int, channels: int
 ) -> None:
