@@ -239,4 +239,6 @@ def test_a_host_that_does_not_answer_hides_no_other(run: Run, tmp_path: Path, mo
     assert abs(told["skew"]["seconds"]) <= told["skew"]["uncertainty"] == told["rtt"] / 2, "it is this machine's clock"
     assert out.splitlines()[1].startswith("far ")
     assert err.count("\n") == 1
-    assert err.startswith("gatewatch: error: refused: connection refused (127.0.0.1 port "), "whose, whatever it is called"
+    assert err.startswith("gatewatch: error: refused: connection refused (127.0.0.1 port "), (
+        "whose, whatever it is called"
+    )

@@ -91,7 +91,7 @@ def test_a_link_that_is_cut_at_the_launch(
     code, out, err = run("--detach")
     assert (code, out) == (ExitCode.UNREACHABLE, "")
     assert err.splitlines()[-2] == f"gatewatch: the run may have been started; {look_again(far)}"
-    assert err.splitlines()[-1].startswith("gatewatch: error: 127.0.0.1: ")
+    assert err.splitlines()[-1].startswith("gatewatch: error: far: ")
 
 
 def test_a_first_call_that_is_still_at_work_is_told_as_a_start_that_may_have_been(
@@ -192,7 +192,7 @@ def test_a_run_that_cannot_be_ended_because_its_host_is_away(far: Quick, peer: s
         assert screen.wait() == ExitCode.UNREACHABLE
         stop = f"gatewatch calibrate stop --run-dir far:{run_dir}"
         told = f"gatewatch: the run may go on; {look_again(far)}\r\ngatewatch: end it with: {stop}\r\n"
-        assert f"{told}gatewatch: error: 127.0.0.1: " in screen.text
+        assert f"{told}gatewatch: error: far: " in screen.text
         assert runner_lives(far)
         assert len([line for line in screen.text.splitlines() if "blind: " in line]) <= 2, screen.text
         peer.start()

@@ -12,6 +12,7 @@ from tui.screens.matrix import Matrix
 from tui.screens.matrix_grid import Grid
 from tui.screens.matrix_told import LEAST_ROWS, told
 from tui.screens.pane_title import PaneTitle, Title
+from tui.screens.run_facts import Clock
 from tui.screens.run_ink import Row, Rows
 
 
@@ -19,17 +20,17 @@ class MatrixPane(Vertical):
     """The pane of the stages.
 
     Args:
-        far: The host's clock now, seconds since the epoch.
+        clock: The instant of a paint.
     """
 
     DEFAULT_CSS = """
     MatrixPane { width: 1fr; height: 1fr; }
     """
 
-    def __init__(self, far: Callable[[], float], *, id: str | None = None) -> None:
+    def __init__(self, clock: Callable[[], Clock], *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._far = far
-        self.matrix = Matrix(far)
+        self._clock = clock
+        self.matrix = Matrix(lambda: clock().far)
         self._title = PaneTitle(Title("stages"))
         self._pointed = Rows()
 
@@ -71,8 +72,8 @@ class MatrixPane(Vertical):
         self.matrix.styles.height = matrix.wanted if roomy else "1fr"
         if not roomy or matrix.row is None:
             return [matrix.pointed(width)]
-        plain, zone = bool(getattr(app, "ascii_only", False)), getattr(app, "zone", None)
-        rows = told(matrix.grid, matrix.row, matrix.run, self._far(), width, spare, plain, zone)
+        plain = bool(getattr(app, "ascii_only", False))
+        rows = told(matrix.grid, matrix.row, matrix.run, self._clock(), width, spare, plain)
         return rows or [matrix.pointed(width)]
 
     def natural(self) -> tuple[int, int]:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
-
 from gates.calibration.cells import Cell, Mark
 from tui.screens import run_ink
 from tui.screens.matrix_grid import RUNNING, Grid, Row, cell_of, fill, fill_sign, fill_step, look_of
-from tui.screens.run_facts import plain
+from tui.screens.run_facts import Clock, plain
 from tui.screens.run_ink import Span
-from tui.screens.run_words import faulty, hour, instant, lasting
+from tui.screens.run_words import faulty, instant, lasting
 from tui.words import took
 
 LEAST_ROWS = 5
 MOST_ROWS = 14
 
 
-def told(
-    grid: Grid, row: Row, run: int, far: float, room: int, rows: int, ascii_only: bool, zone: tzinfo | None
-) -> list[run_ink.Row]:
+def told(grid: Grid, row: Row, run: int, at: Clock, room: int, rows: int, ascii_only: bool) -> list[run_ink.Row]:
     """At most `rows` rows of `room` cells.
 
     Args:
-        far: The host's clock now, seconds since the epoch.
+        at: The instant of the paint.
     """
     cell = cell_of(row, run)
     if cell is None:
@@ -33,7 +29,7 @@ def told(
     word, why = faulty(look.word, cell.reason, cell.path)
     word = look.word if runs else word
     where = f" {run}/{row.stage.repeats}  " if row.stage.repeats else f" {run}  "
-    sign = fill_sign(fill_step(fill(grid, row, far)), ascii_only) if look is RUNNING else look.sign(ascii_only)
+    sign = fill_sign(fill_step(fill(grid, row, at.far)), ascii_only) if look is RUNNING else look.sign(ascii_only)
     name = run_ink.middle(row.name, max(1, room - len(where) - len(sign) - len(word) - 3), more)
     lines: list[run_ink.Row] = [
         (),
@@ -42,10 +38,10 @@ def told(
     if cell.mark not in (Mark.STRICT, Mark.ABSENT):
         before = "before: " if runs else ""
         lines += [((f" {text}", look.style),) for text in run_ink.fold(before + plain(why), room - 2, 3, more)]
-    facts = _facts(grid, row, cell, far, runs)
+    facts = _facts(grid, row, cell, at.far, runs)
     recorded = instant(cell.record.recorded_at) if cell.record is not None else None
     if recorded is not None:
-        facts.append(f"recorded {hour(recorded, far, zone)}")
+        facts.append(f"recorded {at.hour(recorded)}")
     lines += [((f" {text}", "muted"),) for text in run_ink.fold("; ".join(facts), room - 2, 2, more)]
     lines += _metrics(cell, room, more)
     return lines[: min(rows, MOST_ROWS)]

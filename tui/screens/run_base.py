@@ -75,7 +75,7 @@ class RunBase(Screen[None]):
         self._body = Container(id="run-body")
         self._shared = 0
         self._keys = RunKeyLine()
-        self._stages = MatrixPane(self._far, id="stages")
+        self._stages = MatrixPane(self._clock, id="stages")
         self._supervision = SupervisionPane(place, id="supervision")
         self._job = JobPane(place, id="job")
 
@@ -147,9 +147,6 @@ class RunBase(Screen[None]):
         if self._away.due(self.our.now()):
             self.run_worker(self._away.keep(self.our.now()), group="keep", exit_on_error=False)
         self._paint()
-
-    def _far(self) -> float:
-        return self._clock().far
 
     def _clock(self) -> Clock:
         now = self.our.now()

@@ -105,10 +105,12 @@ def spread(seconds: float) -> str:
 
 
 def instant(text: object) -> float | None:
-    """The seconds since the epoch that "2026-05-25T02:43:02Z" means, None for anything else."""
+    """The seconds since the epoch that "2026-05-25T02:43:02Z" means, None for anything else, such as a time of zero."""
     if not isinstance(text, str):
         return None
     try:
-        return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
+        parts = time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
         return None
+    # Next to the ends of the calendar not every zone has a date for it
+    return float(calendar.timegm(parts)) if 1900 < parts.tm_year < 9999 else None

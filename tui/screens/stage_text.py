@@ -15,6 +15,7 @@ from tui import words
 from tui.cells import painted, shorten
 from tui.marks import CELLS, MOVES, Look
 from tui.sanitise import clean_inline, redact
+from tui.screens.matrix_grid import LAST_SEEN
 from tui.screens.run_ink import fold
 from tui.screens.run_words import faulty
 from tui.screens.stage_dots import Dot, as_float, draw_dots, sparkline
@@ -242,6 +243,8 @@ def _wrapped(text: str, width: int, style: str, indent: int = _INDENT) -> list[C
 
 def mark_look(repeat: Repeat) -> Look:
     """How a repeat's mark is shown."""
+    if repeat.unseen and repeat.mark == "running":
+        return LAST_SEEN
     return CELLS.get(repeat.mark) or Look("?", "?", "not judged", "warning")
 
 
@@ -261,7 +264,9 @@ def repeat_line(repeat: Repeat, width: int, now: float, *, chosen: bool, ascii_o
     tries = str(record.attempts) if record is not None and record.attempts is not None else ""
     tries = tries or (str(len(repeat.attempts)) if repeat.attempts else "")
     why = safe(faulty("", cell.reason, cell.path)[1] or (record.reason if record is not None else ""))
-    if repeat.running:
+    if repeat.unseen:
+        why = LAST_SEEN.word
+    elif repeat.running:
         why = "runs now" + (f", for {words.age(now - repeat.since)}" if repeat.since is not None else "")
     if ascii_only:
         took = took.replace("—", "-")

@@ -13,7 +13,7 @@ from gates.calibration.source import SourceFacts
 from gates.calibration.units import units_of
 from gates.journal import Event
 from monitors.calibration.body import Calibration
-from monitors.snapshot import Snapshot
+from monitors.snapshot import Snapshot, State
 
 _RAW_DIGITS = 6
 
@@ -54,6 +54,7 @@ class Repeat:
         size: Bytes of that log, None where it was not seen.
         attempts: Those that have ended, first to last.
         since: When it began, far clock in seconds since the epoch, where it runs right now.
+        unseen: It ran when it was last seen, and nobody can see it now.
     """
 
     cell: Cell
@@ -62,6 +63,7 @@ class Repeat:
     attempts: tuple[Attempt, ...]
     running: bool = False
     since: float | None = None
+    unseen: bool = False
 
     @property
     def duration_s(self) -> float | None:
@@ -113,7 +115,7 @@ def view_of(snapshot: Snapshot[Calibration], key: str, sources: Sources) -> Stag
         return StageView(key, None, (), (), sources)
     unit = unit_of(body, key)
     ended = [event for event in body.journal.events if event.kind == "attempt.ended"]
-    repeats = tuple(_repeat(body, cell, unit, ended) for cell in detail.cells)
+    repeats = tuple(_repeat(snapshot, cell, unit, ended) for cell in detail.cells)
     metrics = detail.metrics if detail.stage is not None else _unjudged(detail.cells)
     return StageView(key, detail, repeats, metrics, sources, _shared(metrics))
 
@@ -137,7 +139,8 @@ def unit_of(body: Calibration, key: str) -> str | None:
         return None
 
 
-def _repeat(body: Calibration, cell: Cell, unit: str | None, ended: Sequence[Event]) -> Repeat:
+def _repeat(snapshot: Snapshot[Calibration], cell: Cell, unit: str | None, ended: Sequence[Event]) -> Repeat:
+    body, blind = snapshot.body, snapshot.state is State.BLIND
     usual = log_path(unit, cell.run) if unit is not None else None
     told = cell.record.pytest_log if cell.record is not None else None
     log = usual if usual in body.logs else told or usual
@@ -150,7 +153,8 @@ def _repeat(body: Calibration, cell: Cell, unit: str | None, ended: Sequence[Eve
         seen.size if seen is not None else None,
         _attempts(cell, unit, ended),
         running,
-        now.since if running else None,
+        now.since if running and not blind else None,
+        running and blind,
     )
 
 

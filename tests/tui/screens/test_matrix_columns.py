@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.tui.screens.runs import RunBench
 from tui.screens.matrix_columns import MARKER, USUAL, Columns, columns, widths
 from tui.screens.matrix_grid import FILLS, LAST_SEEN, Grid, Row, fill, fill_sign, fill_step, grid, log_of, look_of
 from tui.screens.matrix_told import told
+from tui.screens.run_facts import Clock
 
 
 def made(names: list[str], repeats: int) -> Grid:
@@ -115,11 +117,26 @@ def test_what_ran_when_it_was_last_seen_is_neither_running_nor_not_run(tmp_path:
     assert seen.now.word == LAST_SEEN.word
     assert look_of(seen, one, one.stage.cells[1]) is LAST_SEEN
     assert fill(seen, one, bench.now) is None, "whether it still runs nobody knows"
-    said = ["".join(text for text, _ in row) for row in told(seen, one, 2, bench.now, 60, 9, False, UTC)]
+    at = Clock(bench.now, bench.now, UTC)
+    said = ["".join(text for text, _ in row) for row in told(seen, one, 2, at, 60, 9, False)]
     assert said[1:] == [" a1 2/3  ◌ ran when last seen", " not seen to end, usually 1m 40s"]
-    other = ["".join(text for text, _ in row) for row in told(seen, one, 3, bench.now, 60, 9, False, UTC)]
+    other = ["".join(text for text, _ in row) for row in told(seen, one, 3, at, 60, 9, False)]
     assert "not run yet, usually 1m 40s" in other[2]
     bench.end("a", 2)
     bench.look()
     nothing = grid(seen, bench.blind("no answer", 40).snapshot)
     assert (nothing.now, nothing.stands) == (None, ("a1", 2)), "nothing ran when it was last seen"
+
+
+def test_when_it_was_recorded_is_told_by_our_clock(tmp_path: Path) -> None:
+    bench = RunBench.make(tmp_path, {"a": ("a1",)}, 2)
+    bench.folder.cell("a1", 1, recorded_at="2026-05-25T02:21:00Z")
+    seen = grid(None, bench.look().snapshot)
+
+    def minute(ahead: float) -> int:
+        rows = told(seen, seen.rows[0], 1, Clock(bench.now, bench.now + ahead, UTC), 200, 14, False)
+        found = re.search(r"recorded .*?(\d\d):(\d\d)", "".join(text for row in rows for text, _ in row))
+        assert found is not None
+        return 60 * int(found[1]) + int(found[2])
+
+    assert [(minute(ahead) - minute(0)) % 1440 for ahead in (3600, -3600)] == [1380, 60]

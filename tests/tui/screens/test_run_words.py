@@ -67,7 +67,9 @@ def test_times_of_other_days_say_so() -> None:
     assert hour(now + 9 * 86400, now, UTC) == "3 Jun 02:43"
 
 
-@pytest.mark.parametrize("text", [None, 5, "", "yesterday", "2026-05-25", "9" * 400])
+@pytest.mark.parametrize(
+    "text", [None, 5, "", "yesterday", "2026-05-25", "9" * 400, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+)
 def test_what_is_no_time_is_none(text: object) -> None:
     assert instant(text) is None
 

@@ -89,6 +89,9 @@ async def test_the_marks_and_reasons_of_what_does_not_count(tmp_path: Path) -> N
         assert "49 of 50 samples ok" in at.screen
         assert "status failed: killed by SIGKILL (exit -9)" in at.screen
         assert "runs now, for 2 min" in at.screen
+        screen.show(bench.bench.blind("no answer", 40))
+        await at.until(lambda: "ran when last seen" in at.screen)
+        assert "runs now" not in at.screen
         assert "4△ 12.410" in at.screen
         assert "5✗" in at.screen
         await at.press("down", "down", "down", "down")
