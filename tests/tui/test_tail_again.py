@@ -36,26 +36,33 @@ class Box:
 
     name: str
     links: list[Any] = field(default_factory=list)
+    running: set[asyncio.Task[None]] = field(default_factory=set)
 
     def cut(self) -> None:
         for link in self.links:
             link.abort()
         self.links.clear()
 
-
-async def _run(process: Any) -> None:
-    child = await asyncio.create_subprocess_exec(
-        *["/bin/sh", "-c", process.command or "false"],
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    with contextlib.suppress(asyncssh.Error, OSError):
-        await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-        await process.wait_closed()
-    with contextlib.suppress(ProcessLookupError):
-        child.kill()
-    await child.wait()
+    async def run(self, process: Any) -> None:
+        """Run a command for who is logged in."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.running.add(task)
+        child = await asyncio.create_subprocess_exec(
+            *["/bin/sh", "-c", process.command or "false"],
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            with contextlib.suppress(asyncssh.Error, OSError):
+                await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+                await process.wait_closed()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+            self.running.discard(task)
 
 
 @pytest.fixture
@@ -72,7 +79,7 @@ async def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
             made.links.append(conn)
 
     listening = await asyncssh.listen(
-        "127.0.0.1", 0, server_host_keys=[str(key)], server_factory=Server, process_factory=_run, encoding=None
+        "127.0.0.1", 0, server_host_keys=[str(key)], server_factory=Server, process_factory=made.run, encoding=None
     )
     port = listening.sockets[0].getsockname()[1]
     (tmp_path / ".ssh").mkdir()
@@ -82,6 +89,7 @@ async def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     made.cut()
     listening.close()
     await listening.wait_closed()
+    await asyncio.gather(*made.running, return_exceptions=True)  # a loop that is closed first leaves their pipes open
 
 
 @asynccontextmanager
