@@ -279,6 +279,8 @@ class GatewatchApp(App[int]):
     async def _press(self) -> None:
         """Hand on what was typed, as long as nothing of it is on its way."""
         while (typed := self._come_back or self._typed) and self._under_way is None and not self._openings:
+            if not self.screen_stack:  # what is typed while one leaves is meant for nobody
+                return
             event = self._handed_on = typed.popleft()
             shims.aim_again(self, event)
             target = self.focused or self.screen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
@@ -21,13 +22,13 @@ from textual.worker import Worker, WorkerState
 
 from tui import keys, words
 from tui.app import GatewatchApp
-from tui.cells import painted, shorten
 from tui.keyline import KeyLine
-from tui.marks import STATES, TWINS
+from tui.marks import TWINS
 from tui.screens.leaving import leave
 from tui.screens.stage_log import RepeatLogScreen
 from tui.screens.stage_sources import read_stage_sources
 from tui.screens.stage_text import about_repeat, metric_blocks, notes, repeat_heads, repeat_line, row, safe, sentence
+from tui.screens.stage_title import title_line
 from tui.screens.stage_view import Repeat, Sources, StageView, view_of
 from tui.screens.subject import RunLook, RunPlace
 
@@ -109,6 +110,8 @@ class StageScreen(Screen[None]):
         self._chosen = 1
         self._shown = False
         self._aging: Timer | None = None
+        self._then: Callable[[], None] | None = None
+        self._waiting = ExitStack()
 
     @property
     def watched(self) -> str:
@@ -134,6 +137,9 @@ class StageScreen(Screen[None]):
         self.query_one("#stage-scroll").focus()
         self._read()
         self._work()
+
+    def on_unmount(self) -> None:
+        self._waiting.close()
 
     def on_screen_resume(self) -> None:
         self._shown = True
@@ -183,9 +189,26 @@ class StageScreen(Screen[None]):
 
     def on_viewed(self, message: Viewed) -> None:
         self._say_title()
+        if message.view.key != self.key:  # of the stage before; this one's is on its way
+            return
         if message.view != self.view:
             self.view = message.view
             self._choose(self._chosen)
+        self._go_on()
+
+    def _worked_out(self, then: Callable[[], None]) -> bool:
+        """Whether the stage is there; where it is not yet, this key waits for it and those behind it for this key."""
+        if self.view is not None and self.view.key == self.key:
+            return True
+        self._then = then
+        self._waiting.enter_context(getattr(self.app, "keys_waiting", nullcontext)())
+        return False
+
+    def _go_on(self) -> None:
+        if (then := self._then) is not None:
+            self._then = None
+            then()
+        self._waiting.close()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A part of the screen broke: say so, and go on with the others."""
@@ -198,6 +221,8 @@ class StageScreen(Screen[None]):
             self._work()
         else:
             self._put("stage-said", Content.styled(safe(said), "$text-error"))
+            self._then = None
+            self._go_on()
 
     # Painting.
 
@@ -257,27 +282,11 @@ class StageScreen(Screen[None]):
         return first, view.repeats[first : first + most]
 
     def _say_title(self) -> None:
-        detail = self.view.detail if self.view is not None else None
+        snapshot, now, seen = self._look.snapshot, self._now(), self._look.snapshot.seen.received
+        detail = self.view.detail if self.view is not None and self.view.key == self.key else None
         stage = detail.stage if detail is not None else None
-        snapshot, width = self._look.snapshot, max(20, self.size.width - 2)
-        state = STATES[snapshot.state.value]
-        now = self._now()
-        seen = snapshot.seen.received
-        age = "never seen" if seen is None else f"seen {words.age(now - seen)} ago"
-        tail = f"{state.sign(self._ascii)} {state.word}  {age}"
-        parts = [safe(part) for part in (stage.title, stage.group, stage.test)] if stage is not None else []
-        name = shorten(safe(self.key), max(8, width - painted(tail) - 2))
-        room = width - painted(name) - painted(tail) - 4
-        # What has no room goes whole: first the group, then the title.
-        told = ["  ".join(some) for some in (parts, parts[::2], parts[2:]) if some]
-        about = next(
-            (one for one in told if painted(one) <= room), shorten(told[-1], room) if told and room > 8 else ""
-        )
-        gap = " " * max(1, width - painted(name) - painted(about) - painted(tail) - 2)
-        title = Content.assemble(
-            (name, "bold $text-primary"), "  ", (about, "$text-muted"), gap, (tail, f"$text-{state.style}")
-        )
-        self._put("stage-title", title)
+        width = max(20, self.size.width - 2)
+        self._put("stage-title", title_line(self.key, stage, snapshot, now, width, ascii_only=self._ascii))
         if self._aging is not None:
             self._aging.stop()
             self._aging = None
@@ -303,11 +312,13 @@ class StageScreen(Screen[None]):
 
     def action_up(self) -> None:
         """The repeat above."""
-        self._step(-1)
+        if self._worked_out(self.action_up):
+            self._step(-1)
 
     def action_down(self) -> None:
         """The repeat below."""
-        self._step(1)
+        if self._worked_out(self.action_down):
+            self._step(1)
 
     def on_click(self, event: Click) -> None:
         """A click on a repeat chooses it."""
@@ -318,6 +329,8 @@ class StageScreen(Screen[None]):
 
     def action_log(self) -> None:
         """The chosen repeat's log."""
+        if not self._worked_out(self.action_log):
+            return
         repeat = self._repeat()
         if repeat is None or repeat.log is None or (repeat.size is None and not repeat.running):
             self.app.notify("this repeat has no log in the run directory", markup=False)

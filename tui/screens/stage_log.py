@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -25,6 +26,8 @@ from tui.logs.pane import LogPane
 from tui.screens.leaving import leave
 from tui.screens.stage_text import safe
 from tui.screens.subject import RunPlace
+
+_EARLY_S = 2.0  # that keys wait at most for a log that takes its time: one may want to leave
 
 
 class LookWanted(Message):
@@ -79,6 +82,7 @@ class RepeatLogScreen(Screen[None]):
         self._title = title
         self._log = log
         self.log_pane: RepeatLog | None = None
+        self._waiting = ExitStack()
 
     def compose(self) -> ComposeResult:
         app = self.app
@@ -91,8 +95,15 @@ class RepeatLogScreen(Screen[None]):
     def on_mount(self) -> None:
         assert self.log_pane is not None
         self.log_pane.view.focus()
+        app = self.app
+        assert isinstance(app, GatewatchApp)
+        self._waiting.enter_context(app.keys_waiting())  # the letters of what to find are commands elsewhere
+        self.set_timer(_EARLY_S, self._waiting.close)
         opening: Callable[[], Awaitable[None]] = self._open
         self.run_worker(opening, group="open", exit_on_error=False)
+
+    def on_unmount(self) -> None:
+        self._waiting.close()
 
     def on_resize(self) -> None:
         title = safe(self._title)
@@ -114,13 +125,14 @@ class RepeatLogScreen(Screen[None]):
 
     async def _open(self) -> None:
         far = self._place.host if self._place.connect is not None else None
-        try:
-            source = await open_source(Target(far, self._path), self._place.connect)
-        except GatewatchError as error:
-            self.app.notify(str(error), severity="error", markup=False)
-            leave(self)
-            return
         app, pane = self.app, self.log_pane
         assert isinstance(app, GatewatchApp)
         assert pane is not None
-        await pane.show_log(LogModel(source, now=app.now, zone=app.zone))
+        with self._waiting:
+            try:
+                source = await open_source(Target(far, self._path), self._place.connect)
+            except GatewatchError as error:
+                app.notify(str(error), severity="error", markup=False)
+                leave(self)
+            else:
+                await pane.show_log(LogModel(source, now=app.now, zone=app.zone))
