@@ -252,6 +252,7 @@ class Worker:
 
     def _step(self, number: int, task: _Task) -> None:
         began = time.monotonic()
+        known = task.job.first, task.job.size
         try:
             with self._guard() if task.guarded else contextlib.nullcontext():
                 found = task.job.step()
@@ -266,7 +267,8 @@ class Worker:
         except CancelledStepError:
             return
         except _UnreadError:
-            task.stalled = True
+            # What changed while it waited for its bytes is told once: it tries again then
+            task.stalled = known == (task.job.first, task.job.size)
             return
         except OSError as error:
             task.stalled = True

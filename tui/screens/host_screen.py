@@ -180,6 +180,7 @@ class HostScreen(Screen[None]):
         )
         gap = " " * max(1, self.size.width - width(first) - len(right) - 1)
         self.query_one("#host-top", Rows).show_rows([(*first, (gap, ""), (right, "muted"))])
+        self._view.alone = all(one.name == self.host for one in self._looks)
         if self._facts is not None:
             self._view.show_lines(self._lines(self._facts, brush), app.ascii_only)
             self._tick(self._facts, now)

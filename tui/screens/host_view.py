@@ -27,6 +27,7 @@ class HostView(Widget, can_focus=True):
     Attributes:
         lines: All of them; only those on screen are made.
         at: The key of the line that the cursor is on, or "".
+        alone: There is no other host to go to.
         built: Lines that were made.
         meant: The line that the cursor was on when something came to lie over it, until somebody sees it again.
     """
@@ -61,6 +62,7 @@ class HostView(Widget, can_focus=True):
         super().__init__()
         self.lines: tuple[Line, ...] = ()
         self.at = ""
+        self.alone = False
         self.built = 0
         self._top = 0
         self._high = 0  # rows that there were when lines were last put in their places
@@ -164,7 +166,9 @@ class HostView(Widget, can_focus=True):
         self._move(len(self.lines))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is nothing to go into where no run is, and no log either."""
+        """There is nothing to go into where no run is, and no log either; nor to go to where no other host is."""
+        if action in ("previous", "next"):
+            return not self.alone
         if action == "logs":
             return any(line.tail for line in self.lines)
         return action != "open" or any(line.run or line.tail for line in self.lines)

@@ -12,6 +12,7 @@ from textual.message import Message
 from gates.calibration.cells import Mark
 from tui import keys
 from tui.marks import CELLS
+from tui.screens.matrix_grid import LAST_SEEN, STALLED
 from tui.screens.matrix_view import MatrixView
 
 _BAD = (Mark.BROKEN, Mark.DISCARDED, Mark.PARTIAL, Mark.UNKNOWN)
@@ -22,7 +23,7 @@ class Matrix(MatrixView, can_focus=True):
 
     PANE = "matrix"
     HELP_TITLE = "stage matrix"
-    HELP_SIGNS = (*CELLS.values(),)
+    HELP_SIGNS = (*CELLS.values(), STALLED, LAST_SEEN)
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("matrix")]
 
     @dataclass

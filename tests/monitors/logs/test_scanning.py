@@ -181,6 +181,22 @@ async def test_what_is_thrown_away_is_not_waited_for(small: int) -> None:
         assert left == LARGE[first:].count(b"INFO")
 
 
+async def test_what_is_thrown_away_while_the_worker_waits_for_it_is_not_waited_for() -> None:
+    async with scanning(LARGE, descriptors=False) as (scanner, source):
+        results = Results(scanner, source, Matcher((Pattern("INFO"),)))
+        source.open.clear()
+        results.scan.update()
+        async with asyncio.timeout(PATIENCE):
+            while not source.reads:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        source.forget(0, 5 * BLOCK + 100)
+        results.scan.update()
+        await asyncio.sleep(0.3)  # the worker has heard of it, and still waits
+        source.open.set()
+        await results.done()
+        assert results.hits() == LARGE[5 * BLOCK + 100 :].count(b"INFO")
+
+
 async def test_cancelling_ends_an_expression_without_end_and_keeps_what_others_did() -> None:
     async with scanning(TRAP + LARGE) as (scanner, source):
         count = Results(scanner, source)

@@ -179,6 +179,14 @@ async def test_the_next_host_and_back() -> None:
         assert at.view.at == "cpu-1"
 
 
+async def test_another_host_is_offered_only_where_there_is_one() -> None:
+    async with fleet((80, 24), [look("h20-a", busiest())]) as at:
+        await into(at, "h20-a")
+        assert not {"host.previous", "host.next"} & {one.id for one, _ in pressable(at.screen)}
+        await at.show(every())
+        assert {"host.previous", "host.next"} <= {one.id for one, _ in pressable(at.screen)}
+
+
 async def test_a_host_that_is_not_watched_any_more_stays_and_says_so() -> None:
     async with fleet((80, 24)) as at:
         await into(at, "h20-a")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gates.calibration.cells import StageAudit
 from tests.tui.screens.runs import RunBench
+from tui.screens.matrix import Matrix
 from tui.screens.matrix_columns import MARKER, USUAL, Columns, columns, widths
-from tui.screens.matrix_grid import FILLS, LAST_SEEN, Grid, Row, fill, fill_sign, fill_step, grid, log_of, look_of
+from tui.screens.matrix_grid import FILLS, LAST_SEEN, Grid, Now, Row, fill, fill_sign, fill_step, grid, log_of, look_of
 from tui.screens.matrix_told import told
 from tui.screens.run_facts import Clock
 
@@ -140,3 +141,10 @@ def test_when_it_was_recorded_is_told_by_our_clock(tmp_path: Path) -> None:
         return 60 * int(found[1]) + int(found[2])
 
     assert [(minute(ahead) - minute(0)) % 1440 for ahead in (3600, -3600)] == [1380, 60]
+
+
+def test_the_help_tells_what_every_cell_means() -> None:
+    looks = [
+        Now("a", 1, frozenset("a"), None, stalled, unseen).look for stalled in (True, False) for unseen in (True, False)
+    ]
+    assert {look.word for look in looks} <= {look.word for look in Matrix.HELP_SIGNS}
