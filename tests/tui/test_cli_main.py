@@ -204,27 +204,44 @@ def test_a_full_disk_is_one_line(run_it: list[str], buffering: dict[str, str], t
     assert (done.returncode, done.stderr) == (2, said)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["nonsense"], ["hosts", "list", "--debug", "--root", "none"]], ids=" ".join)
+def test_an_error_that_cannot_be_told_keeps_its_code(
+    words: list[str], run_it: list[str], buffering: dict[str, str], tmp_path: Path
+) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*run_it, *words], cwd=tmp_path, env=buffering, stderr=full, timeout=30)
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize(
-    "words",
+    ("words", "code", "of"),
     [
-        "--version",
-        "hosts list --root .",
-        "hosts list --root . --json",
-        "hosts exec one --root . -- echo hi",
-        "hosts exec one --root . --json -- true",
-        "hosts exec one --root . --json -- seq 100000",
+        ("--version", 2, ""),
+        ("hosts list --root .", 2, ""),
+        ("hosts list --root . --json", 2, ""),
+        ("hosts exec one --root . -- echo hi", 3, "one: "),  # 2 would say that it had not run
+        ("hosts exec one --root . --json -- true", 3, ""),
+        ("hosts exec one --root . --json -- seq 100000", 3, ""),
     ],
 )
 def test_what_a_closed_output_loses_is_one_line(
-    words: str, run_it: list[str], buffering: dict[str, str], tmp_path: Path
+    words: str, code: int, of: str, run_it: list[str], buffering: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "hosts").mkdir()
     (tmp_path / "hosts" / "one.yaml").write_text("launcher: local\n")
     shell = ["sh", "-c", f'exec "$0" "$@" {words} >&-', *run_it]
     done = subprocess.run(shell, cwd=tmp_path, env=buffering, capture_output=True, text=True, timeout=30)
-    said = "gatewatch: error: cannot write to standard output: Bad file descriptor\n"
-    assert (done.returncode, done.stderr) == (2, said)
+    said = f"gatewatch: error: {of}cannot write to standard output: Bad file descriptor"
+    ended = ", so it was ended" if of else ""
+    assert (done.returncode, done.stderr) == (code, f"{said}{ended}\n")
+
+
+def test_the_words_for_hosts_say_what_they_do(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["hosts", "--help"]):
+        assert main(words) == 0
+        assert "watch and check hosts, and run a command there" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_prints_nothing_needs_no_output(run_it: list[str], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tui.cli.commands import Entry, Group, add_json
 
 CLI = Group(
     "hosts",
-    "list the host profiles, show their accelerators, check a host, and run a command there",
+    "list the host profiles, show the accelerators of hosts, watch and check hosts, and run a command there",
     (
         Entry("list", "list the host profiles", "tui.cli.hosts", "LIST"),
         Entry("gpus", "show the accelerators of hosts, and who holds them", "tui.cli.hosts_gpus", "GPUS"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tui.cli.commands import add_json
@@ -41,8 +43,8 @@ class HostExec:
         parser.epilog = (
             "COMMAND goes there word by word and meets no shell; for pipes and the like: -- sh -c 'du * | sort -n'.\n"
             "It is ended there when it takes longer than --timeout, on ctrl-c, and when we or the way there are gone.\n"
-            "exit code: 0 it ended with 0 everywhere, 1 with something else, 2 it cannot be run, 3 out of time,\n"
-            "4 a host cannot be reached"
+            "exit code: 0 it ended with 0 everywhere, 1 with something else, 2 it cannot be run, 3 its time was\n"
+            "over or nobody took its output, 4 a host cannot be reached"
         )
         parser.add_argument(
             "hosts", metavar="HOST", nargs="+", help="a profile in hosts/, or [user@]host as ssh knows it"
@@ -102,8 +104,8 @@ async def _run(args: argparse.Namespace) -> int:
     from jobs.named_host import named_profile
     from tui import console
     from tui.cli.asking import connects
-    from tui.cli.hosts_output import Kept, Printed
-    from tui.exits import combine
+    from tui.cli.hosts_output import Kept, Printed, Streams
+    from tui.exits import ExitCode, combine
 
     names = list(dict.fromkeys(args.hosts))
     if not args.command:
@@ -132,20 +134,40 @@ async def _run(args: argparse.Namespace) -> int:
         await asyncio.gather(*(host.close() for host in hosts))
         return combine(found.code for found in wrong)
     several = len(names) > 1
-    outlets: list[Outlet] = [Kept() if args.json else Printed(host.name if several else "") for host in hosts]
+    ours = Streams()
+    outlets: list[Outlet] = [Kept() if args.json else Printed(ours, host.name if several else "") for host in hosts]
     results = await asyncio.gather(*(_one(host, outlet, args) for host, outlet in zip(hosts, outlets, strict=True)))
+    code = ExitCode.OK
+    for say in (partial(_print_document, args, results, outlets), partial(_print_ends, results)):
+        try:
+            say()
+            console.flush()
+        except OSError as error:
+            code = ExitCode.UNKNOWN  # never as input that is wrong: the command was run
+            with contextlib.suppress(OSError):
+                console.error(str(error))
+    return combine([code, *(result.code for result in results)])
+
+
+def _print_document(args: argparse.Namespace, results: Sequence[_Result], outlets: Sequence[Outlet]) -> None:
+    from tui import console
+
     if args.json:
         documents = [_document(result, outlet) for result, outlet in zip(results, outlets, strict=True)]
         console.print_json({"command": args.command, "hosts": documents})
+
+
+def _print_ends(results: Sequence[_Result]) -> None:
+    from tui import console
+
     for result in results:
         if result.told:
             told = result.told if f"{result.name}:" in result.told else f"{result.name}: {result.told}"
             console.error(told) if result.error is not None else console.milestone(told)
-    return combine(result.code for result in results)
 
 
 async def _one(host: PipeActor, outlet: Outlet, args: argparse.Namespace) -> _Result:
-    from hosts.errors import GatewatchError
+    from hosts.errors import GatewatchError, NotYetError
     from tui import console
 
     began = time.monotonic()
@@ -157,11 +179,14 @@ async def _one(host: PipeActor, outlet: Outlet, args: argparse.Namespace) -> _Re
     except GatewatchError as error:
         failed = error
     except asyncio.CancelledError:
-        console.milestone(f"{host.name}: the command was ended there, or is as soon as the host notices")
+        with contextlib.suppress(OSError):
+            console.milestone(f"{host.name}: the command was ended there, or is as soon as the host notices")
         raise
     finally:
-        await outlet.end()
+        lost = await outlet.end()
         await host.close()
+    if lost and failed is None:
+        failed = NotYetError(lost)
     return _Result(host.name, ended, failed, time.monotonic() - began)
 
 
@@ -176,17 +201,25 @@ def _readable(path: str) -> None:
 
 
 async def _blocks(path: str) -> AsyncGenerator[bytes]:
-    """A file, or our own input, in blocks; read aside, since whoever writes it may never do so."""
-    from hosts.aside import aside
+    """A file, or our own input, in blocks; read aside, since whoever writes it may never do so.
 
-    file: BinaryIO = sys.stdin.buffer if path == "-" else await asyncio.to_thread(open, path, "rb")
+    Raises:
+        NotYetError: It cannot be read, and what was to read it has been started.
+    """
+    from hosts.aside import aside
+    from hosts.errors import NotYetError
+
     try:
-        descriptor = file.fileno()
-        while block := await aside(lambda: os.read(descriptor, _BLOCK), "stdin"):
-            yield block
-    finally:
-        if path != "-":
-            file.close()
+        file: BinaryIO = sys.stdin.buffer if path == "-" else await asyncio.to_thread(open, path, "rb")
+        try:
+            descriptor = file.fileno()
+            while block := await aside(lambda: os.read(descriptor, _BLOCK), "stdin"):
+                yield block
+        finally:
+            if path != "-":
+                file.close()
+    except OSError as error:
+        raise NotYetError(f"--stdin {path}: {error.strerror or error}, so it was ended") from None
 
 
 def _document(result: _Result, outlet: Outlet) -> dict[str, Any]:

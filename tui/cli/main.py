@@ -6,6 +6,7 @@ Only the chosen command is imported, so that `--version` and a cheap command sta
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,7 +42,8 @@ def _outcome(words: list[str]) -> int:
         return _told(error)
     except Exception as error:  # noqa: BLE001 - this is where every error ends: in one line
         if "--debug" in words:
-            console.print_traceback()
+            with contextlib.suppress(OSError):
+                console.print_traceback()
         return combine([_told(leaf) for leaf in _leaves(error)])
 
 
@@ -55,21 +57,24 @@ def _flushed() -> int:
 
 
 def _told(error: BaseException) -> int:
-    """Say an error in one line; returns its exit code."""
+    """Say an error in one line; returns its exit code, also where the line cannot be written."""
+    said, code = _line(error)
+    with contextlib.suppress(OSError):
+        console.error(said)
+    return code
+
+
+def _line(error: BaseException) -> tuple[str, int]:
     if isinstance(error, UnreachableError):
-        console.error(without_wait(str(error)))  # nothing is tried again once the command has ended
-        return error.code
+        return without_wait(str(error)), error.code  # nothing is tried again once the command has ended
     if isinstance(error, GatewatchError):
-        console.error(str(error))
-        return error.code
+        return str(error), error.code
     if isinstance(error, KeyboardInterrupt):
-        console.error("interrupted")
-        return ExitCode.INTERRUPTED
+        return "interrupted", ExitCode.INTERRUPTED
     if isinstance(error, OSError):
-        console.error(str(error))
-        return ExitCode.USAGE
-    console.error(f"unexpected {type(error).__name__}: {error} (run it again with --debug for the traceback)")
-    return ExitCode.USAGE
+        return str(error), ExitCode.USAGE
+    said = f"unexpected {type(error).__name__}: {error} (run it again with --debug for the traceback)"
+    return said, ExitCode.USAGE
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -128,7 +133,7 @@ def _entries() -> list[Entry]:
         entries.append(Entry(command.name, command.help, f"tui.cli.{system}"))
     entries.append(Entry("watch", "show runs and follow them", "tui.cli.watch"))
     entries.append(Entry("tail", "show a log and follow it", "tui.cli.tail"))
-    entries.append(Entry("hosts", "list the host profiles", "tui.cli.hosts"))
+    entries.append(Entry("hosts", "watch and check hosts, and run a command there", "tui.cli.hosts"))
     entries.append(Entry("init", "write a gatewatch.yaml that says what to watch", "tui.cli.init"))
     entries.append(Entry("demo", "calibrate a small example on this machine", "tui.cli.demo"))
     return entries
