@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import re
 import select
 import signal
 import stat
@@ -29,8 +30,10 @@ from tui.logs.plaintext import PlainText
 from tui.logs.sieve import sieve_of
 
 if TYPE_CHECKING:
+    from monitors.logs.types import Source
     from tui.logs.goto import Goal
 
+_OURS = re.compile(r"/dev/stdin|(?:/dev|/proc/self)/fd/(\d{1,9})")
 _HERE_S = 2.0  # that this machine may take to say what is there
 
 
@@ -72,7 +75,7 @@ async def _print(
 ) -> None:
     whole = _has_end(target)
     follow = args.follow or _has_none(target)
-    model = LogModel(await open_source(target, connecting(target)), memory=MEMORY, counts=False)
+    model = LogModel(await _opened(target), memory=MEMORY, counts=False)
     news, first = asyncio.Event(), model.shape
     model.listen(news.set)
     try:
@@ -99,10 +102,34 @@ async def _print(
         await model.close()
 
 
+async def _opened(target: Target) -> Source:
+    pipe = _pipe(target)
+    if pipe is None:
+        return await open_source(target, connecting(target))
+    from monitors.logs.spool import SpoolSource
+
+    return SpoolSource(os.dup(pipe), target.path)
+
+
+def _pipe(target: Target) -> int | None:
+    """The descriptor of ours that a path names, as the shell's `<(...)` does, where it is a pipe.
+
+    Read from there it ends with its writers, as `-` does; opened by its path it would wait for others.
+    """
+    ours = None if target.host is not None else _OURS.fullmatch(target.path)
+    if ours is None:
+        return None
+    number = int(ours[1] or 0)
+    try:
+        return number if stat.S_ISFIFO(os.fstat(number).st_mode) else None
+    except OSError:  # whoever opens it says so
+        return None
+
+
 def _has_end(target: Target) -> bool:
     """Whether this is a stream that somebody will end."""
     if target.host is not None or target.path != "-":
-        return False
+        return _pipe(target) is not None
     try:
         return not stat.S_ISREG(os.fstat(0).st_mode)
     except OSError:  # whoever opens it says so
@@ -111,7 +138,7 @@ def _has_end(target: Target) -> bool:
 
 def _has_none(target: Target) -> bool:
     """Whether this is a stream without an end: a named pipe waits for its next writer, a device for more."""
-    if target.host is not None or target.path == "-":
+    if target.host is not None or target.path == "-" or _pipe(target) is not None:
         return False
     try:
         mode = os.stat(os.path.expanduser(target.path)).st_mode

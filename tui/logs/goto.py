@@ -107,7 +107,7 @@ async def settled(model: LogModel, goal: Goal, now: float, zone: tzinfo | None =
         now: Our clock, seconds since the epoch.
         zone: Of times that do not name theirs.
         upto: Lines are wanted up to then. Where none is from before it, it is the next such time, unless it was
-            earlier today and is no longer ago than the next is ahead.
+            earlier today.
 
     Raises:
         UnreachableError: Nobody answers.
@@ -120,20 +120,22 @@ async def settled(model: LogModel, goal: Goal, now: float, zone: tzinfo | None =
     last = await model.last_time(when)
     if last is not None and last > now and await _is_ahead(model, last, now, zone):
         now, when = last, _last(goal.clock, last, zone, when)
-    if upto and (place := await model.at_time(when)) is not None and await begins_at(model, place, when, zone):
-        coming = _last(goal.clock, when + DAY + 3600, zone, when)  # a day on which clocks are put back is longer
-        if coming - now < now - when or _day(when, zone) != _day(now, zone):
-            when = coming
+    if upto and _day(when, zone) != _day(now, zone):
+        place = await model.at_time(when)
+        if place is not None and await begins_at(model, place, when, zone):
+            when = _last(goal.clock, when + DAY + 3600, zone, when)  # a day on which clocks are put back is longer
     return Goal(time=when)
 
 
 async def begins_at(model: LogModel, place: Place, near: float, zone: tzinfo | None = None) -> bool:
-    """Whether no line before a place says when it was written.
+    """Whether no line is from before a time, as far as those say when that stand before its place.
+
+    Of a log that runs backwards, those behind the place are from before it.
 
     Args:
         model: The log.
-        place: Where a line begins.
-        near: A time, seconds since the epoch, for lines that do not name their day or year.
+        place: Where the time begins.
+        near: The time, seconds since the epoch.
         zone: Of times that do not name theirs.
 
     Raises:
@@ -141,12 +143,19 @@ async def begins_at(model: LogModel, place: Place, near: float, zone: tzinfo | N
     """
     start = model.start_place()
     size = place.offset - start.offset
-    if place <= start or place.generation != start.generation or size > _LOOK:
-        return place <= start
+    if place > start and (place.generation != start.generation or size > _LOOK):
+        return False
     try:
-        return next(_times(_lines(await model.read(start, size)), near, zone), None) is None
+        if place > start and next(_times(_lines(await model.read(start, size)), near, zone), None) is not None:
+            return False
+        first = next(_times(_lines(await model.read(place, _LOOK)), near, zone), None)
     except GoneError:  # what is there now begins later
         return True
+    if first is None or first > near:
+        return True
+    # One alone of the two may be taken for another day's, or tell of another time
+    last = await model.last_time(near)
+    return last is None or last >= near
 
 
 async def _is_ahead(model: LogModel, last: float, now: float, zone: tzinfo | None) -> bool:

@@ -28,8 +28,8 @@ async def why_not(model: LogModel, when: float, zone: tzinfo | None = None) -> s
     if not await says_when(model, when, zone):
         return NO_TIMES
     last = await model.last_time(when)
-    if last is None or last >= when:  # such a log runs backwards, or its end says no time
-        return "no line is from then or later"
+    if last is None or last >= when:  # its end says no time, or such a log runs backwards
+        return f"no line is from then or {'later' if last is None else 'earlier'}"
     return f"nothing in this log is that late, its last line is of {datetime.fromtimestamp(last, zone):%F %T}"
 
 

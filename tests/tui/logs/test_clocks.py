@@ -14,6 +14,7 @@ from tests.monitors.logs.memory import BEGAN_AT, MemorySource
 from tests.tui.logs.panes import PaneDesk, desk
 from tui.logs.goto import Goal, parse, settled
 from tui.logs.screen import Wish
+from tui.logs.toolate import why_all, why_not
 
 NOW = BEGAN_AT  # 1970-01-12 13:46:40
 HOUR, DAY = 3600.0, 86400.0
@@ -44,6 +45,10 @@ def later(data: bytes) -> bytes:
     return data + b"  next run at %s\n" % f"{datetime.fromtimestamp(NOW + 20 * HOUR, UTC):%F %T}".encode()
 
 
+def newest_first(data: bytes) -> bytes:
+    return b"".join(reversed(data.splitlines(keepends=True)))
+
+
 AHEAD, RECENT, LONG = dated(NOW + 4 * HOUR), dated(NOW - HOUR), dated(NOW - 30 * HOUR, 1800)
 HOURS = b"".join(b"%s line\n" % clock(NOW - HOUR + 60 * number).encode() for number in range(60))
 
@@ -61,13 +66,15 @@ HOURS = b"".join(b"%s line\n" % clock(NOW - HOUR + 60 * number).encode() for num
         pytest.param(RECENT, -0.5, -0.5, -0.5, id="in a log that is not"),
         pytest.param(RECENT, -2, -2, -2, id="before it"),
         pytest.param(RECENT, 2, -22, 2, id="to come"),
-        pytest.param(RECENT, 11, -13, -13 + 24, id="to come the next day"),
+        pytest.param(RECENT, 10, -14, -14 + 24, id="yesterday and to come"),
+        pytest.param(RECENT, 11, -13, -13, id="earlier today, and longer ago than the next is ahead"),
         pytest.param(LONG, 2, -22, -22, id="both in the log and to come"),
         pytest.param(dated(NOW - 5 * DAY), 1, -23, -23, id="long after it"),
         pytest.param(later(RECENT), 2, -22, 2, id="a last line that tells of another time"),
         pytest.param(later(LONG), 2, -22, -22, id="and a log that has it"),
         pytest.param(HOURS, -0.5, -0.5, -0.5, id="in a log without days"),
         pytest.param(HOURS, 2, -22, -22, id="to come in a log without days"),
+        pytest.param(newest_first(dated(NOW - 25 * HOUR)), 2, -22, -22, id="in a log that runs backwards"),
         pytest.param(b"no time\n" * 9, 2, -22, -22, id="no line says when"),
         pytest.param(b"", 2, -22, -22, id="an empty log"),
     ],
@@ -94,6 +101,28 @@ async def test_lines_without_a_time_are_not_before_any() -> None:
     goal = parse(clock(NOW + 2 * HOUR), NOW, UTC)
     async with log(b"# a table\n# of columns\n" + RECENT) as model:
         assert (await settled(model, goal, NOW, UTC, upto=True)).time == pytest.approx(NOW + 2 * HOUR, abs=1)
+
+
+@pytest.mark.parametrize("head", [b"", b"# a table\n# of columns\n"])
+@pytest.mark.parametrize("behind", [0, 30, 3000])
+async def test_of_a_log_that_runs_backwards_nothing_untrue_is_said(head: bytes, behind: float) -> None:
+    newest, oldest = NOW - 60, NOW - HOUR
+    async with log(head + newest_first(RECENT)) as model:
+        when = newest + behind
+        place = await model.at_time(when)
+        assert place is not None
+        assert place.offset == len(head)
+        assert await why_all(model, Goal(time=when, clock="typed"), when, place, UTC) == ""
+        assert await model.at_time(oldest - 1 - behind) is None
+        assert await why_not(model, oldest - 1 - behind, UTC) == "no line is from then or earlier"
+
+
+async def test_a_last_line_that_tells_of_long_ago_is_not_before_the_others() -> None:
+    when = NOW - 2 * HOUR
+    async with log(RECENT + f"{datetime.fromtimestamp(NOW - 5 * DAY, UTC):%F %T} was the last run\n".encode()) as model:
+        place = await model.at_time(when)
+        assert place is not None
+        assert "no line of this log" in await why_all(model, Goal(time=when, clock="typed"), when, place, UTC)
 
 
 @pytest.mark.parametrize("goal", [Goal(number=3), Goal(share=0.5), Goal(time=NOW), parse("-2h", NOW, UTC)])
@@ -146,10 +175,11 @@ async def test_a_log_that_is_ahead_on_the_screen() -> None:
 
 
 @pytest.mark.parametrize("key", ["at", "less_than_sign", "greater_than_sign"])
-async def test_a_time_before_all_lines_is_said(key: str) -> None:
+@pytest.mark.parametrize("typed", ["11:00", "01:00"])
+async def test_a_time_before_all_lines_is_said(key: str, typed: str) -> None:
     async with desk(RECENT) as at:
-        await ask(at, key, "11:00")
-        await at.until(says(at, "no line of this log is from before", "1970-01-12 11:00:00"))
+        await ask(at, key, typed)
+        await at.until(says(at, "no line of this log is from before", f"1970-01-12 {typed}:00"))
 
 
 async def test_a_time_to_come_is_typed() -> None:
