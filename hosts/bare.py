@@ -65,6 +65,7 @@ class BareReader:
         opener: Starts a command there and gives its ends.
         interval: Seconds between two looks at a followed file that does not grow.
         patience: Seconds without an answer about a path, after which it is left alone for a while.
+        by_hand: Gives a line for a shell here that runs some words there.
 
     Attributes:
         reason: Why there is nothing else, in one line.
@@ -77,8 +78,10 @@ class BareReader:
         opener: Callable[[tuple[str, ...]], Awaitable[BytePipe]],
         interval: float = INTERVAL,
         patience: float = PATIENCE,
+        by_hand: Callable[[tuple[str, ...]], str] | None = None,
     ) -> None:
         self.reason = "no python there"
+        self.by_hand = by_hand
         self._name = name
         self._interval = interval
         self._sessions = Sessions(name, subsystem, lambda: self.reason, patience)

@@ -47,6 +47,7 @@ class EitherReader(PipeReader):
         self._bare = bare
         self._inodes = Inodes()
         self._again = again
+        self._runs = True
         self._due = 0.0
         self._moves = 0
         self._finding: asyncio.Task[None] | None = None
@@ -55,6 +56,10 @@ class EitherReader(PipeReader):
     def bare(self) -> str:
         """Why the host is looked at without a helper now; "" where it is not."""
         return self._bare.reason if self._bare.alive else ""
+
+    def by_hand(self, argv: tuple[str, ...]) -> str:
+        """A line for a shell here that runs these words there without our helper; "" where nothing can be run."""
+        return self._bare.by_hand(argv) if self._runs and self._bare.by_hand is not None else ""
 
     async def retry_now(self) -> None:
         await super().retry_now()
@@ -161,6 +166,7 @@ class EitherReader(PipeReader):
 
     def _without(self, error: GatewatchError) -> None:
         nothing = isinstance(error, NoCommandError)
+        self._runs = not nothing
         self._bare.reason = str(error).removeprefix(f"{self._name}: ") if nothing else f"no python there: {error}"
         self._bare.begin()
         self._due = time.monotonic() + self._again

@@ -37,6 +37,11 @@ class Lent:
         found = getattr(self._reader, "connection", None)
         return found if isinstance(found, Connection) else None
 
+    def by_hand(self, argv: tuple[str, ...]) -> str:
+        """A line for a shell here that runs these words there without our helper; "" where there is none."""
+        by_hand = getattr(self._reader, "by_hand", None)
+        return by_hand(argv) if by_hand is not None else ""
+
     async def observe(self, want: Wants, since: Cursor | None, deadline: float) -> Observation:
         return await self._reader.observe(want, since, deadline)
 

@@ -10,10 +10,11 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Required, TypedDict
+from typing import ParamSpec, Required, TypedDict, TypeVar
 
 from hosts.bare import BareReader
 from hosts.bare_pipe import EitherActor, EitherReader
+from hosts.by_hand import by_hand
 from hosts.child import open_subprocess
 from hosts.connection import Connection
 from hosts.connects import Connects
@@ -27,9 +28,13 @@ from hosts.pipe import Opener, PipeActor, PipeReader
 from hosts.profiles import HostProfile, Ssh
 from hosts.session import BytePipe
 from hosts.ssh import SshHost, SshSpec
+from hosts.standing import MendableError
 from jobs.bundle import build_image
 from jobs.named_host import TypedHost, is_unknown, likely
 from jobs.runner.verbs import verbs_with
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def is_local(profile: HostProfile | None) -> bool:
@@ -142,7 +147,10 @@ def _bare(profile: HostProfile, way: _Way) -> BareReader | None:
     """How it is looked at without a Python; in a container one would see the files around it, so not there."""
     if way.subsystem is None or profile.enter:
         return None
-    return BareReader(profile.name, way.subsystem, way.options["opener"])
+    spec = ssh_spec(profile)
+    return BareReader(
+        profile.name, way.subsystem, way.options["opener"], by_hand=lambda argv: by_hand("ssh", spec, *argv)
+    )
 
 
 def _way(profile: HostProfile, connects: Connects | None) -> _Way:
@@ -152,25 +160,46 @@ def _way(profile: HostProfile, connects: Connects | None) -> _Way:
     openssh = profile.ssh is not None and profile.ssh.transport == "openssh"
     connects = connects or Connects()
 
-    def make() -> OpenSshHost | SshHost:
-        return OpenSshHost(spec, connects=connects) if openssh else SshHost(spec, connects=connects)
+    def make() -> tuple[OpenSshHost | SshHost, str]:
+        host = OpenSshHost(spec, connects=connects) if openssh else SshHost(spec, connects=connects)
+        return host, spec.title
 
-    host, give_back = connects.share((openssh, spec), make)  # one connection serves whoever looks and whoever acts
+    # One connection serves whoever looks and whoever acts, and every profile that has the same way there
+    (host, title), give_back = connects.share((openssh, spec), make)
+    opener = _titled(host.open, title, spec.title)
 
     async def close() -> None:
         if give_back():
             await host.close()
 
     options: _Options = {
-        "opener": _guessing(host.open, profile) if isinstance(profile, TypedHost) else host.open,
+        "opener": _guessing(opener, profile) if isinstance(profile, TypedHost) else opener,
         "python": profile.python,
         "enter": profile.enter,
         "on_close": close,
         "connection": lambda: host.connection,
-        "retry": host.retry_now,
+        "retry": _titled(host.retry_now, title, spec.title),
         "questions": connects.questions,
     }
-    return _Way(options, host.open_subsystem)
+    return _Way(options, _titled(host.open_subsystem, title, spec.title))
+
+
+def _titled(ask: Callable[P, Awaitable[T]], title: str, own: str) -> Callable[P, Awaitable[T]]:
+    """The same, and its errors call the host what this profile calls it, not by the title of whoever came first."""
+    if title == own:
+        return ask
+
+    async def ask_it(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            return await ask(*args, **options)
+        except (InputError, UnreachableError) as error:
+            said = str(error)
+            if not said.startswith(f"{title}: "):
+                raise
+            told = f"{own}: {said.removeprefix(f'{title}: ')}"
+            raise error.behind(told) if isinstance(error, MendableError) else type(error)(told) from None
+
+    return ask_it
 
 
 def _guessing(opener: Opener, typed: TypedHost) -> Opener:

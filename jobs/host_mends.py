@@ -9,6 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from hosts.by_hand import by_hand, is_simple
 from hosts.connection import Way
 from hosts.connects import Connects
 from hosts.errors import GatewatchError, InputError
@@ -31,7 +32,6 @@ _START = "sudo systemctl start ssh || sudo systemctl start sshd"  # as Debian ca
 _ON_THE_WAY = re.compile(r": on the way there, (\S+): ")
 _LOCKED = re.compile(r"passphrase of (/.+?)(?=; | was (?:asked for|not given)[ ,]|\Z)")
 _LOOKED_IN = re.compile(r"(?:its host key is unknown: |no known_hosts file )(.+?)(?: has no key for it|, so its host)")
-_SIMPLE = re.compile(r"[\w./~+@:,=-]+\Z")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ async def mend_of_way(profile: HostProfile, way: Way | None, error: GatewatchErr
         if "Too many authentication failures" in said:
             only = "and say IdentitiesOnly yes in ~/.ssh/config, so that the agent offers no other"
             return Mend(needed=f"name the key of this host as ssh.identity_file of the profile, {only}")
-        return Mend(_command("ssh-copy-id", spec))
+        return Mend(by_hand("ssh-copy-id", spec))
     return _in_words(spec, way, error, hop is not None)
 
 
@@ -131,7 +131,7 @@ def _trusted(spec: SshSpec, said: str) -> Mend:
     if file is None and looked is not None:
         first = looked[1].split(", ")[0]
         # Of several between blanks ssh itself knows which is the first
-        file = first if os.path.isfile(os.path.expanduser(first)) or _SIMPLE.match(first) else None
+        file = first if os.path.isfile(os.path.expanduser(first)) or is_simple(first) else None
     path = os.path.expanduser(file) if file is not None else None
     if path is not None and os.path.exists(path) and not os.path.isfile(path):
         return Mend(needed=f"{path} is no file: name one as ssh.known_hosts of the profile")
@@ -140,33 +140,11 @@ def _trusted(spec: SshSpec, said: str) -> Mend:
         return Mend(needed=f"make the folder {folder}, in which a key can then be kept, and check again")
     # A shared connection would show no key
     asking = ("StrictHostKeyChecking=ask", "ControlPath=none")
-    return Mend(_command("ssh", spec, "true", options=asking, keys=path or ""))
-
-
-def _command(program: str, spec: SshSpec, *rest: str, options: tuple[str, ...] = (), keys: str = "") -> str:
-    """A command of OpenSSH's for this host, to be pasted; `keys` is a file for its key that no profile names."""
-    words = [program]
-    if spec.port is not None:
-        words += ["-p", str(spec.port)]
-    if spec.identity_file is not None:
-        words += ["-i", os.path.expanduser(spec.identity_file)]
-    for option in options:
-        words += ["-o", option]
-    keys = keys or spec.known_hosts or ""
-    if keys:
-        words += ["-o", f"UserKnownHostsFile={_setting(os.path.expanduser(keys))}"]
-    if spec.proxy_jump:
-        words += ["-o", f"ProxyJump={spec.proxy_jump}"]
-    return pasted([*words, f"{spec.user}@{spec.host}" if spec.user else spec.host, *rest])
+    return Mend(by_hand("ssh", spec, "true", options=asking, keys=path or ""))
 
 
 def _key_of(spec: SshSpec) -> str | None:
     return os.path.expanduser(spec.identity_file) if spec.identity_file is not None else None
-
-
-def _setting(path: str) -> str:
-    """A path as the value of a setting, which ssh splits at blanks and expands."""
-    return path if _SIMPLE.match(path) else '"' + path.replace("%", "%%") + '"'
 
 
 async def _stops(spec: SshSpec) -> tuple[SshSpec, ...]:

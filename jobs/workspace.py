@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,8 +123,14 @@ def write_workspace(folder: Path) -> Path:
     """
     path = folder / WORKSPACE
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(COMMENTED)
+        file = path.open("x", encoding="utf-8")
+        try:
+            with file:
+                file.write(COMMENTED)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()  # a part of it would be there already the next time
+            raise
     except FileExistsError:
         raise InputError(f"{path} is there already; nothing was changed") from None
     except OSError as error:

@@ -211,8 +211,9 @@ async def _at_host(target: Target, reader: HostReader) -> Source:
             raise InputError(f"{target} is neither a file nor a folder; no other log can be read on a host") from None
     else:
         if await _is_unsized_there(reader, there, seen):
-            way = _way_to_read(target, there, seen)
-            raise InputError(f"{target} does not say how long it is; try: {way} | gatewatch tail -")
+            way = _way_to_read(target, reader, there, seen)
+            told = f"; try: {way} | gatewatch tail -" if way else ", and no command can be run there that reads it"
+            raise InputError(f"{target} does not say how long it is{told}")
     return RemoteSource(reader, there, f"{before}{there}", on_close=reader.close)
 
 
@@ -224,13 +225,14 @@ async def _is_folder(reader: HostReader, path: str) -> bool:
     return bool(seen.trees) and seen.trees[0].error is None
 
 
-def _way_to_read(target: Target, there: str, seen: Chunk) -> str:
-    """A command that prints a file of a host, to be pasted."""
+def _way_to_read(target: Target, reader: HostReader, there: str, seen: Chunk) -> str:
+    """A command that prints a file of a host, to be pasted; "" where there is none."""
     from hosts.bare import INODE
     from hosts.local.pasting import pasted, quoted
 
     if seen.inode == INODE:  # nothing of ours runs there; its shell takes apart once more what the one here did
-        return pasted(("ssh", _who(target), "cat", quoted(there)))
+        by_hand = getattr(reader, "by_hand", None)
+        return by_hand(("cat", quoted(there))) if by_hand is not None else ""
     return pasted(("gatewatch", "hosts", "exec", _who(target), "--", "cat", there))
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import shutil
 import socket
 import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -13,11 +17,13 @@ import pytest
 from hosts.bare_pipe import EitherActor, EitherReader
 from hosts.connection import Way
 from hosts.connects import Connects
-from hosts.errors import InputError, VerbError
+from hosts.errors import GatewatchError, InputError, VerbError
 from hosts.here import LocalActor, LocalReader
+from hosts.host import Position
 from hosts.pipe import PipeActor, PipeReader
 from hosts.profiles import HostProfile, Ssh
 from hosts.ssh import SshSpec
+from hosts.standing import KeyChangedError
 from jobs.connect import is_local, open_actor, open_commander, open_reader, ssh_spec
 from tests.peers import sshd
 
@@ -140,6 +146,90 @@ async def test_a_profile_reaches_its_host_and_says_how_that_stands(
         assert second.connection.way.value == "idle", "nobody has a part in it any more"
         added = (peer.folder / "known").read_text().splitlines()
         assert [line.split()[1:] for line in added] == [peer.known_hosts.read_text().split()[1:]]
+
+
+@contextlib.asynccontextmanager
+async def twins(ssh: Ssh, python: str = sys.executable) -> AsyncGenerator[tuple[PipeReader, PipeReader]]:
+    """The hosts of two profiles that have one way, and so one connection."""
+    connects = Connects()
+    profiles = [HostProfile(name=name, launcher="ssh", ssh=ssh, python=python) for name in ("alpha", "beta")]
+    first, second = [await asyncio.to_thread(open_reader, profile, connects) for profile in profiles]
+    assert isinstance(first, PipeReader)
+    assert isinstance(second, PipeReader)
+    try:
+        yield first, second
+    finally:
+        await first.close()
+        await second.close()
+
+
+async def told(readers: tuple[PipeReader, ...], ask: Callable[[PipeReader], Awaitable[object]]) -> list[GatewatchError]:
+    """What each of them raises, one after the other."""
+    found = []
+    for reader in readers:
+        with pytest.raises(GatewatchError) as failed:
+            await ask(reader)
+        found.append(failed.value)
+    return found
+
+
+def ping(reader: PipeReader) -> Awaitable[object]:
+    return reader.query("ping", None, 20.0)
+
+
+def retry(reader: PipeReader) -> Awaitable[object]:
+    return reader.retry_now()
+
+
+async def read_stream(reader: PipeReader) -> None:
+    async for _ in reader.watch("/etc/hosts", Position()):
+        return
+
+
+@pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
+async def test_of_two_hosts_that_share_a_connection_each_is_told_of_by_its_own_name(
+    tmp_path: Path, transport: Literal["asyncssh", "openssh"]
+) -> None:
+    if transport == "openssh" and shutil.which("ssh") is None:
+        pytest.skip("NOT TESTED: there is no ssh on this machine")
+    (tmp_path / "known").write_text("")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        port = closed.getsockname()[1]
+        ssh = Ssh(host="127.0.0.1", port=port, known_hosts=str(tmp_path / "known"), transport=transport)
+        async with twins(ssh) as both:
+            for ask in (ping, ping, read_stream, *([retry] if transport == "asyncssh" else [])):
+                alpha, beta = map(str, await told(both, ask))
+                assert alpha.startswith("alpha: ")
+                assert beta.startswith("beta: ")
+                assert "refused" in beta.lower()
+                assert beta.count("alpha:") + beta.count("beta:") == 1
+
+
+async def test_what_is_wrong_with_a_shared_connection_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "sshd").mkdir()
+    with sshd.running(tmp_path / "sshd") as peer:
+        (tmp_path / "known").write_text(f"[127.0.0.1]:{peer.port} {sshd.public(sshd.make_key(tmp_path / 'other'))}\n")
+        way = Ssh(host="127.0.0.1", port=peer.port, identity_file=str(peer.keys["plain"]))
+        async with twins(way.model_copy(update={"known_hosts": str(tmp_path / "known")})) as both:
+            alpha, beta = await told(both, retry)
+            assert isinstance(alpha, KeyChangedError)
+            assert isinstance(beta, KeyChangedError)
+            assert beta.marks == alpha.marks
+            assert beta.marks
+            assert str(beta) == str(alpha).replace("alpha: ", "beta: ", 1)
+        async with twins(way.model_copy(update={"known_hosts": str(tmp_path / "none")})) as both:
+            assert [type(error) for error in await told(both, ping)] == [InputError, InputError]
+
+
+@pytest.mark.skipif(sshd.SSHD is None, reason="NOT TESTED: there is no sshd on this machine")
+async def test_files_of_two_hosts_that_share_a_connection_are_told_of_by_the_own_name(tmp_path: Path) -> None:
+    with sshd.running(tmp_path) as peer:  # it has no SFTP
+        known, key = str(peer.known_hosts), str(peer.keys["plain"])
+        ssh = Ssh(host="127.0.0.1", port=peer.port, known_hosts=known, identity_file=key)
+        async with twins(ssh, python="python-none") as both:
+            errors = [str(error) for error in await told(both, ping)]
+    assert [re.findall(r"\w+(?=: no session could be opened)", said) for said in errors] == [["alpha"], ["beta"]]
 
 
 def test_what_a_profile_says_of_the_way() -> None:

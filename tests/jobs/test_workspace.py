@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,20 @@ def test_a_link_to_nowhere_is_not_written_through(file: Path, tmp_path: Path) ->
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot write .*No such file or directory"):
         write_workspace(tmp_path / "none")
+
+
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_full_disk_leaves_nothing_that_stands_in_the_way(file: Path, room: int) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*File too large"):
+            write_workspace(file.parent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(file.parent.iterdir()) == []
+    assert write_workspace(file.parent) == file
+    assert file.read_text() == COMMENTED
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable
@@ -97,6 +98,22 @@ def test_where_nobody_listens(transport: str, run: Run, tmp_path: Path, profiled
     assert "connection refused" in first.lower()
     assert first.endswith("; no SSH server listens there")
     assert mend == "    mend (on box): sudo systemctl start ssh || sudo systemctl start sshd"
+
+
+@pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
+def test_two_profiles_of_one_address_are_told_of_by_their_own_names(
+    transport: str, run: Run, tmp_path: Path, profiled: Callable[..., None]
+) -> None:
+    (tmp_path / ".ssh/known_hosts").write_text("")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        profiled(closed.getsockname()[1], transport=transport)
+        (tmp_path / "hosts/same.yaml").write_text((tmp_path / "hosts/box.yaml").read_text())
+        _, out, _ = run("box", "same")
+    told = [line for line in out.splitlines() if line.startswith("✗ reachable: ")]
+    for name, line in zip(("box", "same"), told, strict=True):
+        # Who comes a moment later is told to wait
+        assert re.match(rf"✗ reachable: {name}: (retry in \d s \()?(ssh: .*)?connection refused", line, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("transport", ["asyncssh", "openssh"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -74,6 +75,16 @@ def test_several_hosts_are_told_apart_and_one_that_is_down_hides_none(run: Run) 
     assert sorted(out.splitlines()) == ["one: a", "one: b", "two: a", "two: b"]
     assert err.startswith("gatewatch: error: down: connection refused (127.0.0.1 port ")
     assert len(err.splitlines()) == 1
+
+
+def test_two_profiles_of_one_address_are_told_of_by_their_own_names(run: Run, root: Path) -> None:
+    (root / "hosts" / "same.yaml").write_text((root / "hosts" / "down.yaml").read_text())
+    code, _, err = run("down", "same", "--", "true")
+    assert code == ExitCode.UNREACHABLE
+    alone = run("same", "--", "true")[2].rstrip()
+    for name, told in zip(("down", "same", "same"), (*err.splitlines(), alone), strict=True):
+        # Who comes a moment later is told to wait
+        assert re.match(rf"gatewatch: error: {name}: (retry in \d s \()?connection refused \(127", told)
 
 
 def test_a_document(run: Run) -> None:

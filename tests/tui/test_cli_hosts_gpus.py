@@ -242,3 +242,21 @@ def test_a_host_that_does_not_answer_hides_no_other(run: Run, tmp_path: Path, mo
     assert err.startswith("gatewatch: error: refused: connection refused (127.0.0.1 port "), (
         "whose, whatever it is called"
     )
+
+
+def test_two_profiles_of_one_address_are_told_of_by_their_own_names(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "known").write_text("")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        for name in ("down", "same"):
+            way = {"host": "127.0.0.1", "port": closed.getsockname()[1], "known_hosts": tmp_path / "known"}
+            profile(tmp_path, name, **way)
+        code, _, err = run("--root", str(tmp_path))
+        alone = run("same", "--root", str(tmp_path))[2].rstrip()
+    assert code == ExitCode.UNREACHABLE
+    for name, told in zip(("down", "same", "same"), (*err.splitlines(), alone), strict=True):
+        # Who comes a moment later is told to wait
+        assert re.match(rf"gatewatch: error: {name}: (retry in \d s \()?connection refused \(127", told)
