@@ -7,6 +7,7 @@ it says, on every host on the way: a jump would otherwise be held to the configu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import pwd
@@ -19,9 +20,9 @@ from hosts.connection import Connection, Way
 from hosts.connects import Connects, Turn
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.link import BytePipe
-from hosts.openssh_said import NewKey, explained, is_new_key, last_line, offered, whose
+from hosts.openssh_said import NewKey, explained, is_away, is_new_key, last_line, offered, taken, whose
 from hosts.ssh_spec import KNOWN_HOSTS, SshSpec, remote_command
-from hosts.standing import Clock, Standing
+from hosts.standing import Clock, Standing, right_keys
 
 _LOST = 255
 BEAT = 3.0
@@ -228,7 +229,7 @@ class OpenSshHost:
         self._spec = spec
         self._connects = connects or Connects()
         self._clock = clock or Clock()
-        self._standing = Standing(spec.title, self._connects.chance, self._clock)
+        self._standing = Standing(spec.title, self._connects.chance, self._clock, self._connects)
         self._last = self._clock.steady()
         self._way: tuple[SshSpec, ...] = ()
         self._pipes: list[_SshProcess] = []
@@ -297,6 +298,13 @@ class OpenSshHost:
         elif self._standing.now.way is not Way.UP:
             self._standing.up()
 
+    async def compare(self, way: tuple[SshSpec, ...], errors: bytes) -> None:
+        """See which keys are right, where one was not; ssh says nothing of that unless it tells everything."""
+        if self._standing.now.way is Way.KEY_CHANGED and not is_away(errors):
+            with contextlib.suppress(GatewatchError):  # then it is as before
+                found = await _run(ssh_argv(way, "true", level="DEBUG1"))
+                right_keys(self._connects).update(way[: taken(found[2])] if found is not None else ())
+
     def silent(self) -> None:
         """One of the processes heard nothing for too long."""
         silent = self._clock.steady() - self._last
@@ -350,6 +358,8 @@ class _SshProcess:
         if self._failure is None and status == _LOST:
             new = await _new_key(self._way, errors) if is_new_key(errors) else None
             self._failure = await asyncio.to_thread(explained, self._way, errors, new)
+            if type(self._failure) is UnreachableError:
+                await self._whole.compare(self._way, errors)
         self._finish(self._failure)
         if self._failure is not None:
             raise UnreachableError(str(self._failure).removeprefix(f"{self._host}: "))

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hosts.errors import GatewatchError, UnreachableError
@@ -20,6 +21,8 @@ _UNFORWARDED = "stdio forwarding failed"
 _AFTERMATH = re.compile(rf"{_NOBODY.pattern}|{_UNFORWARDED}$|Connection (closed|reset) by UNKNOWN port ")
 _OFFERED = re.compile(r"\b(SHA256:[A-Za-z0-9+/]{43})")
 _NEW = re.compile(r"^No \S+ host key is known for ", re.MULTILINE)
+_AWAY = re.compile(r"^ssh: (connect to host|Could not resolve hostname) ", re.MULTILINE)
+_TAKEN = re.compile(r"^debug1: SSH2_MSG_NEWKEYS received\s*$", re.MULTILINE)
 _SHOWN = re.compile(r"^debug1: Server host key: (\S+ SHA256:[A-Za-z0-9+/]{43})\s*$", re.MULTILINE)
 
 
@@ -50,6 +53,16 @@ def offered(errors: bytes) -> str | None:
     return plain_line(found[-1]) if found else None
 
 
+def is_away(errors: bytes) -> bool:
+    """Whether the first host on the way was not there to show a key."""
+    return bool(_AWAY.search(_text(errors)))
+
+
+def taken(errors: bytes) -> int:
+    """On how many hosts on the way the key is the right one, from all that ssh tells at LogLevel DEBUG1."""
+    return len(_TAKEN.findall(_text(errors)))
+
+
 def explained(way: tuple[SshSpec, ...], errors: bytes, new: NewKey | None = None) -> GatewatchError:
     """What ssh said when it could not get to the last of these hosts, or lost the way.
 
@@ -69,7 +82,7 @@ def explained(way: tuple[SshSpec, ...], errors: bytes, new: NewKey | None = None
         mend = f"; if that is right, remove the old one: {_mend(text, known[2])}" if known else ""
         files = [way[number].known_hosts or KNOWN_HOSTS, *([known[2]] if known else [])]
         why = f"{host}: its host key has changed, so nothing was sent: {stands}{offer}{mend}"
-        return KeyChangedError(why, marks_of(files))
+        return KeyChangedError(why, marks_of(files), way[number], _remains(known) if known else lambda: True)
     if new is not None:
         return LoginRefusedError(
             f"{host}: its host key is unknown: {plain_line(new.files)} has no key for it, the host offers {new.offer}; "
@@ -115,6 +128,21 @@ def _known(offending: re.Match[str]) -> str:
     except (OSError, IndexError, StopIteration, binascii.Error):
         return kind
     return f"{kind} SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode('ascii').rstrip('=')}"
+
+
+def _remains(offending: re.Match[str]) -> Callable[[], bool]:
+    """What tells whether a line of a known_hosts file is still there, wherever in it."""
+    path = offending[2]
+
+    def lines() -> list[str]:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return file.read().splitlines()
+        except OSError:
+            return []
+
+    line = lines()[int(offending[3]) - 1 : int(offending[3])]
+    return lambda: bool(line) and line[0] in lines()
 
 
 def _mend(text: str, file: str) -> str:

@@ -60,7 +60,7 @@ class SshHost:
         self._connects = connects or Connects()
         self._deadline = deadline
         self._clock = clock or Clock()
-        self._standing = Standing(spec.title, self._connects.chance, self._clock)
+        self._standing = Standing(spec.title, self._connects.chance, self._clock, self._connects)
         self._lanes: list[Lane] = []
         self._connecting: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()

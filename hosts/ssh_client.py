@@ -16,6 +16,7 @@ from hosts.ssh_keys import Offer
 from hosts.ssh_shim import named_first
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain, plain_line
+from hosts.standing import right_keys
 
 _TRIES = 3
 _ROUNDS = 8
@@ -100,6 +101,7 @@ class Client(asyncssh.SSHClient):
 
     def begin_auth(self, username: str) -> None:
         self.user = username
+        right_keys(self._connects)[self._spec] += 1  # else it would not have come so far
 
     async def public_key_auth_requested(self) -> list[Any] | None:  # of keys, or of each with its certificate
         """The next encrypted key; the others and those of the agent have all been tried."""

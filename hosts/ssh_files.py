@@ -21,6 +21,7 @@ from hosts.ssh_proxy import Proxy
 from hosts.ssh_shim import known_hosts_named
 from hosts.ssh_spec import KNOWN_HOSTS, SshSpec
 from hosts.ssh_text import plain
+from hosts.standing import Marks, marks_of
 
 _MOST_HOPS = 9
 _READ_CONFIG = 5.0
@@ -38,6 +39,7 @@ class Files:
         names: The known_hosts files that there are, the person's own first.
         own: Where a new key is added, whether it is there or not.
         trusted: What messages call the person's own.
+        marks: What tells the known_hosts files from what they are after a change, taken before they were read.
         alias: What the configuration calls the host's key (HostKeyAlias), or "".
         identities: The private keys that are named for this host; none for the usual ones.
         keys: Those that can be offered, and those that open with a passphrase; None for all of the usual ones.
@@ -57,6 +59,7 @@ class Files:
     names: list[str]
     own: str
     trusted: str
+    marks: Marks = ()
     alias: str = ""
     identities: tuple[str, ...] = ()
     keys: tuple[str, ...] | None = None
@@ -121,7 +124,12 @@ async def with_keys(spec: SshSpec, files: Files, connects: Connects) -> Files:
         InputError: They cannot be read.
     """
     names = list(dict.fromkeys((files.own, *files.names)))
-    return await asyncio.to_thread(lambda: replace(files, names=names, known=_known(spec, connects, names)))
+
+    def read() -> Files:
+        marks = marks_of(names)
+        return replace(files, names=names, marks=marks, known=_known(spec, connects, names))
+
+    return await asyncio.to_thread(read)
 
 
 async def find_way(spec: SshSpec, connects: Connects) -> list[tuple[SshSpec, Files]]:
@@ -170,6 +178,7 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
     # A file that is none (a folder, a device) is as bad as none at all, however new hosts are held
     if missing == own and (spec.host_keys == "strict" or any(map(os.path.exists, missing))):
         raise InputError(f"{spec.title}: there is no known_hosts file {shown}, so its host key cannot be checked")
+    marks = marks_of((own[0], *names))
     known = _known(spec, connects, names)
     identity = (os.path.expanduser(spec.identity_file),) if spec.identity_file is not None else ()
     for name in identity:
@@ -178,7 +187,9 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
             raise InputError(f"{spec.title}: cannot use the identity file {spec.identity_file}: {wrong}")
     where = f"{spec.host} port {spec.port or asyncssh.DEFAULT_PORT}"
     first = _halves(identity, connects)
-    files = Files(known, names, own[0], shown, identities=identity, first=first, where=where, jumps=spec.proxy_jump)
+    files = Files(
+        known, names, own[0], shown, marks, identities=identity, first=first, where=where, jumps=spec.proxy_jump
+    )
     if identity:
         return replace(files, keys=identity)
     usual = [name for name in _expanded(_USUAL) if os.path.exists(name)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +14,12 @@ from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.local.pasting import quoted
 from hosts.ssh_client import Client
 from hosts.ssh_files import Files, with_keys
-from hosts.ssh_keys import NamedKeys, known_keys, remember
+from hosts.ssh_keys import KnownKey, NamedKeys, Offer, known_keys, remember
 from hosts.ssh_proxy import ProxyError
 from hosts.ssh_shim import NoKeys
 from hosts.ssh_spec import SshSpec
 from hosts.ssh_text import plain
-from hosts.standing import KeyChangedError, LoginRefusedError, marks_of
+from hosts.standing import KeyChangedError, LoginRefusedError
 
 # The fastest one first: with it a megabyte costs half of what the default costs
 _CIPHERS = (
@@ -110,7 +110,7 @@ async def _attempt(
 
 
 def _explained(spec: SshSpec, files: Files, client: Client, error: Exception) -> GatewatchError | None:
-    """What a failure means for a person; None where it was a new host's key, which is now in the file."""
+    """What a failure means for a person; None where it was a host's key that is in the file by now."""
     if client.offer is not None:
         return _key_failure(spec, files, client)
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
@@ -129,14 +129,17 @@ def _explained(spec: SshSpec, files: Files, client: Client, error: Exception) ->
         return InputError(
             f"{spec.title}: cannot use the identity file {spec.identity_file or '(default)'}: {plain(error)}"
         )
+    called = "" if spec.title == spec.host else f" ({files.where})"  # what may be wrong in the profile
     if isinstance(error, TimeoutError):
-        return UnreachableError(f"{spec.title}: no login within {client.patience:g} s")
+        return UnreachableError(f"{spec.title}: no login within {client.patience:g} s{called}")
     if not client.met and isinstance(error, (OSError, asyncssh.ChannelOpenError)) and "refused" in plain(error).lower():
         return UnreachableError(f"{spec.title}: {plain(error).lower()} ({files.where})")
     if isinstance(error, asyncssh.ConnectionLost):
         return UnreachableError(f"{spec.title}: the connection was lost")
-    if client.met or isinstance(error, (asyncssh.Error, OSError)):
+    if client.met:
         return UnreachableError(f"{spec.title}: {plain(error)}")
+    if isinstance(error, (asyncssh.Error, OSError)):
+        return UnreachableError(f"{spec.title}: {plain(error)}{called}")
     return InputError(f"{spec.title}: {plain(error)}")
 
 
@@ -145,8 +148,10 @@ def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError 
     assert offer is not None
     if offer.host == files.alias:
         offer = replace(offer, port=None)
-    marks = marks_of((files.own, *files.names))  # before they are read
-    known = known_keys(files.names, offer)
+    marks, names = files.marks, tuple(dict.fromkeys((files.own, *files.names)))
+    known = known_keys(names, offer)
+    if any(_speaks_for(key, offer) for key in known):  # somebody has added it meanwhile
+        return None
     if not known and spec.host_keys == "accept-new":
         try:
             remember(files.own, offer)
@@ -170,4 +175,16 @@ def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError 
         f"{spec.title}: its host key has changed, so nothing was sent: {', '.join(map(str, known))}, "
         f"the host offers {offer}; if that is right, remove the old one: {mend}",
         marks,
+        spec,
+        lambda: _speaks_against(names, offer),
     )
+
+
+def _speaks_for(key: KnownKey, offer: Offer) -> bool:
+    return not key.marker and key.shown == str(offer)
+
+
+def _speaks_against(names: Iterable[str], offer: Offer) -> bool:
+    """Whether files have another key for the host, and not this one."""
+    known = known_keys(names, offer)
+    return any(not key.marker for key in known) and not any(_speaks_for(key, offer) for key in known)

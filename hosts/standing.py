@@ -11,10 +11,12 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
 from hosts.connection import Connection, Way
+from hosts.connects import Connects
 from hosts.errors import UnreachableError
 
 REFUSED_WAIT = 60.0
@@ -76,7 +78,29 @@ class LoginRefusedError(MendableError):
 
 
 class KeyChangedError(MendableError):
-    """The host has another key than the one that we know. Keys are compared before anything of ours is sent."""
+    """The host has another key than the one that we know. Keys are compared before anything of ours is sent.
+
+    Args:
+        said: The message.
+        marks: As MendableError has them.
+        stop: Whose key it is: the host's own, or that of one on the way there.
+        stands: Whether the files still speak against the key that it showed; reads them.
+    """
+
+    def __init__(
+        self, said: str, marks: Marks = (), stop: Hashable = None, stands: Callable[[], bool] = lambda: True
+    ) -> None:
+        super().__init__(said, marks)
+        self.stop = stop
+        self.stands = stands
+
+    def behind(self, said: str) -> KeyChangedError:
+        return type(self)(said, self.marks, self.stop, self.stands)
+
+
+def right_keys(connects: Connects) -> Counter[Hashable]:
+    """How often the key of each host was compared and is the right one, told by whoever connects to it."""
+    return connects.once(right_keys, None, Counter)
 
 
 class Standing:
@@ -86,9 +110,10 @@ class Standing:
         host: What messages call it.
         chance: What waits are drawn from.
         clock: Our clocks.
+        connects: What all connections of the process share, whoever of them finds a key to be right.
     """
 
-    def __init__(self, host: str, chance: random.Random, clock: Clock) -> None:
+    def __init__(self, host: str, chance: random.Random, clock: Clock, connects: Connects | None = None) -> None:
         self._host = host
         self._chance = chance
         self._clock = clock
@@ -96,6 +121,9 @@ class Standing:
         self._failures = 0
         self._until = 0.0
         self._marks: Marks = ()
+        self._connects = connects or Connects()
+        self._wrong = KeyChangedError("")
+        self._right = 0
         self._apart = clock.apart
         self._up_since = 0.0
         self._down_since: float | None = None
@@ -113,9 +141,21 @@ class Standing:
 
     async def look(self) -> None:
         """See whether the files have changed that it may be mended in, so that the next call may try."""
-        marks = self._marks
-        if marks and await asyncio.to_thread(marks_of, [name for name, _ in marks]) != marks and marks is self._marks:
-            self._until, self._marks = 0.0, ()
+        marks, wrong = self._marks, self._wrong
+        if not marks:
+            return
+        changed = self._now.way is Way.KEY_CHANGED
+
+        def read() -> tuple[Marks, bool]:
+            found = marks_of(name for name, _ in marks)
+            return found, found == marks or (changed and wrong.stands())
+
+        found, stands = await asyncio.to_thread(read)
+        if found == marks or marks is not self._marks:
+            return
+        self._until, self._marks = 0.0, found if stands else ()
+        if self._now.way is Way.KEY_CHANGED and not stands:
+            self._set(Way.IDLE, "")
 
     def check(self) -> None:
         """Refuse a call that comes before its time.
@@ -182,13 +222,15 @@ class Standing:
         why = str(error).removeprefix(f"{self._host}: ")
         self._marks = error.marks if isinstance(error, MendableError) else self._marks
         if isinstance(error, KeyChangedError):
+            self._wrong, self._right = error, right_keys(self._connects)[error.stop]
             self._wait(REFUSED_WAIT, why, Way.KEY_CHANGED)
         elif isinstance(error, LoginRefusedError):
             self._until = self._clock.steady() + REFUSED_WAIT
             self._set(Way.REFUSED, why)
         elif isinstance(error, UnreachableError):
             self._failures += 1
-            if self._now.way is Way.KEY_CHANGED:  # that it is away now tells nothing of its key
+            # That it is away now tells nothing of its key
+            if self._now.way is Way.KEY_CHANGED and right_keys(self._connects)[self._wrong.stop] == self._right:
                 self._wait(self._drawn(self._failures), self._now.reason, Way.KEY_CHANGED)
             else:
                 self._wait(self._drawn(self._failures), why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import subprocess
 import time
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 
 from hosts.connection import Way, retry_left
@@ -49,7 +51,7 @@ async def make(request: pytest.FixtureRequest, ahead: Ahead) -> AsyncIterator[Ma
 
     def reach(peer: sshd.SshPeer, **more: Any) -> Host:
         spec: dict[str, Any] = {"identity_file": str(peer.keys["plain"]), "known_hosts": str(peer.known_hosts)}
-        whole = SshSpec("127.0.0.1", peer.port, **spec | {"config_file": None} | more)
+        whole = SshSpec("127.0.0.1", **{"port": peer.port, **spec, "config_file": None, **more})
         made.append(request.param(whole, connects=Connects(chance=sshd.Soonest()), clock=ahead.clock))
         return made[-1]
 
@@ -190,3 +192,132 @@ async def test_behind_a_jump(make: Make, peer: sshd.SshPeer, tmp_path: Path) -> 
         assert host.connection.way is Way.KEY_CHANGED
         run("ssh-keygen", "-R", f"[127.0.0.1]:{gate.port}", "-f", str(peer.known_hosts))
         assert await said(host) == "here\n"
+
+
+class Drop(asyncssh.SSHServer):
+    """Shows its key, and hangs up where the login begins."""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._conn = conn
+
+    def begin_auth(self, username: str) -> bool:
+        self._conn.abort()
+        return True
+
+
+async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Hangs up before it shows a key."""
+    writer.write(b"SSH-2.0-mute\r\n")
+    await reader.readline()
+    writer.close()
+
+
+async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def dropping(port: int, key: Path) -> AsyncIterator[None]:
+    """A server with this key in the place of one that has stopped."""
+    listening = await asyncssh.listen("127.0.0.1", port, server_host_keys=[str(key)], server_factory=Drop)
+    async with listening:
+        yield
+
+
+async def test_a_right_key_is_not_told_to_be_wrong_where_the_login_fails(
+    make: Make, peer: sshd.SshPeer, ahead: Ahead
+) -> None:
+    host = make(peer)
+    why = await changed(host, peer)
+    peer.stop()
+    async with await asyncio.start_server(mute, "127.0.0.1", peer.port):
+        ahead.go(REFUSED_WAIT)
+        assert "has changed" not in await failed(host)
+        assert (host.connection.way, host.connection.reason) == (Way.KEY_CHANGED, why), "it was not compared"
+    async with dropping(peer.port, peer.folder / "old"):
+        ahead.go(REFUSED_WAIT)
+        said_now = await failed(host)
+        assert "has changed" not in said_now
+        assert host.connection.way is Way.WAITING
+        assert host.connection.reason in said_now
+        assert "has changed" not in await failed(host)
+
+
+async def test_a_file_that_is_mended_is_believed_where_the_host_is_away(make: Make, peer: sshd.SshPeer) -> None:
+    host = make(peer)
+    why = await changed(host, peer)
+    peer.stop()
+    with peer.known_hosts.open("a") as file:
+        file.write(f"far {sshd.public(peer.folder / 'old')}\n")
+    assert "refused" in (await failed(host)).lower(), "a changed file has it tried at once"
+    assert (host.connection.way, host.connection.reason) == (Way.KEY_CHANGED, why), "its line is as it was"
+    run("sh", "-c", why.rpartition("remove the old one: ")[2])
+    assert "refused" in (await failed(host)).lower()
+    assert host.connection.way is Way.WAITING
+    assert "refused" in host.connection.reason.lower()
+
+
+async def test_of_several_hosts_the_one_with_the_other_key_has_to_be_right(
+    make: Make, peer: sshd.SshPeer, ahead: Ahead, tmp_path: Path
+) -> None:
+    (tmp_path / "gate").mkdir()
+    with sshd.running(tmp_path / "gate") as gate:
+        with (gate.folder / "allowed").open("a") as allowed:
+            allowed.write(f"{sshd.public(peer.keys['plain'])}\n")
+        with peer.known_hosts.open("a") as known:
+            known.write(gate.known_hosts.read_text())
+        host = make(peer, proxy_jump=f"127.0.0.1:{gate.port}")
+        assert await said(host) == "here\n"
+        await host.close()
+        await restart(peer, "new")
+        assert "its host key has changed" in await failed(host)
+        why = host.connection.reason
+        assert "on the way there" not in why
+        gate.stop()
+        async with dropping(gate.port, gate.folder / "host_key"):
+            ahead.go(REFUSED_WAIT)
+            assert "on the way there" in await failed(host)
+            assert (host.connection.way, host.connection.reason) == (Way.KEY_CHANGED, why), "of the gate it is right"
+        await restart(gate, "new")
+        ahead.go(REFUSED_WAIT)
+        assert "on the way there, 127.0.0.1: its host key has changed" in f"127.0.0.1: {await failed(host)}"
+        peer.stop()
+        await restart(gate, "old")
+        ahead.go(REFUSED_WAIT)
+        assert "has changed" not in await failed(host)
+        assert host.connection.way is Way.WAITING
+
+
+async def test_a_file_that_is_mended_while_the_key_is_compared(
+    make: Make, peer: sshd.SshPeer, ahead: Ahead, tmp_path: Path
+) -> None:
+    """The way there is slow: what the file had when it was read is not what it has once the key is shown."""
+    right = f"{sshd.public(peer.folder / 'host_key')}\n"
+    known, other = tmp_path / "known", sshd.make_key(tmp_path / "other")
+    come, go = asyncio.Event(), asyncio.Event()
+    go.set()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        come.set()
+        await go.wait()
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", peer.port)
+        await asyncio.gather(carry(reader, far_writer), carry(far_reader, writer))
+
+    async with await asyncio.start_server(slow, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        known.write_text(f"[127.0.0.1]:{port} {sshd.public(other)}\n")
+        host = make(peer, known_hosts=str(known), port=port)
+        assert "its host key has changed" in await failed(host)
+        ahead.go(REFUSED_WAIT)
+        come.clear()
+        go.clear()
+        trying = asyncio.create_task(said(host))
+        await come.wait()
+        known.write_text(f"[127.0.0.1]:{port} {right}")
+        go.set()
+        assert await trying == "here\n"
+        await host.close()

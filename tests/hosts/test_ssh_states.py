@@ -307,6 +307,20 @@ async def test_a_server_that_talks_for_ever_or_never_is_ended(reach: Any, talk: 
         assert host.connection.way is Way.WAITING
 
 
+async def test_where_a_host_was_looked_for_is_said_too(reach: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_arguments: Any, **_more: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async with server(silence) as port:
+        said = await failure(reach(port, name="box", deadline=0.2))
+        assert said == f"box: no login within 0.2 s (127.0.0.1 port {port})"
+        assert await failure(reach(port, deadline=0.2)) == "127.0.0.1: no login within 0.2 s"
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    said = await failure(reach(22, host="misspelt.invalid", name="box"))
+    assert said == "box: Name or service not known (misspelt.invalid port 22)"
+    assert await failure(reach(22, host="box.invalid")) == "box.invalid: Name or service not known"
+
+
 async def test_hosts_that_hang_do_not_keep_another_waiting(reach: Any, ssh_peer: sshd.SshPeer) -> None:
     connects = Connects(limit=2, hold=0.1)
     async with server(silence) as port:

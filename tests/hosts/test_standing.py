@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosts.connection import Connection, Way
+from hosts.connects import Connects
 from hosts.errors import InputError, UnreachableError
-from hosts.standing import Clock, KeyChangedError, LoginRefusedError, MendableError, Standing, marks_of
+from hosts.standing import Clock, KeyChangedError, LoginRefusedError, MendableError, Standing, marks_of, right_keys
 
 
 class Times:
@@ -133,6 +134,47 @@ def test_a_changed_key_is_compared_once_a_minute_and_shown_as_such_meanwhile() -
         assert standing.now == stopped, "whether it is the right one now is not known before it was compared"
     standing.up()
     assert standing.now.way is Way.UP
+
+
+def test_a_key_that_is_right_since_is_told_of_no_more() -> None:
+    times, connects = Times(), Connects()
+    standing = Standing("box", Highest(), times.clock, connects)
+    right_keys(connects).update(["gate", "box"])
+    standing.failed(KeyChangedError("box: its host key has changed", stop="box"))
+    right_keys(connects)["gate"] += 1
+    standing.failed(UnreachableError("box: on the way there, gate: connection lost"))
+    assert (standing.now.way, standing.now.reason) == (Way.KEY_CHANGED, "its host key has changed")
+    right_keys(connects)["box"] += 1
+    standing.failed(UnreachableError("box: connection lost"))
+    assert (standing.now.way, standing.now.reason) == (Way.WAITING, "connection lost")
+    standing.failed(KeyChangedError("box: its host key has changed", stop="box").behind("box: near: it has changed"))
+    standing.failed(UnreachableError("box: connection lost"))
+    assert (standing.now.way, standing.now.reason) == (Way.KEY_CHANGED, "near: it has changed")
+    right_keys(connects)["box"] += 1
+    standing.failed(UnreachableError("box: connection lost"))
+    assert standing.now.way is Way.WAITING
+
+
+async def test_a_changed_key_is_told_of_until_the_files_say_otherwise(tmp_path: Path) -> None:
+    standing, _times = make()
+    known = tmp_path / "known"
+    known.write_text("wrong\n")
+    marks = await asyncio.to_thread(marks_of, [str(known)])
+    standing.failed(KeyChangedError("box: its key", marks, stands=lambda: "wrong" in known.read_text()))
+    for lines in ("wrong\nanother host\n", "wrong\nanother host\nand one more\n"):
+        known.write_text(lines)
+        await standing.look()
+        standing.check()
+        standing.failed(UnreachableError("box: connection refused"))
+        assert (standing.now.way, standing.now.reason) == (Way.KEY_CHANGED, "its key")
+        with pytest.raises(KeyChangedError):
+            standing.check()
+    known.write_text("right\n")
+    await standing.look()
+    standing.check()
+    assert (standing.now.way, standing.now.reason) == (Way.IDLE, ""), "nothing of it is known now"
+    standing.failed(UnreachableError("box: connection refused"))
+    assert (standing.now.way, standing.now.reason) == (Way.WAITING, "connection refused")
 
 
 def test_a_person_who_asks_sees_a_changed_key_be_compared() -> None:
