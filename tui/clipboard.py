@@ -31,7 +31,12 @@ _NATIVE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("pbcopy",)),
 )
 _PATIENCE = 5.0  # seconds
-_TMUX_PATIENCE = 2.0  # seconds, for all that it is asked
+_TMUX_PATIENCE = 1.5  # seconds, for all that it is asked; less than is waited for as one leaves
+_TERMINAL = 2  # the descriptor that the framework paints on
+_SCREENFUL = 250
+"""Characters that GNU screen passes on in one sequence; of a longer one it shows the rest, older ones from 256 on."""
+
+_ASKED = ("show-options", "-sv", "set-clipboard", ";", "list-panes", "-a", "-F", "#{pane_tty}")
 
 
 class Way(Enum):
@@ -79,12 +84,21 @@ def osc52(text: str) -> str | None:
     return f"\x1b]52;c;{encoded}\x07" if len(encoded) <= LIMIT else None
 
 
+def terminal_name() -> str | None:
+    """The device that our terminal is, None where that has no name here."""
+    try:
+        return os.ttyname(_TERMINAL)
+    except OSError:
+        return None
+
+
 async def copy(
     text: str,
     what: str,
     env: Mapping[str, str],
     *,
     find: Callable[[str], str | None] = shutil.which,
+    terminal: Callable[[], str | None] = terminal_name,
 ) -> Copied:
     """Copy `text`; other programs that take it are waited for, but not for ever.
 
@@ -93,6 +107,7 @@ async def copy(
         what: What it is, for what is told: "12 lines".
         env: Environment variables.
         find: Finds a program on PATH.
+        terminal: Gives the device that our terminal is.
 
     Raises:
         InputError: The environment asks for a way that does not exist or does not work here.
@@ -106,34 +121,73 @@ async def copy(
         why = "" if asked is Way.FILE else ": too long for a terminal's clipboard"
         return Copied(f"{what} written to {path}{why}")
     if not env.get("TMUX"):
-        return Copied(f"{what} sent to the terminal's clipboard", bare)
+        return Copied(f"{what} sent to the terminal's clipboard", _to_terminal(bare, env))
+    tmux = await _to_tmux(text, env, find, terminal, give=asked is Way.AUTO)
     wrapped = f"\x1bPtmux;{bare.replace(chr(27), chr(27) * 2)}\x1b\\"  # comes through with allow-passthrough on
-    refused = await _to_tmux(text, env, find) if asked is Way.AUTO else "CLIPBOARD=osc52"
-    if refused is None:
+    if not tmux.refused and tmux.ours:
         told = f"{what} in tmux's buffer: prefix ] pastes it; the terminal's clipboard may have it too"
         return Copied(told, wrapped)
-    told = f"{what} sent to the terminal, which has it only where tmux's set-clipboard or allow-passthrough is on"
-    return Copied(f"{told} ({refused})", bare + wrapped)
+    if not tmux.refused:
+        told = f"{what} sent to the terminal's clipboard, and in the buffer of the tmux that TMUX names"
+        return Copied(told, _to_terminal(bare, env))
+    told = f"{what} sent to the terminal; within tmux it has it only where set-clipboard or allow-passthrough is on"
+    within = not tmux.ours and _in_screen(env)
+    return Copied(f"{told} ({tmux.refused})", _to_terminal(bare, env) if within else bare + wrapped)
 
 
-async def _to_tmux(text: str, env: Mapping[str, str], find: Callable[[str], str | None]) -> str | None:
-    """Make `text` the newest buffer of the tmux around us, and of its terminal's clipboard; why not, or None."""
+def _in_screen(env: Mapping[str, str]) -> bool:
+    """Whether it seems to be GNU screen that shows us; a terminal that was started from there has another TERM."""
+    return bool(env.get("STY")) and env.get("TERM", "").startswith("screen")
+
+
+def _to_terminal(bare: str, env: Mapping[str, str]) -> str:
+    """The sequence, so that GNU screen passes it on: it drops a short one, and shows the text of a long one."""
+    if not _in_screen(env):
+        return bare
+    return "".join(f"\x1bP{bare[at : at + _SCREENFUL]}\x1b\\" for at in range(0, len(bare), _SCREENFUL))
+
+
+@dataclass(frozen=True)
+class _Tmux:
+    """What came of asking the tmux that TMUX names, which whoever was started within it is told too.
+
+    Attributes:
+        ours: Our terminal is one of its panes.
+        refused: Why it has not got the text, or "".
+    """
+
+    ours: bool
+    refused: str
+
+
+async def _to_tmux(
+    text: str,
+    env: Mapping[str, str],
+    find: Callable[[str], str | None],
+    terminal: Callable[[], str | None],
+    *,
+    give: bool,
+) -> _Tmux:
+    """Make `text` tmux's newest buffer, and that of its terminal's clipboard, where it is to be given to it."""
+    ours, refused = False, "tmux did not take it" if give else "CLIPBOARD=osc52"
     program = await asyncio.to_thread(find, "tmux")
     if program is None:
-        return "there is no tmux on PATH to give it to"
+        return _Tmux(ours, "there is no tmux on PATH to give it to" if give else refused)
     data = text.encode("utf-8", "replace")
     try:
         async with asyncio.timeout(_TMUX_PATIENCE):
+            found = (await _tmux((program, *_ASKED), env) or b"\n").decode("utf-8", "replace")
+            clips, *panes = found.splitlines()
+            ours = terminal() in panes
             # With -w it goes to the terminal's clipboard even where that is off; tmux before 3.2 does not know it.
-            off = await _tmux((program, "show-options", "-sv", "set-clipboard"), env) == b"off\n"
-            for options in ((),) if off else (("-w",), ()):
-                if await _tmux((program, "load-buffer", *options, "-"), env, data) is not None:
-                    return None
+            for options in ((),) if clips == "off" else (("-w",), ()):
+                if give and await _tmux((program, "load-buffer", *options, "-"), env, data) is not None:
+                    return _Tmux(ours, "")
     except TimeoutError:
-        return f"tmux gave no answer within {_TMUX_PATIENCE:g} s"
+        refused = f"tmux gave no answer within {_TMUX_PATIENCE:g} s" if give else refused
     except OSError as error:
-        return f"tmux cannot be started: {error.strerror}"
-    return "tmux did not take it"
+        refused = f"tmux cannot be started: {error.strerror}" if give else refused
+    return _Tmux(ours, refused)
 
 
 async def _tmux(argv: Sequence[str], env: Mapping[str, str], data: bytes = b"") -> bytes | None:

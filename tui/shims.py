@@ -60,6 +60,14 @@ def write(app: App[Any], sequence: str) -> None:
         app._driver.flush()
 
 
+def is_leaving(app: App[Any]) -> bool:
+    """Whether the app is being left or is gone: what it is told to show is not seen any more.
+
+    textual 8.2.8: `App.is_running` says so only once all that was to be done before is done.
+    """
+    return app._exit or not app.is_running
+
+
 def keep_screen(app: App[Any]) -> None:
     """Let the app begin on a terminal that shows its alternate screen already: what stands there is painted over.
 

@@ -76,25 +76,37 @@ def fake(folder: Path, *lines: str) -> dict[str, str]:
 
 
 TAKES = "case $1 in load-buffer) cat > given;; esac"
+PANE = "/dev/pts/90"
+ITS_PANES = f"case $1 in show-options) echo external; echo /dev/pts/9; echo {PANE};; esac"
+
+
+async def taken(text: str, env: dict[str, str]) -> clipboard.Copied:
+    """What became of a line that is copied in a terminal whose name is `PANE`."""
+    found = shutil.which("tmux", path=env["PATH"])
+    return await clipboard.copy(text, "1 line", env, find=lambda _: found, terminal=lambda: PANE)
 
 
 async def test_tmux_is_given_the_text_and_no_argument_holds_it(tmp_path: Path) -> None:
-    env = fake(tmp_path, TAKES)
-    done = await clipboard.copy("tëxt\n", "1 line", env, find=lambda name: shutil.which(name, path=env["PATH"]))
+    env = fake(tmp_path, ITS_PANES, TAKES)
+    done = await taken("tëxt\n", env)
     assert done.told.startswith("1 line in tmux's buffer: prefix ] pastes it")
     assert done.sequence.startswith(WRAPPED)  # a bare one would make a second buffer
     assert (tmp_path / "given").read_text() == "tëxt\n"
-    assert (tmp_path / "asked").read_text().splitlines() == ["show-options -sv set-clipboard", "load-buffer -w -"]
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["show-options -sv set-clipboard ; list-panes -a -F #{pane_tty}", "load-buffer -w -"]
 
 
 @pytest.mark.parametrize(
     "refuses",
-    ["case $* in *-w*) exit 1;; esac", "case $1 in show-options) echo off;; esac; case $* in *-w*) exit 1;; esac"],
+    [
+        f"{ITS_PANES}; case $* in *-w*) exit 1;; esac",
+        f"{ITS_PANES.replace('external', 'off')}; case $* in *-w*) exit 1;; esac",
+    ],
     ids=["before 3.2", "set-clipboard off"],
 )
 async def test_a_tmux_that_does_not_hand_it_on_has_it(refuses: str, tmp_path: Path) -> None:
     env = fake(tmp_path, refuses, TAKES)
-    done = await clipboard.copy("text\n", "1 line", env, find=lambda name: shutil.which(name, path=env["PATH"]))
+    done = await taken("text\n", env)
     assert done.told.startswith("1 line in tmux's buffer: prefix ] pastes it")
     assert done.sequence.startswith(WRAPPED)
     assert (tmp_path / "given").read_text() == "text\n"
@@ -120,13 +132,48 @@ async def test_no_more_is_said_than_is_known(
     began = time.monotonic()
     done = await clipboard.copy("text\n", "1 line", env, find=lambda _: found)
     assert time.monotonic() - began < 20
-    assert done.told.startswith("1 line sent to the terminal, which has it only where tmux's set-clipboard or ")
+    assert done.told.startswith("1 line sent to the terminal; within tmux it has it only where set-clipboard or ")
     assert done.told.endswith(f" is on ({why})")
     assert done.sequence.startswith("\x1b]52;c;")
     assert WRAPPED in done.sequence
     if (tmp_path / "child").exists():
         child = Path("/proc") / (tmp_path / "child").read_text().strip()
         until(lambda: not child.exists() or "(zombie)" in (child / "status").read_text(), "the end of its child")
+
+
+BARE = "\x1b]52;c;dGV4dAo=\x07"
+
+
+@pytest.mark.parametrize(
+    ("around", "sequence"),
+    [
+        ({"TERM": "xterm-256color"}, BARE),
+        ({"TERM": "xterm-256color", "STY": "1.pts-0.here"}, BARE),
+        ({"TERM": "screen.xterm-256color", "STY": "1.pts-0.here"}, f"\x1bP{BARE}\x1b\\"),
+    ],
+    ids=["a window of its own", "one started from GNU screen", "GNU screen"],
+)
+async def test_a_terminal_that_was_started_from_tmux_is_sent_it(
+    around: dict[str, str], sequence: str, tmp_path: Path
+) -> None:
+    env = fake(tmp_path, ITS_PANES.replace(PANE, "/dev/pts/91"), TAKES) | around
+    done = await taken("text\n", env)
+    assert done.told == "1 line sent to the terminal's clipboard, and in the buffer of the tmux that TMUX names"
+    assert done.sequence == sequence
+    assert (tmp_path / "given").read_text() == "text\n"
+
+
+async def test_what_gnu_screen_would_show_it_is_given_in_pieces(tmp_path: Path) -> None:
+    env = {"TERM": "screen-256color", "STY": "1.pts-0.here"}
+    text = "a long line " * 100
+    done = await clipboard.copy(text, "1 line", env)
+    pieces = re.findall("\x1bP(.*?)\x1b\\\\", done.sequence, re.DOTALL)
+    assert "".join(f"\x1bP{piece}\x1b\\" for piece in pieces) == done.sequence
+    assert max(map(len, pieces)) < 256
+    assert "".join(pieces) == clipboard.osc52(text)
+    dead = await taken(text, fake(tmp_path, "exit 1") | env)
+    assert dead.sequence == done.sequence, "its tmux is gone, and what is wrapped for that would be shown"
+    assert dead.told.endswith("(tmux did not take it)")
 
 
 async def test_outside_tmux_a_terminal_is_sent_it() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import os
 from pathlib import Path
 
 from hosts.errors import InputError
 from monitors.logs.model import LogModel
 from monitors.logs.types import Place
-from tui import clipboard, console, shims, words
+from tui import console, words
+from tui.app import GatewatchApp
 from tui.logs.askbar import Typed
 from tui.logs.filterpart import FilterPart
 from tui.logs.pieces import pieces
@@ -28,7 +28,9 @@ class TakePart(FilterPart):
     _saving: Path | None = None
 
     async def on_unmount(self) -> None:
-        """What was being saved when the pane went is not there."""
+        """What was being copied is read first; what was being saved when the pane went is not there."""
+        if isinstance(self.app, GatewatchApp):
+            await self.app.copying.taken()
         if self._saving is None:
             return
         told = f"{self._saving} was not saved: the log was left before all of it was written"
@@ -107,15 +109,17 @@ class TakePart(FilterPart):
             return
         selection = chosen
 
-        async def copy() -> None:
+        async def take() -> tuple[str, str]:
             taken = await collect(model, selection, self.view.whole)
-            copied = await clipboard.copy(taken.text, taken.what, dict(os.environ))
-            if copied.sequence:
-                shims.write(self.app, copied.sequence)
-            self.say(copied.told)
-            self.view.select(None)
+            return taken.text, taken.what
 
-        self.later(copy, "copy")
+        app = self.app
+        assert isinstance(app, GatewatchApp)
+        app.copying.begin(take, self._copied)
+
+    def _copied(self) -> None:
+        if self.is_attached:
+            self.view.select(None)
 
     async def action_save(self) -> None:
         """Type where to."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,33 @@ def test_lines_are_copied_through_the_terminal(tmux: str, house: Path, log: Path
         assert copied(screen)[0] == lines[99]
         wrapped = b"\x1bPtmux;\x1b\x1b]52;c;" in screen.output
         assert wrapped is bool(tmux)
+
+
+@pytest.mark.parametrize(
+    "tmux",
+    [None, "sleep 0.5; case $1 in load-buffer) cat > given;; esac", "sleep 600"],
+    ids=["bare", "a slow tmux", "a tmux without an answer"],
+)
+def test_what_is_copied_goes_out_though_one_leaves_right_behind_it(
+    tmux: str | None, house: Path, log: Path, tmp_path: Path
+) -> None:
+    env = {}
+    if tmux is not None:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        script(folder, f'cd "{folder}"', tmux).rename(folder / "tmux")
+        env = {"TMUX": "/tmp/tmux,1,0", "PATH": f"{folder}:{os.environ['PATH']}"}
+    with started(house, log, env=env) as screen:
+        screen.until("300 lines")
+        began = time.monotonic()
+        screen.press(b"yq")
+        assert screen.wait() == 0
+        assert time.monotonic() - began < 10, "a tmux is given up"
+        line = log.read_text().splitlines(keepends=True)[-1]
+        assert set(copied(screen)) == {line}
+        if tmux is not None and "given" in tmux:
+            assert (folder / "given").read_text() == line
+        clean_afterwards(screen)
 
 
 def test_the_mouse_selects_scrolls_and_clicks(house: Path, log: Path) -> None:
