@@ -175,8 +175,10 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
     own = [os.path.expanduser(name) for name in trusted]
     names = [name for name in (*own, _SYSTEM_KNOWN_HOSTS) if os.path.isfile(name)]
     missing = [name for name in own if name not in names]
-    # A file that is none (a folder, a device) is as bad as none at all, however new hosts are held
-    if missing == own and (spec.host_keys == "strict" or any(map(os.path.exists, missing))):
+    # A file that is none (a folder, a device) is of no use, however new hosts are held; the usual one comes with the
+    # first key, and a host that nobody knows is told as that
+    named = spec.known_hosts is not None and spec.host_keys == "strict"
+    if missing == own and (named or any(map(os.path.exists, missing))):
         raise InputError(f"{spec.title}: there is no known_hosts file {shown}, so its host key cannot be checked")
     marks = marks_of((own[0], *names))
     known = _known(spec, connects, names)

@@ -111,6 +111,18 @@ both = pytest.mark.parametrize("kind", [SshHost, pytest.param(OpenSshHost, marks
 
 
 @both
+async def test_no_host_is_known_yet(reach: Any, kind: type, ssh_peer: sshd.SshPeer, tmp_path: Path) -> None:
+    known = tmp_path / ".ssh" / "known_hosts"
+    known.unlink(missing_ok=True)
+    host = reach(f"UserKnownHostsFile {known}\n", profiled=False, identity_file=str(ssh_peer.keys["plain"]), kind=kind)
+    assert f"its host key is unknown: {known} has no key for it, the host offers " in await failure(host)
+    assert not known.exists()
+    known.write_text(ssh_peer.known_hosts.read_text())
+    await host.retry_now()
+    await begun(host)
+
+
+@both
 async def test_a_key_in_the_files_that_the_configuration_names(
     reach: Any, kind: type, ssh_peer: sshd.SshPeer, tmp_path: Path
 ) -> None:

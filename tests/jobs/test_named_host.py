@@ -117,6 +117,7 @@ def test_a_profile_is_taken_as_it_is(root: Path) -> None:
 
 
 async def test_a_host_that_nobody_knows_is_not_reached_and_the_likely_one_named(root: Path) -> None:
+    (root / ".ssh/known_hosts").mkdir(parents=True, exist_ok=True)  # no key can be looked up, so no name is
     typed = await asyncio.to_thread(named_profile, "h20a", str(root))
     reader = await asyncio.to_thread(open_reader, typed)
     with pytest.raises(InputError, match=r"cannot be checked; did you mean h20-a\?$") as told:

@@ -117,8 +117,7 @@ def test_two_profiles_of_one_address_are_told_of_by_their_own_names(
 
 
 @pytest.mark.parametrize("transport", ["asyncssh", "openssh"])
-def test_a_name_that_nobody_knows(transport: str, run: Run, tmp_path: Path, profiled: Callable[..., None]) -> None:
-    (tmp_path / ".ssh/known_hosts").write_text("")
+def test_a_name_that_nobody_knows(transport: str, run: Run, profiled: Callable[..., None]) -> None:
     profiled(22, host="none.invalid", transport=transport)
     code, out, _ = run("box")
     assert code == ExitCode.UNREACHABLE
@@ -188,6 +187,7 @@ def test_a_name_like_a_known_one_is_asked_about_on_the_command_line(
 ) -> None:
     quick.hop("hop-a")
     quick.hop("hop")
+    (tmp_path / ".ssh/known_hosts").mkdir(parents=True, exist_ok=True)  # no key can be looked up, so no name is
     done = quick.gatewatch(*words, env={"HOME": str(tmp_path), "SSH_AUTH_SOCK": ""})
     assert done.code == 2
     assert "did you mean hop?" in done.said + done.text
