@@ -27,7 +27,7 @@ NO_PYTHON = "no python there"
 """How the reason begins for which a host is looked at without a helper, where only a Python is lacking."""
 _LATE = re.compile(r": no answer to |: the helper did not start within |: no SFTP session within ")
 _NO_COMMANDS = (": it runs no commands: ", " bytes came before the first frame", ": Session request failed")
-_CLOSED = re.compile(r"connection refused(?: \(.*\))?\Z", re.IGNORECASE)
+_CLOSED = re.compile(r"connection refused(?: \(.*\))?\)?\Z", re.IGNORECASE)
 _START = "sudo systemctl start ssh || sudo systemctl start sshd"  # as Debian calls it, and as others do
 _ON_THE_WAY = re.compile(r": on the way there, (\S+): ")
 _LOCKED = re.compile(r"passphrase of (/.+?)(?=; | was (?:asked for|not given)[ ,]|\Z)")
@@ -66,7 +66,8 @@ async def mend_of_way(profile: HostProfile, way: Way | None, error: GatewatchErr
     if "host key is unknown" in said or "no known_hosts file" in said:
         return await asyncio.to_thread(_trusted, spec, said)
     key = _key_of(spec)
-    refused = way is Way.REFUSED and "login refused" in said
+    # With ssh as the transport one process may be refused while another still tries
+    refused = way in (Way.REFUSED, Way.CONNECTING) and "login refused" in said
     if key is not None and (refused or "cannot use the identity file" in said):
         if not await asyncio.to_thread(os.path.lexists, key):
             make = pasted(["ssh-keygen", "-t", "ed25519", "-f", key])

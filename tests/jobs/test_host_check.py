@@ -194,11 +194,18 @@ async def test_of_an_account_that_runs_nothing_no_other_python_and_no_driver_are
     [
         ("far: its host key is unknown: …", Way.REFUSED, "its host key is unknown", f"ssh {_ASKING} op@far true"),
         ("far: login refused: no", Way.REFUSED, "login refused", "ssh-copy-id -p 2222 op@far"),
+        ("far: login refused: no", Way.CONNECTING, "login refused", "ssh-copy-id -p 2222 op@far"),  # another still tries
         ("far: on the way there, hop: login refused: no", Way.REFUSED, "login refused", "ssh-copy-id jo@hop"),
         (
             "far: connection refused",
             Way.WAITING,
             "connection refused; no SSH server listens there",
+            "sudo systemctl start ssh || sudo systemctl start sshd",
+        ),
+        (
+            "far: retry in 1 s (ssh: connect to host far port 2222: Connection refused)",
+            Way.WAITING,
+            "Connection refused); no SSH server listens there",
             "sudo systemctl start ssh || sudo systemctl start sshd",
         ),
         ("far: on the way there, hop: connection refused", Way.WAITING, "refused; start the SSH server there", None),
