@@ -194,7 +194,7 @@ async def test_of_an_account_that_runs_nothing_no_other_python_and_no_driver_are
     [
         ("far: its host key is unknown: …", Way.REFUSED, "its host key is unknown", f"ssh {_ASKING} op@far true"),
         ("far: login refused: no", Way.REFUSED, "login refused", "ssh-copy-id -p 2222 op@far"),
-        ("far: login refused: no", Way.CONNECTING, "login refused", "ssh-copy-id -p 2222 op@far"),  # another still tries
+        ("far: login refused: no", Way.CONNECTING, "login refused", "ssh-copy-id -p 2222 op@far"),
         ("far: on the way there, hop: login refused: no", Way.REFUSED, "login refused", "ssh-copy-id jo@hop"),
         (
             "far: connection refused",
