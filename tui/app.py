@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -24,9 +24,9 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
-from hosts.errors import GatewatchError
 from tui import keys, shims, themes, words
 from tui.asciified import Asciified
+from tui.copying import Copying
 from tui.exits import ExitCode
 from tui.marks import Look
 from tui.sanitise import clean, clean_inline, redact
@@ -89,6 +89,7 @@ class GatewatchApp(App[int]):
         failure: The error that ended the app, None while all is well.
         connects: What all connections of the app share; None where it has none.
         typed_at: When the last key came, on the monotonic clock; s.
+        copying: Copies what is taken anywhere on its screens.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -127,6 +128,7 @@ class GatewatchApp(App[int]):
         self.connects: Connects | None = None
         self.private: set[str] = set()
         self.typed_at = time.monotonic()
+        self.copying = Copying(self)
         self._shared: Shared | None = None
         self._typed: deque[Key | Paste] = deque()
         self._come_back: deque[Key | Paste] = deque()  # typed before all of those
@@ -202,20 +204,14 @@ class GatewatchApp(App[int]):
             return  # it would empty the clipboard
         self._clipboard = text  # what a field's own key puts in again
 
-        async def copy() -> None:
-            from tui import clipboard  # only what is cut or copied needs it
+        async def take() -> tuple[str, str]:
+            return text, words.counted(len(text), "character")
 
-            try:
-                copied = await clipboard.copy(text, words.counted(len(text), "character"), dict(os.environ))
-            except GatewatchError as error:
-                self.say(str(error), "error")
-                return
-            if copied.sequence:
-                shims.write(self, copied.sequence)
-            self.say(copied.told)
+        self.copying.begin(take)
 
-        work: Callable[[], Awaitable[None]] = copy
-        self.run_worker(work, group="copy", exclusive=True, exit_on_error=False)
+    async def on_unmount(self) -> None:
+        """What was copied last goes out before the terminal is nobody's."""
+        await self.copying.ended()
 
     async def run_async(self, **options: Any) -> int | None:
         """Run; what goes wrong in a thread meanwhile is told on the screen, in one line, and not over it."""
@@ -276,6 +272,11 @@ class GatewatchApp(App[int]):
             if self.is_running:
                 self.call_later(self._press)
 
+    @property
+    def is_opening(self) -> bool:
+        """Whether something is on its way that keys wait for."""
+        return self._openings > 0
+
     async def _press(self) -> None:
         """Hand on what was typed, as long as nothing of it is on its way."""
         while (typed := self._come_back or self._typed) and self._under_way is None and not self._openings:
@@ -325,14 +326,21 @@ class GatewatchApp(App[int]):
             self.install_screen(HelpScreen(), _HELP)
         shown = self.get_screen(_HELP, HelpScreen)
         shown.tell_of(self.screen)
-        await self.push_screen(shown)
+        if shown in self.screen_stack:  # something came over it
+            shims.raise_screen(self, shown)
+        else:
+            await self.push_screen(shown)
 
     async def action_palette(self) -> None:
         """Everything that can be done, by name."""
         from tui.palette import Palette
 
-        if not any(isinstance(screen, Palette) for screen in self.screen_stack):  # something may lie over it
-            await self.push_screen(Palette())
+        if isinstance(self.screen, Palette):
+            return
+        for below in [screen for screen in self.screen_stack if isinstance(screen, Palette)]:
+            shims.raise_screen(self, below)  # something came over it, of which it knows nothing
+            _ = self.pop_screen()
+        await self.push_screen(Palette())
 
     action_command_palette = action_palette  # type: ignore[assignment]  # as the framework's own binding calls it
 

@@ -49,12 +49,18 @@ async def begin(app: DashboardApp, sight: Sight) -> None:
     for host in sight.hosts:
         await _add_host(app, host, sight.root)
     await _find(app, finders, sight)
-    opened = [screen for screen in app.screen_stack if not isinstance(screen, SecretScreen)]
-    if len(app.entries) == 1 and opened == [app.home]:
-        app.enter(next(iter(app.entries)))
+    if len(app.entries) == 1:
+        go_in(app, next(iter(app.entries)))
     while finders:
         await asyncio.sleep(LOOK_AGAIN_S)
         await _find(app, finders, sight)
+
+
+def go_in(app: DashboardApp, watch: str) -> None:
+    """Go into the only run, unless somebody has opened something meanwhile; what a host asks for nobody has opened."""
+    opened = [screen for screen in app.screen_stack if not isinstance(screen, SecretScreen)]
+    if opened == [app.home] and not app.is_opening:
+        app.enter(watch)
 
 
 async def _find(app: DashboardApp, finders: Sequence[Finder], sight: Sight) -> None:

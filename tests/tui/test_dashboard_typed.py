@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ from textual.events import Key
 
 from tests.peers.quick import Quick, old_run
 from tests.tui.test_dashboard import Watcher, desk, runs_of
-from tui.dashboard_begin import Sight
+from tui.dashboard import DashboardApp
+from tui.dashboard_begin import Sight, begin
 from tui.dashboard_runs import Wanted
 from tui.help import HelpScreen
 from tui.palette import Palette
@@ -71,6 +73,26 @@ async def test_what_is_typed_while_the_hosts_are_opened_is_meant_for_them(
         assert [type(screen) for screen in at.app.screen_stack] == [HomeScreen, HostsScreen, HostScreen]
 
 
+async def test_the_only_run_does_not_come_over_the_hosts_that_are_on_their_way(
+    tmp_path: Path, slow: Callable[[str], Any]
+) -> None:
+    runs, found = runs_of(tmp_path, "r1"), asyncio.Event()
+
+    async def begin_late(app: DashboardApp) -> None:
+        await found.wait()
+        await begin(app, Sight(runs=tuple(map(Wanted, runs))))
+
+    async with desk(Sight(), start=begin_late) as at:
+        with slow("tui.screens.hosts"):
+            await at_once(at, "H")
+            found.set()
+            await at.until(lambda: at.looked("r1"))
+            await at.settled()
+        await at.until(lambda: isinstance(at.app.screen, HostsScreen), "the hosts")
+        await at.settled()
+        assert [type(screen) for screen in at.app.screen_stack] == [HomeScreen, HostsScreen]
+
+
 async def test_the_palette_that_is_typed_behind_the_hosts_lies_over_them_and_is_there_once(
     tmp_path: Path, slow: Callable[[str], Any]
 ) -> None:
@@ -84,7 +106,7 @@ async def test_the_palette_that_is_typed_behind_the_hosts_lies_over_them_and_is_
         assert [type(screen) for screen in at.app.screen_stack] == [HomeScreen, HostsScreen, Palette]
 
 
-async def test_a_palette_that_something_lies_over_is_not_opened_twice(tmp_path: Path) -> None:
+async def test_a_palette_that_something_lies_over_is_opened_anew_and_is_there_once(tmp_path: Path) -> None:
     async with desk(Sight(runs=(Wanted(runs_of(tmp_path, "r1")[0]), Wanted("none")))) as at:
         await at.until(lambda: at.looked("r1"))
         await at.press("ctrl+p")
@@ -93,7 +115,7 @@ async def test_a_palette_that_something_lies_over_is_not_opened_twice(tmp_path: 
         await at.until(lambda: isinstance(at.app.screen, HostsScreen))
         await at_once(at, "ctrl+p", "ctrl+p")
         assert at.app.failure is None
-        assert sum(isinstance(screen, Palette) for screen in at.app.screen_stack) == 1
+        assert [type(screen) for screen in at.app.screen_stack] == [HomeScreen, HostsScreen, Palette]
 
 
 @pytest.mark.parametrize("typed", [("f", "slash", "x", "enter"), ("enter", "f", "slash", "x", "enter")])

@@ -39,8 +39,11 @@ def watch_demo(args: argparse.Namespace) -> int:
     apps: list[DashboardApp] = []
 
     async def begin(app: DashboardApp) -> None:
+        from tui.dashboard_begin import go_in  # it needs the framework, which a start that fails does without
+
         apps.append(app)
-        app.enter((await app.add_found([(Wanted(str(run_dir)), found)]))[0])
+        [watch] = await app.add_found([(Wanted(str(run_dir)), found)])
+        go_in(app, watch)
 
     try:
         with first_words([str(run_dir)]) as look:

@@ -41,9 +41,11 @@ def watch_runs(args: argparse.Namespace) -> int:
         found = [(one, locator.locate(one)) for one in wanted]
 
         async def begin(app: DashboardApp) -> None:
+            from tui.dashboard_begin import go_in  # it needs the framework, which a run that is not there does without
+
             watches = await app.add_found(found)
             if len(set(watches)) == 1:
-                app.enter(watches[0])
+                go_in(app, watches[0])
 
         return show(args, begin, look, read_only=not args.act)
 

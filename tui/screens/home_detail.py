@@ -65,6 +65,7 @@ class Detail:
         self._key: tuple[object, ...] = ()
         self._rows: tuple[Row, ...] = ()
         self._grid: Grid | None = None
+        self._apart: dict[str, int] = {}  # seconds that the clock of each run's host is ahead of ours
 
     def rows(self, row: HomeRow, entry: Entry | None, space: Space) -> tuple[Row, ...]:
         """At most `space.most` rows; a single one is the evidence."""
@@ -87,6 +88,7 @@ class Detail:
         if entry is None or entry.look is None:
             yield from _lines(row.why, "", 3, space)
             return
+        from tui.screens.job_rows import ahead
         from tui.screens.matrix_grid import body_of, grid
 
         snapshot = entry.look.snapshot
@@ -98,7 +100,8 @@ class Detail:
         yield ()
         yield from _marks(body.audit.stages, space)
         yield from _after_blank(_faults(body.audit, space))
-        yield from _after_blank(_milestones(snapshot, space))
+        self._apart[row.watch] = apart = ahead(snapshot.seen, self._apart.get(row.watch, 0))
+        yield from _after_blank(_milestones(snapshot, apart, space))
 
 
 def _sentence(look: RunLook, grid: Grid, space: Space) -> Iterator[Row]:
@@ -175,13 +178,13 @@ def _faults(audit: Audit, space: Space) -> list[Row]:
     return rows
 
 
-def _milestones(snapshot: Snapshot[Calibration], space: Space) -> list[Row]:
+def _milestones(snapshot: Snapshot[Calibration], apart: int, space: Space) -> list[Row]:
     """The newest at the bottom, as in the run's own job pane; a run without a journal has none here."""
     from monitors.calibration.milestones_journal import of_journal
-    from tui.screens.job_rows import Widths, ahead, columns, row_of
+    from tui.screens.job_rows import Widths, columns, row_of
     from tui.screens.matrix_grid import body_of
 
-    body, apart = body_of(snapshot), ahead(snapshot.seen)
+    body = body_of(snapshot)
     events = body.journal.events
     repeats = body.run.plan.repeats if body.run is not None and body.run.plan is not None else None
     newest = of_journal(body.journal, repeats, max(0, len(events) - _EVENTS))[-_MOST_MILESTONES:]

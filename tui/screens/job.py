@@ -7,7 +7,6 @@ No line of a pytest or of a server is ever here; those are the supervision pane'
 from __future__ import annotations
 
 import asyncio
-import os
 import posixpath
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,11 +21,11 @@ from gates.calibration.layout import RUN_LOG
 from gates.calibration.schema import SchemaError
 from gates.calibration.units import units_of
 from gates.journal import Journal
-from hosts.errors import GatewatchError
 from monitors.calibration.milestones import Milestone, key_line
 from monitors.calibration.milestones_journal import of_journal
 from monitors.snapshot import State
-from tui import clipboard, keys, shims, words
+from tui import keys, words
+from tui.app import GatewatchApp
 from tui.sanitise import clean_inline, redact
 from tui.screens.covered import is_covered
 from tui.screens.job_rows import ahead
@@ -247,18 +246,12 @@ class JobPane(JobView):
             return
         text = self.row(chosen).text
 
-        async def copy() -> None:
-            try:
-                copied = await clipboard.copy(text, "1 line", dict(os.environ))
-            except GatewatchError as error:
-                self.app.notify(str(error), severity="error", markup=False)
-                return
-            if copied.sequence:
-                shims.write(self.app, copied.sequence)
-            self.app.notify(copied.told, markup=False)
+        async def take() -> tuple[str, str]:
+            return text, "1 line"
 
-        work: Callable[[], Awaitable[None]] = copy
-        self.run_worker(work, group="copy", exclusive=True, exit_on_error=False)
+        app = self.app
+        assert isinstance(app, GatewatchApp)
+        app.copying.begin(take)
 
     # What it says.
 

@@ -90,9 +90,9 @@ def ahead(seen: Seen, before: int = 0) -> int:
     if seen.at is None or seen.received is None:
         return before
     found = seen.at - seen.received
-    if abs(found) <= _LOOK_S:
-        return 0
-    return before if abs(found - before) <= 1 else round(found)
+    if abs(found - before) <= 1:
+        return before
+    return 0 if abs(found) <= _LOOK_S else round(found)
 
 
 def row_of(

@@ -348,6 +348,24 @@ async def test_milestones_of_the_chosen_run_are_told_by_our_clock(tmp_path: Path
         assert any("began 00:43" in row for row in at.rows)
 
 
+async def test_times_of_milestones_do_not_jump_with_each_look(tmp_path: Path) -> None:
+    one, other = (entry_of(running(tmp_path, name), name, name) for name in ("r", "s"))
+
+    def seen(entry: Entry, ahead: float) -> Entry:
+        assert entry.look is not None
+        snapshot = replace(entry.look.snapshot, seen=Seen(AT + ahead, AT))
+        return replace(entry, look=replace(entry.look, snapshot=snapshot))
+
+    async with home((120, 40)) as at:
+        for ahead in (3.45, 3.55, 3.4, 3.6):
+            await at.show([seen(one, ahead), seen(other, -60)])
+            await at.until(lambda: any("02:41:59 ● START tts 1/3" in row for row in at.rows))
+            await at.press("down")
+            await at.until(lambda: any("02:43:02 ● START tts 1/3" in row for row in at.rows))
+            await at.press("up")
+            await at.until(lambda: any("02:41:59 ● START tts 1/3" in row for row in at.rows))
+
+
 async def test_the_faults_of_the_chosen_run_are_named(tmp_path: Path) -> None:
     bench = running(tmp_path, "m")
     for run in (1, 2, 3):

@@ -101,6 +101,12 @@ async def test_times_are_ours_where_the_host_has_another_clock(at: Panes, bench:
     for ahead, shown in ((3600.9, "01:43:02"), (-0.9, "02:43:02"), (1.8, "02:43:02"), (-60.2, "02:44:02")):
         seen(ahead)
         await has(at, f"{shown} ● START mmmu 1/5")
+    for ahead, shown in ((2.1, "02:43:00"), (1.95, "02:43:00"), (1.9, "02:43:00"), (0.9, "02:43:02")):
+        seen(ahead)
+        await at.pilot.pause()
+        await has(at, f"{shown} ● START mmmu 1/5")
+    seen(-60.2)
+    await has(at, "02:44:02 ● START mmmu 1/5")
     before = bench.look()
     at.show(RunLook(replace(before.snapshot, seen=Seen(None, None))))
     await at.settled()
