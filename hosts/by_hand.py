@@ -12,6 +12,7 @@ from dataclasses import replace
 from hosts.local.pasting import pasted
 from hosts.ssh_spec import SshSpec
 
+_COPIES = "ssh-copy-id"
 _SIMPLE = re.compile(r"[\w./~+@:,=-]+\Z")
 
 
@@ -38,7 +39,10 @@ def _words(program: str, spec: SshSpec, options: tuple[str, ...] = (), keys: str
     if spec.port is not None:
         words += ["-p", str(spec.port)]
     if spec.identity_file is not None:
-        words += ["-i", os.path.expanduser(spec.identity_file)]
+        path = os.path.expanduser(spec.identity_file)
+        # What `-i` is given, ssh looks for as it stands and then expands; to ssh-copy-id it is a file
+        named = ["-o", f"IdentityFile={_setting(path)}"]
+        words += named if "%" in path and program != _COPIES else ["-i", path]
     for option in options:
         words += ["-o", option]
     keys = keys or spec.known_hosts or ""

@@ -30,13 +30,15 @@ class ChildPipe:
     Args:
         transport: The process.
         protocol: What listens to it.
+        kept: How many bytes of the end of its errors are kept.
     """
 
-    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
+    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol, kept: int) -> None:
         self._transport = transport
         self._exited = protocol.exited
         self._process = asyncio.subprocess.Process(transport, protocol, asyncio.get_running_loop())
         self._errors = bytearray()
+        self._kept = kept
         self._listening = asyncio.ensure_future(self._listen())
 
     async def read(self) -> bytes:
@@ -97,11 +99,11 @@ class ChildPipe:
         assert self._process.stderr is not None
         while data := await self._process.stderr.read(1 << 12):
             self._errors += data
-            del self._errors[:-_KEPT_ERRORS]
+            del self._errors[: -self._kept]
 
 
-async def open_subprocess(argv: tuple[str, ...]) -> ChildPipe:
-    """An opener that starts the command on this machine.
+async def open_subprocess(argv: tuple[str, ...], kept: int = _KEPT_ERRORS) -> ChildPipe:
+    """An opener that starts the command on this machine, and keeps so many bytes of the end of its errors.
 
     Raises:
         InputError: There is no such command.
@@ -115,4 +117,4 @@ async def open_subprocess(argv: tuple[str, ...]) -> ChildPipe:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(f"cannot run {argv[0]}: {reason.lower()}") from None
-    return ChildPipe(transport, protocol)
+    return ChildPipe(transport, protocol, kept)

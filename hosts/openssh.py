@@ -12,7 +12,7 @@ import functools
 import os
 import pwd
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 from hosts.child import ChildPipe, open_subprocess
@@ -20,9 +20,9 @@ from hosts.connection import Connection, Way
 from hosts.connects import Connects, Turn
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.link import BytePipe
-from hosts.openssh_said import NewKey, explained, is_away, is_new_key, last_line, offered, taken, whose
+from hosts.openssh_said import NewKey, explained, is_new_key, is_taken, last_line, offered, showed_none, whose
 from hosts.ssh_spec import KNOWN_HOSTS, SshSpec, remote_command
-from hosts.standing import Clock, Standing, right_keys
+from hosts.standing import Clock, KeyChangedError, Standing, right_keys
 
 _LOST = 255
 BEAT = 3.0
@@ -48,35 +48,37 @@ _ALWAYS = (
 # Since OpenSSH 8.5: what that prints counts as if it stood in the files, such as the very key that the host showed
 _NO_COMMAND = "KnownHostsCommand=none"
 # Below this, what the server sends as a banner stands among what went wrong
-_LEVEL = "ERROR"
+_QUIET = ("LogLevel=ERROR",)
+# A connection that is shared compares no key
+_LOUD = ("LogLevel=DEBUG1", "ControlPath=none")
 
 
-def ssh_argv(way: tuple[SshSpec, ...], command: str, subsystem: bool = False, level: str = _LEVEL) -> tuple[str, ...]:
+def ssh_argv(way: tuple[SshSpec, ...], command: str, subsystem: bool = False, loud: Hashable = None) -> tuple[str, ...]:
     """The argument vector that runs a command line on the last of these hosts, through the others in their order.
 
     Args:
         way: The hosts.
         command: The command line, or a subsystem's name.
         subsystem: Whether it is the latter.
-        level: How much ssh says of what goes on.
+        loud: The one of the hosts of which ssh is to tell everything.
 
     Raises:
         InputError: A path cannot be passed on.
     """
-    return (*_words(way, level), "-T", *(["-s"] if subsystem else []), "--", way[-1].host, command)
+    return (*_words(way, loud), "-T", *(["-s"] if subsystem else []), "--", way[-1].host, command)
 
 
-def _words(way: tuple[SshSpec, ...], level: str = _LEVEL) -> list[str]:
+def _words(way: tuple[SshSpec, ...], loud: Hashable = None) -> list[str]:
     *hops, spec = way
     words = ["ssh"]
     # The first value that ssh finds for a setting counts, so none of these can be overruled
-    for setting in (*_ALWAYS, *_where_known(), f"LogLevel={level}"):
+    for setting in (*_ALWAYS, *_where_known(), *(_LOUD if spec == loud else _QUIET)):
         words += ["-o", setting]
     words += ["-o", f"StrictHostKeyChecking={'yes' if spec.host_keys == 'strict' else 'accept-new'}"]
     if spec.known_hosts is not None:  # else those that the configuration names, at which `find_way` has looked
         words += ["-o", f"UserKnownHostsFile={_path(spec.known_hosts)}"]
     if hops:
-        text = remote_command([*(word.replace("%", "%%") for word in _words(tuple(hops), level)), "-W"])
+        text = remote_command([*(word.replace("%", "%%") for word in _words(tuple(hops), loud)), "-W"])
         words += ["-o", f"ProxyCommand={text} '[%h]:%p' -- {hops[-1].host}"]
     elif spec.proxy_jump is not None:
         words += ["-o", "ProxyJump=none"]
@@ -185,7 +187,7 @@ async def _settings(spec: SshSpec) -> dict[str, str]:
 
 async def _run(words: tuple[str, ...]) -> tuple[int | None, bytes, bytes] | None:
     """The exit status of a command, what it wrote and the end of its errors; None where it takes too long."""
-    pipe = await open_subprocess(words)
+    pipe = await open_subprocess(words, 1 << 18)
     text = b""
     try:
         async with asyncio.timeout(_ASK_CONFIG):
@@ -205,7 +207,7 @@ async def _new_key(way: tuple[SshSpec, ...], errors: bytes) -> NewKey | None:
     stop = way[whose(way, errors)]
     try:
         # Nothing happens there, should somebody have added the key meanwhile
-        found = await _run(ssh_argv(way, "true", level="DEBUG1"))
+        found = await _run(ssh_argv(way, "true", loud=stop))
         files = stop.known_hosts or (await _settings(stop)).get("userknownhostsfile", KNOWN_HOSTS)
     except GatewatchError:
         return None
@@ -231,6 +233,7 @@ class OpenSshHost:
         self._clock = clock or Clock()
         self._standing = Standing(spec.title, self._connects.chance, self._clock, self._connects)
         self._last = self._clock.steady()
+        self._wrong: Hashable = None
         self._way: tuple[SshSpec, ...] = ()
         self._pipes: list[_SshProcess] = []
 
@@ -299,11 +302,14 @@ class OpenSshHost:
             self._standing.up()
 
     async def compare(self, way: tuple[SshSpec, ...], errors: bytes) -> None:
-        """See which keys are right, where one was not; ssh says nothing of that unless it tells everything."""
-        if self._standing.now.way is Way.KEY_CHANGED and not is_away(errors):
-            with contextlib.suppress(GatewatchError):  # then it is as before
-                found = await _run(ssh_argv(way, "true", level="DEBUG1"))
-                right_keys(self._connects).update(way[: taken(found[2])] if found is not None else ())
+        """See whether a key that was not is right; ssh says nothing of that unless it tells everything."""
+        stop = self._wrong
+        if self._standing.now.way is not Way.KEY_CHANGED or stop not in way or showed_none(way, stop, errors):
+            return
+        with contextlib.suppress(GatewatchError):  # then it is as before
+            async with self._connects.turn(f"{way[0].host}:{way[0].port}"):
+                found = await _run(ssh_argv(way, "true", loud=stop))
+            right_keys(self._connects)[stop] += found is not None and is_taken(found[2])
 
     def silent(self) -> None:
         """One of the processes heard nothing for too long."""
@@ -324,19 +330,14 @@ class OpenSshHost:
         elif pipe.heard:
             self._standing.lost(str(failure).removeprefix(f"{self._spec.title}: "))
         else:
+            self._wrong = failure.stop if isinstance(failure, KeyChangedError) else self._wrong
             self._standing.failed(failure)
 
 
 class _SshProcess:
     """One process of ssh as a byte pipe."""
 
-    def __init__(
-        self,
-        way: tuple[SshSpec, ...],
-        child: ChildPipe,
-        turn: Turn,
-        host: OpenSshHost,
-    ) -> None:
+    def __init__(self, way: tuple[SshSpec, ...], child: ChildPipe, turn: Turn, host: OpenSshHost) -> None:
         self.heard = False
         self.beat = BEAT
         self._way = way
@@ -359,6 +360,7 @@ class _SshProcess:
             new = await _new_key(self._way, errors) if is_new_key(errors) else None
             self._failure = await asyncio.to_thread(explained, self._way, errors, new)
             if type(self._failure) is UnreachableError:
+                self._turn.give_back()  # it has ended, and another begins
                 await self._whole.compare(self._way, errors)
         self._finish(self._failure)
         if self._failure is not None:

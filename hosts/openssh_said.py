@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from hosts.errors import GatewatchError, UnreachableError
@@ -22,6 +22,7 @@ _AFTERMATH = re.compile(rf"{_NOBODY.pattern}|{_UNFORWARDED}$|Connection (closed|
 _OFFERED = re.compile(r"\b(SHA256:[A-Za-z0-9+/]{43})")
 _NEW = re.compile(r"^No \S+ host key is known for ", re.MULTILINE)
 _AWAY = re.compile(r"^ssh: (connect to host|Could not resolve hostname) ", re.MULTILINE)
+_SILENT = re.compile(r"^Connection timed out during banner exchange\s*$", re.MULTILINE)
 _TAKEN = re.compile(r"^debug1: SSH2_MSG_NEWKEYS received\s*$", re.MULTILINE)
 _SHOWN = re.compile(r"^debug1: Server host key: (\S+ SHA256:[A-Za-z0-9+/]{43})\s*$", re.MULTILINE)
 
@@ -53,14 +54,16 @@ def offered(errors: bytes) -> str | None:
     return plain_line(found[-1]) if found else None
 
 
-def is_away(errors: bytes) -> bool:
-    """Whether the first host on the way was not there to show a key."""
-    return bool(_AWAY.search(_text(errors)))
+def showed_none(way: tuple[SshSpec, ...], stop: Hashable, errors: bytes) -> bool:
+    """Whether one of the hosts on the way cannot have shown a key, because it or the first was not there to do so."""
+    text = _text(errors)
+    # Behind a host that is silent all are, and each of their `ssh` says so: of the last alone that is sure
+    return bool(_AWAY.search(text)) or (stop == way[-1] and bool(_SILENT.search(text)))
 
 
-def taken(errors: bytes) -> int:
-    """On how many hosts on the way the key is the right one, from all that ssh tells at LogLevel DEBUG1."""
-    return len(_TAKEN.findall(_text(errors)))
+def is_taken(errors: bytes) -> bool:
+    """Whether a host's key is the right one, from all that ssh tells of it at LogLevel DEBUG1."""
+    return bool(_TAKEN.search(_text(errors)))
 
 
 def explained(way: tuple[SshSpec, ...], errors: bytes, new: NewKey | None = None) -> GatewatchError:

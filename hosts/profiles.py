@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from hosts.errors import InputError
+from hosts.ssh_spec import SshSpec
 from hosts.target import parse_target
 from hosts.yamlmodel import FileModel, Items, Table, read_model
 
@@ -88,6 +89,10 @@ class Ssh(FileModel):
                 r"([A-Za-z0-9_.][\w.-]*@)?([A-Za-z0-9_.][\w.-]*|\[[0-9A-Fa-f:.%]+\])(:\d{1,5})?\Z", hop.strip()
             ):
                 raise ValueError(f"{hop.strip()!r} is not [user@]host[:port]")
+        try:
+            SshSpec("localhost").hops(value)  # what a way there cannot be made of
+        except InputError as error:
+            raise ValueError(str(error)) from None
         return value
 
 

@@ -123,10 +123,11 @@ async def with_keys(spec: SshSpec, files: Files, connects: Connects) -> Files:
     Raises:
         InputError: They cannot be read.
     """
-    names = list(dict.fromkeys((files.own, *files.names)))
+    looked_at = list(dict.fromkeys((files.own, *files.names)))
 
     def read() -> Files:
-        marks = marks_of(names)
+        marks = marks_of(looked_at)
+        names = list(filter(os.path.isfile, looked_at))
         return replace(files, names=names, marks=marks, known=_known(spec, connects, names))
 
     return await asyncio.to_thread(read)

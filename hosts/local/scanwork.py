@@ -62,6 +62,7 @@ class _Task:
         rank: Lower ones come first; equals take turns.
         guarded: Whether it may hang.
         stalled: Whether it waits until somebody says that something changed.
+        again: That somebody said so while it waited for bytes.
         told: The size up to which it is said to be done.
     """
 
@@ -71,6 +72,7 @@ class _Task:
         self.rank = rank
         self.guarded = guarded
         self.stalled = False
+        self.again = False
         self.told = -1
         self.greps: Greps | None = None
         self.total: LineCount | None = None
@@ -211,6 +213,7 @@ class Worker:
                 self._flush()  # what was found until now was found with the other one
             task.job.grow(first, size)
             task.stalled = False
+            task.again = True
             task.told = -1
 
     def _do_toward(self, number: int, at: int, forward: bool, rank: int) -> None:
@@ -252,7 +255,7 @@ class Worker:
 
     def _step(self, number: int, task: _Task) -> None:
         began = time.monotonic()
-        known = task.job.first, task.job.size
+        task.again = False
         try:
             with self._guard() if task.guarded else contextlib.nullcontext():
                 found = task.job.step()
@@ -267,8 +270,7 @@ class Worker:
         except CancelledStepError:
             return
         except _UnreadError:
-            # What changed while it waited for its bytes is told once: it tries again then
-            task.stalled = known == (task.job.first, task.job.size)
+            task.stalled = not task.again
             return
         except OSError as error:
             task.stalled = True

@@ -292,8 +292,10 @@ async def test_of_several_hosts_the_one_with_the_other_key_has_to_be_right(
         assert host.connection.way is Way.WAITING
 
 
+@pytest.mark.parametrize("named", ["one", "two"])
+@pytest.mark.parametrize("had", ["another", "none"])
 async def test_a_file_that_is_mended_while_the_key_is_compared(
-    make: Make, peer: sshd.SshPeer, ahead: Ahead, tmp_path: Path
+    make: Make, peer: sshd.SshPeer, ahead: Ahead, tmp_path: Path, named: str, had: str
 ) -> None:
     """The way there is slow: what the file had when it was read is not what it has once the key is shown."""
     right = f"{sshd.public(peer.folder / 'host_key')}\n"
@@ -309,9 +311,12 @@ async def test_a_file_that_is_mended_while_the_key_is_compared(
 
     async with await asyncio.start_server(slow, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        known.write_text(f"[127.0.0.1]:{port} {sshd.public(other)}\n")
-        host = make(peer, known_hosts=str(known), port=port)
-        assert "its host key has changed" in await failed(host)
+        known.write_text(f"{f'[127.0.0.1]:{port}' if had == 'another' else 'far'} {sshd.public(other)}\n")
+        config = tmp_path / "config"
+        config.write_text(f"UserKnownHostsFile {tmp_path}/missing {known}\n")
+        by_config = {"known_hosts": None, "config_file": str(config)}
+        host = make(peer, port=port, **(by_config if named == "two" else {"known_hosts": str(known)}))
+        assert f"its host key {'has changed' if had == 'another' else 'is unknown'}" in await failed(host)
         ahead.go(REFUSED_WAIT)
         come.clear()
         go.clear()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -114,3 +117,16 @@ def test_a_reader_that_goes_away_ends_it_on_all_hosts(start: Start, tmp_path: Pa
     assert said == [f"gatewatch: error: {name}: {gone}" for name in ("one", "two")]
     assert process.wait(60) == ExitCode.UNKNOWN
     assert [session_groups(pid) for pid in pids] == [[], []]
+
+
+def test_an_interrupt_does_not_wait_for_a_reader_that_stands_still(start: Start, tmp_path: Path) -> None:
+    more = "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; printf zz; done"
+    running = start("one", "two", *script(tmp_path, more))
+    until(lambda: len(list(tmp_path.glob("ran.*"))) == 2, "both commands")
+    assert running.stdout is not None
+    pipe = running.stdout.fileno()
+    full = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) - 4096
+    until(lambda: struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0] >= full, "a full pipe")
+    running.send_signal(signal.SIGINT)
+    until(lambda: running.poll() is not None, "the end of it")
+    assert running.returncode == ExitCode.INTERRUPTED

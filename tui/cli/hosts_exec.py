@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DEADLINE_S = 600.0
 _LONGEST_S = 86_400.0
 _BLOCK = 1 << 16
+_REST_S = 1.0  # that the rest of a line may take when it is interrupted: perhaps nobody reads
 
 
 class HostExec:
@@ -173,18 +174,22 @@ async def _one(host: PipeActor, outlet: Outlet, args: argparse.Namespace) -> _Re
     began = time.monotonic()
     ended: Ended | None = None
     failed: GatewatchError | None = None
+    patience, lost = None, ""
     try:
         stdin = _blocks(args.stdin) if args.stdin is not None else None
         ended = await host.command(args.command, args.timeout, outlet.take, stdin)
     except GatewatchError as error:
         failed = error
     except asyncio.CancelledError:
+        patience = _REST_S
         with contextlib.suppress(OSError):
             console.milestone(f"{host.name}: the command was ended there, or is as soon as the host notices")
         raise
     finally:
-        lost = await outlet.end()
         await host.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                lost = await outlet.end()
     if lost and failed is None:
         failed = NotYetError(lost)
     return _Result(host.name, ended, failed, time.monotonic() - began)

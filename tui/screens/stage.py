@@ -110,6 +110,7 @@ class StageScreen(Screen[None]):
         self._chosen = 1
         self._shown = False
         self._aging: Timer | None = None
+        self._broken = ""  # the stage that could not be worked out
         self._then: Callable[[], None] | None = None
         self._waiting = ExitStack()
 
@@ -191,6 +192,7 @@ class StageScreen(Screen[None]):
         self._say_title()
         if message.view.key != self.key:  # of the stage before; this one's is on its way
             return
+        self._broken = ""
         if message.view != self.view:
             self.view = message.view
             self._choose(self._chosen)
@@ -198,7 +200,7 @@ class StageScreen(Screen[None]):
 
     def _worked_out(self, then: Callable[[], None]) -> bool:
         """Whether the stage is there; where it is not yet, this key waits for it and those behind it for this key."""
-        if self.view is not None and self.view.key == self.key:
+        if self._broken == self.key or (self.view is not None and self.view.key == self.key):
             return True
         self._then = then
         self._waiting.enter_context(getattr(self.app, "keys_waiting", nullcontext)())
@@ -221,7 +223,7 @@ class StageScreen(Screen[None]):
             self._work()
         else:
             self._put("stage-said", Content.styled(safe(said), "$text-error"))
-            self._then = None
+            self._broken, self._then = self.key, None
             self._go_on()
 
     # Painting.

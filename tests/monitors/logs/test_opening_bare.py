@@ -87,8 +87,10 @@ async def test_a_host_on_the_way_is_held_to_the_same_files(peer: sshd.SshPeer, t
     known = tmp_path / "100% known"
     known.write_text(peer.known_hosts.read_text() + peer.known_hosts.read_text().replace("127.0.0.1", "localhost"))
     jump = f"127.0.0.1:{peer.port}"
-    for jumps in (jump, f"{jump},localhost:{peer.port}"):
-        said = await refused(way(peer, host="localhost", known_hosts=str(known), proxy_jump=jumps))
+    key = shutil.copy2(peer.keys["plain"], tmp_path / "100%% key")
+    files = {"identity_file": str(key), "known_hosts": str(known)}
+    for jumps in ({}, {"proxy_jump": jump}, {"proxy_jump": f"{jump},localhost:{peer.port}"}):
+        said = await refused(way(peer, host="localhost", **files, **jumps))
         assert len((await pasted(said)).split()) == 2
 
 

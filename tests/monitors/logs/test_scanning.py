@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hosts.errors import UnreachableError
 from hosts.local.blocks import BlockHits, Matcher, Pattern
 from hosts.local.lines import BLOCK, UTF8, UTF16_LE
 from monitors.logs import local_late, local_look, scan_process
@@ -195,6 +196,29 @@ async def test_what_is_thrown_away_while_the_worker_waits_for_it_is_not_waited_f
         source.open.set()
         await results.done()
         assert results.hits() == LARGE[5 * BLOCK + 100 :].count(b"INFO")
+
+
+async def test_bytes_that_can_be_had_again_before_they_were_refused_are_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with scanning(LARGE, descriptors=False) as (scanner, source):
+        asked, refuse = asyncio.Event(), asyncio.Event()
+
+        async def away(*_of: int) -> bytes:
+            asked.set()
+            await refuse.wait()
+            monkeypatch.undo()
+            raise UnreachableError("away")
+
+        monkeypatch.setattr(source, "read", away)
+        results = Results(scanner, source, Matcher((Pattern("INFO"),)))
+        results.scan.update()
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+        results.scan.update()
+        await asyncio.sleep(0.3)  # the worker has heard of it, and still waits
+        refuse.set()
+        await results.done()
 
 
 async def test_cancelling_ends_an_expression_without_end_and_keeps_what_others_did() -> None:

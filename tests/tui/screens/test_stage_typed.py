@@ -85,3 +85,19 @@ async def test_a_log_that_takes_long_to_open_can_be_left(tmp_path: Path, monkeyp
         await at.until(lambda: isinstance(at.app.screen, StageScreen), "the stage")
         await at.press("down")
         await at.until(lambda: "repeat 2  ✓" in at.screen)
+
+
+async def test_a_stage_that_cannot_be_worked_out_can_be_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = StageBench.make(tmp_path)
+    bench.whole()
+
+    def broken(*_given: Any) -> Any:
+        raise ValueError("boom")
+
+    monkeypatch.setattr(stage, "view_of", broken)
+    async with seat(TALL, bench.bench.now) as at:
+        await at.app.push_screen(StageScreen(bench.place(), await bench.see(), KEY))
+        await at.until(lambda: "unexpected ValueError: boom" in at.screen)
+        await at.settled()
+        await at.press("down", "enter", "escape")
+        await at.until(lambda: "the floor" in at.screen)
