@@ -50,7 +50,9 @@ async def make(request: pytest.FixtureRequest, ahead: Ahead) -> AsyncIterator[Ma
     made: list[Host] = []
 
     def reach(peer: sshd.SshPeer, **more: Any) -> Host:
-        spec: dict[str, Any] = {"identity_file": str(peer.keys["plain"]), "known_hosts": str(peer.known_hosts)}
+        spec: dict[str, Any] = {"identity_file": str(peer.keys["plain"])}
+        if "config_file" not in more:  # which names the files
+            spec["known_hosts"] = str(peer.known_hosts)
         whole = SshSpec("127.0.0.1", **{"port": peer.port, **spec, "config_file": None, **more})
         made.append(request.param(whole, connects=Connects(chance=sshd.Soonest()), clock=ahead.clock))
         return made[-1]
@@ -314,8 +316,8 @@ async def test_a_file_that_is_mended_while_the_key_is_compared(
         known.write_text(f"{f'[127.0.0.1]:{port}' if had == 'another' else 'far'} {sshd.public(other)}\n")
         config = tmp_path / "config"
         config.write_text(f"UserKnownHostsFile {tmp_path}/missing {known}\n")
-        by_config = {"known_hosts": None, "config_file": str(config)}
-        host = make(peer, port=port, **(by_config if named == "two" else {"known_hosts": str(known)}))
+        files = {"config_file": str(config)} if named == "two" else {"known_hosts": str(known)}
+        host = make(peer, port=port, **files)
         assert f"its host key {'has changed' if had == 'another' else 'is unknown'}" in await failed(host)
         ahead.go(REFUSED_WAIT)
         come.clear()

@@ -416,7 +416,7 @@ async def test_where_there_is_no_python_a_file_that_does_not_say_how_long_it_is_
         return lend(host)
 
     try:
-        with pytest.raises(InputError, match="box:.* does not say how long it is, and no command"):
+        with pytest.raises(InputError, match=r"box:.* does not say how long it is, and no command"):
             await open_source(Target("box", path), connect)
     finally:
         await host.close()
