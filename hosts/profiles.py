@@ -86,7 +86,7 @@ class Ssh(FileModel):
     def _hops(cls, value: str | None) -> str | None:
         for hop in (value or "").split(",") if value else ():
             if not re.match(
-                r"([A-Za-z0-9_.][\w.-]*@)?([A-Za-z0-9_.][\w.-]*|\[[0-9A-Fa-f:.%]+\])(:\d{1,5})?\Z", hop.strip()
+                r"([A-Za-z0-9_.][\w.-]*@)?([A-Za-z0-9_.][\w.-]*|\[[0-9A-Fa-f:.%]+\])(:[0-9]{1,5})?\Z", hop.strip()
             ):
                 raise ValueError(f"{hop.strip()!r} is not [user@]host[:port]")
         try:

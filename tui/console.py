@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import sys
 import traceback
@@ -33,6 +34,18 @@ def warn(message: str) -> None:
 def milestone(message: str) -> None:
     """Say on stderr, in one line, what has just happened."""
     _say(message)
+
+
+def is_heard(patience: float = 0.0) -> bool:
+    """Whether a line on stderr has room now, so that saying it does not wait for a reader that stands still.
+
+    Args:
+        patience: Seconds to wait for room; with any, not for the event loop.
+    """
+    try:
+        return bool(select.select([], [sys.stderr], [], patience)[1])
+    except (OSError, ValueError):
+        return True  # nothing that a reader could hold up
 
 
 def print_traceback() -> None:

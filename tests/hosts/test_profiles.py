@@ -85,6 +85,7 @@ def test_slurm_is_one_line_when_it_is_used(tmp_path: Path) -> None:
         ("ssh: {host: -oProxyCommand=id}", r"ssh\.host: '-oProxyCommand=id' is not a host name"),
         ("ssh: {host: a, proxy_jump: -oX}", r"ssh\.proxy_jump: '-oX' is not"),
         ("ssh: {host: a, proxy_jump: 'b,gate:70000'}", r"ssh\.proxy_jump: bad port 70000 for host gate"),
+        ("ssh: {host: a, proxy_jump: 'gate:٣'}", r"'gate:٣' is not \[user@\]host\[:port\]"),
         ("ssh: {host: a, proxy_jump: gäte}", r"ssh\.proxy_jump: bad host name 'gäte'"),
         ("ssh: {host: a, user: -l}", r"ssh\.user: '-l' is not a login name"),
         ("ssh: {host: a, port: 70000}", r"ssh\.port: .*less than or equal to 65535"),

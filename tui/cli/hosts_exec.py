@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -57,10 +58,16 @@ class HostExec:
         add_json(parser)
 
     def run(self, args: argparse.Namespace) -> int:
+        logging.getLogger("asyncio").addFilter(_is_news)
         return asyncio.run(_run(args))
 
 
 EXEC = HostExec()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False where asyncio would write to stderr that a child ended after us: perhaps nobody reads there any more."""
+    return not str(record.msg).endswith("handles pid %r is closed")
 
 
 @dataclass(frozen=True)
@@ -182,14 +189,15 @@ async def _one(host: PipeActor, outlet: Outlet, args: argparse.Namespace) -> _Re
         failed = error
     except asyncio.CancelledError:
         patience = _REST_S
-        with contextlib.suppress(OSError):
-            console.milestone(f"{host.name}: the command was ended there, or is as soon as the host notices")
         raise
     finally:
         await host.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 lost = await outlet.end()
+        if patience is not None and console.is_heard():
+            with contextlib.suppress(OSError):
+                console.milestone(f"{host.name}: the command was ended there, or is as soon as the host notices")
     if lost and failed is None:
         failed = NotYetError(lost)
     return _Result(host.name, ended, failed, time.monotonic() - began)

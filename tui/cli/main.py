@@ -20,6 +20,8 @@ from tui.cli.commands import Entry, Parser, add_debug, add_entries
 from tui.cli.watch import BARE, add_screen, need_screen
 from tui.exits import ExitCode, combine
 
+_HEARD_S = 1.0  # that a reader of stderr may stand still before it is left
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -59,6 +61,8 @@ def _flushed() -> int:
 def _told(error: BaseException) -> int:
     """Say an error in one line; returns its exit code, also where the line cannot be written."""
     said, code = _line(error)
+    if isinstance(error, KeyboardInterrupt) and not console.is_heard(_HEARD_S):
+        return code
     with contextlib.suppress(OSError):
         console.error(said)
     return code

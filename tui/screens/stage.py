@@ -192,18 +192,19 @@ class StageScreen(Screen[None]):
         self._say_title()
         if message.view.key != self.key:  # of the stage before; this one's is on its way
             return
-        self._broken = ""
-        if message.view != self.view:
+        broke, self._broken = self._broken, ""
+        if broke or message.view != self.view:
             self.view = message.view
             self._choose(self._chosen)
         self._go_on()
 
     def _worked_out(self, then: Callable[[], None]) -> bool:
         """Whether the stage is there; where it is not yet, this key waits for it and those behind it for this key."""
-        if self._broken == self.key or (self.view is not None and self.view.key == self.key):
+        if self.view is not None and self.view.key == self.key:
             return True
-        self._then = then
-        self._waiting.enter_context(getattr(self.app, "keys_waiting", nullcontext)())
+        if self._broken != self.key:
+            self._then = then
+            self._waiting.enter_context(getattr(self.app, "keys_waiting", nullcontext)())
         return False
 
     def _go_on(self) -> None:
@@ -222,6 +223,10 @@ class StageScreen(Screen[None]):
             self._sources = replace(Sources(), why=said)
             self._work()
         else:
+            if self.view is not None and self.view.key != self.key:  # nothing of the stage before is this one's
+                self.view = None
+                for part in ("repeats", "about", "notes", "metrics"):
+                    self._put(f"stage-{part}", Content(""))
             self._put("stage-said", Content.styled(safe(said), "$text-error"))
             self._broken, self._then = self.key, None
             self._go_on()
