@@ -17,6 +17,8 @@ from tui.screens.stage import StageScreen, Viewed
 from tui.screens.stage_log import RepeatLogScreen
 from tui.screens.stage_view import view_of
 
+OWN = "repeat 1 "  # of the chosen repeat, below all of them
+
 
 @pytest.mark.parametrize("beside", [False, True], ids=["as it opens", "the stage beside it"])
 async def test_what_is_typed_before_a_stage_is_worked_out_is_meant_for_it(
@@ -101,3 +103,46 @@ async def test_a_stage_that_cannot_be_worked_out_can_be_left(tmp_path: Path, mon
         await at.settled()
         await at.press("down", "enter", "escape")
         await at.until(lambda: "the floor" in at.screen)
+
+
+@pytest.mark.parametrize("typed", [("down", "enter"), ()])
+async def test_a_stage_that_cannot_be_worked_out_shows_nothing_of_the_one_before(
+    typed: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = StageBench.make(tmp_path)
+    bench.whole()
+    whole = stage.view_of
+
+    def broken(snapshot: Any, key: str, sources: Any) -> Any:
+        if key != KEY:
+            raise ValueError("boom")
+        return whole(snapshot, key, sources)
+
+    monkeypatch.setattr(stage, "view_of", broken)
+    async with seat(TALL, bench.bench.now) as at:
+        await opened(at, bench)
+        assert OWN in at.screen
+        await at.press("left_curly_bracket")
+        await at.until(lambda: "unexpected ValueError: boom" in at.screen)
+        await at.press(*typed)
+        await at.settled()
+        assert isinstance(at.app.screen, StageScreen)
+        assert OWN not in at.screen
+        assert "unexpected ValueError: boom" in at.screen
+        await at.press("right_curly_bracket")
+        await at.until(lambda: OWN in at.screen, "the stage that can be worked out")
+
+
+async def test_a_stage_that_can_be_worked_out_again_says_no_more_that_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = StageBench.make(tmp_path)
+    bench.whole()
+    async with seat(TALL, bench.bench.now) as at:
+        screen = await opened(at, bench)
+        with monkeypatch.context() as now:
+            now.setattr(stage, "view_of", lambda *_given: 1 // 0)
+            screen.show(await bench.see())
+            await at.until(lambda: "unexpected ZeroDivisionError" in at.screen)
+        screen.show(await bench.see())
+        await at.until(lambda: "unexpected" not in at.screen, "what it says instead")
