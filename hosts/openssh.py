@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import pwd
-import subprocess
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 
@@ -20,7 +18,18 @@ from hosts.connection import Connection, Way
 from hosts.connects import Connects, Turn
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.link import BytePipe
-from hosts.openssh_said import NewKey, explained, is_new_key, is_taken, last_line, offered, showed_none, whose
+from hosts.openssh_argv import ASK_CONFIG, ssh_argv, ssh_words, where_known
+from hosts.openssh_said import (
+    NewKey,
+    explained,
+    is_new_key,
+    is_taken,
+    last_line,
+    offered,
+    says_nobody,
+    showed_none,
+    whose,
+)
 from hosts.ssh_spec import KNOWN_HOSTS, SshSpec, remote_command
 from hosts.standing import Clock, KeyChangedError, Standing, right_keys
 
@@ -29,96 +38,6 @@ BEAT = 3.0
 """Seconds between two signs of life of a helper; a way on which two are missed is as good as lost."""
 
 _MOST_HOPS = 9
-_ASK_CONFIG = 10.0
-_ALWAYS = (
-    "BatchMode=yes",
-    "ConnectTimeout=20",
-    "ServerAliveInterval=3",
-    "ServerAliveCountMax=2",
-    "ClearAllForwardings=yes",
-    "ForwardAgent=no",
-    "ForwardX11=no",
-    "PermitLocalCommand=no",
-    "RemoteCommand=none",
-    "NoHostAuthenticationForLocalhost=no",
-    "VerifyHostKeyDNS=no",
-    "UpdateHostKeys=no",
-    "GlobalKnownHostsFile=/etc/ssh/ssh_known_hosts",
-)
-# Since OpenSSH 8.5: what that prints counts as if it stood in the files, such as the very key that the host showed
-_NO_COMMAND = "KnownHostsCommand=none"
-# Below this, what the server sends as a banner stands among what went wrong
-_QUIET = ("LogLevel=ERROR",)
-# A connection that is shared compares no key
-_LOUD = ("LogLevel=DEBUG1", "ControlPath=none")
-
-
-def ssh_argv(way: tuple[SshSpec, ...], command: str, subsystem: bool = False, loud: Hashable = None) -> tuple[str, ...]:
-    """The argument vector that runs a command line on the last of these hosts, through the others in their order.
-
-    Args:
-        way: The hosts.
-        command: The command line, or a subsystem's name.
-        subsystem: Whether it is the latter.
-        loud: The one of the hosts of which ssh is to tell everything.
-
-    Raises:
-        InputError: A path cannot be passed on.
-    """
-    return (*_words(way, loud), "-T", *(["-s"] if subsystem else []), "--", way[-1].host, command)
-
-
-def _words(way: tuple[SshSpec, ...], loud: Hashable = None) -> list[str]:
-    *hops, spec = way
-    words = ["ssh"]
-    # The first value that ssh finds for a setting counts, so none of these can be overruled
-    for setting in (*_ALWAYS, *_where_known(), *(_LOUD if spec == loud else _QUIET)):
-        words += ["-o", setting]
-    words += ["-o", f"StrictHostKeyChecking={'yes' if spec.host_keys == 'strict' else 'accept-new'}"]
-    if spec.known_hosts is not None:  # else those that the configuration names, at which `find_way` has looked
-        words += ["-o", f"UserKnownHostsFile={_path(spec.known_hosts)}"]
-    if hops:
-        text = remote_command([*(word.replace("%", "%%") for word in _words(tuple(hops), loud)), "-W"])
-        words += ["-o", f"ProxyCommand={text} '[%h]:%p' -- {hops[-1].host}"]
-    elif spec.proxy_jump is not None:
-        words += ["-o", "ProxyJump=none"]
-    if spec.config_file is None:
-        words += ["-F", "none"]
-    elif spec.config_file != SshSpec.config_file:
-        words += ["-F", os.path.expanduser(spec.config_file)]
-    chosen = {"-p": spec.port, "-l": spec.user}
-    words += [word for flag, value in chosen.items() if value is not None for word in (flag, str(value))]
-    if spec.identity_file is not None:
-        words += ["-i", os.path.expanduser(spec.identity_file).replace("%", "%%")]
-    return words
-
-
-@functools.cache
-def _where_known() -> tuple[str, ...]:
-    """Settings that an older ssh ends at, where the one here knows them.
-
-    It would pass over what it is told to by IgnoreUnknown, but then no longer over what the person's configuration
-    says so of.
-    """
-    try:
-        asked = subprocess.run(
-            ["ssh", "-F", "none", "-o", _NO_COMMAND, "-G", "--", "localhost"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_ASK_CONFIG,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return (_NO_COMMAND,)
-    return () if asked.returncode != 0 and b"bad configuration option" in asked.stderr.lower() else (_NO_COMMAND,)
-
-
-def _path(name: str) -> str:
-    """A path as the value of a setting, which ssh splits at blanks and expands."""
-    path = os.path.expanduser(name)
-    if '"' in path or not path.isprintable():
-        raise InputError(f"{name!r} cannot be given to ssh")
-    return '"' + path.replace("%", "%%") + '"'
 
 
 async def find_way(spec: SshSpec) -> tuple[SshSpec, ...]:
@@ -127,7 +46,7 @@ async def find_way(spec: SshSpec) -> tuple[SshSpec, ...]:
     Raises:
         InputError: ssh cannot read its configuration, or it goes in circles.
     """
-    await asyncio.to_thread(_where_known)
+    await asyncio.to_thread(where_known)
     way: tuple[SshSpec, ...] = ()
     ahead: tuple[SshSpec, ...] = (spec,)
     while True:
@@ -176,7 +95,7 @@ def _home() -> str:
 
 async def _settings(spec: SshSpec) -> dict[str, str]:
     """What ssh makes of its configuration for a host, each setting by its name in small letters."""
-    found = await _run((*_words((spec,)), "-G", "--", spec.host))
+    found = await _run((*ssh_words((spec,)), "-G", "--", spec.host))
     if found is None:
         raise InputError(f"{spec.title}: ssh -G does not end")
     status, text, errors = found
@@ -190,7 +109,7 @@ async def _run(words: tuple[str, ...]) -> tuple[int | None, bytes, bytes] | None
     pipe = await open_subprocess(words, 1 << 18)
     text = b""
     try:
-        async with asyncio.timeout(_ASK_CONFIG):
+        async with asyncio.timeout(ASK_CONFIG):
             while data := await pipe.read():
                 text += data
             status, errors = await pipe.ended()
@@ -202,17 +121,13 @@ async def _run(words: tuple[str, ...]) -> tuple[int | None, bytes, bytes] | None
         await pipe.close(1)
 
 
-async def _new_key(way: tuple[SshSpec, ...], errors: bytes) -> NewKey | None:
-    """The key of a host that has none in the files, which ssh tells only where it tells everything."""
-    stop = way[whose(way, errors)]
-    try:
-        # Nothing happens there, should somebody have added the key meanwhile
-        found = await _run(ssh_argv(way, "true", loud=stop))
-        files = stop.known_hosts or (await _settings(stop)).get("userknownhostsfile", KNOWN_HOSTS)
-    except GatewatchError:
-        return None
-    offer = offered(found[2]) if found is not None else None
-    return NewKey(files, offer) if offer else None
+async def _is_kept(way: tuple[SshSpec, ...]) -> bool:
+    """Whether an ssh on the way lets nothing be heard of what the one before it says."""
+    for spec in way[1:]:
+        told = await _settings(spec)
+        if "controlpath" in told and told.get("controlpersist", "no") != "no":
+            return True
+    return False
 
 
 class OpenSshHost:
@@ -301,15 +216,50 @@ class OpenSshHost:
         elif self._standing.now.way is not Way.UP:
             self._standing.up()
 
-    async def compare(self, way: tuple[SshSpec, ...], errors: bytes) -> None:
+    async def explain(self, way: tuple[SshSpec, ...], errors: bytes) -> GatewatchError:
+        """What went wrong on the way; where `ssh` did not say all of it, it is asked once more."""
+        if says_nobody(way, errors):
+            errors = await self._told(way, errors)
+        new = await self._new_key(way, errors) if is_new_key(errors) else None
+        failure = await asyncio.to_thread(explained, way, errors, new)
+        if type(failure) is UnreachableError:
+            await self._compare(way, errors)
+        return failure
+
+    async def _look(self, way: tuple[SshSpec, ...], loud: Hashable, heard: bool = False) -> tuple[int | None, bytes]:
+        """The exit status of an `ssh` that is to tell more, None where it takes too long, and what it told."""
+        async with self._connects.turn(f"{way[0].host}:{way[0].port}"):
+            # Nothing happens there, should it have been mended meanwhile
+            found = await _run(ssh_argv(way, "true", loud=loud, heard=heard))
+        return (found[0], found[2]) if found is not None else (None, b"")
+
+    async def _told(self, way: tuple[SshSpec, ...], errors: bytes) -> bytes:
+        """The same errors, or more of them where some were kept from us."""
+        with contextlib.suppress(GatewatchError):
+            if await _is_kept(way):
+                status, told = await self._look(way, None, heard=True)
+                return told if status == _LOST else errors
+        return errors
+
+    async def _new_key(self, way: tuple[SshSpec, ...], errors: bytes) -> NewKey | None:
+        """The key of a host that has none in the files, which ssh tells only where it tells everything."""
+        stop = way[whose(way, errors)]
+        try:
+            _, told = await self._look(way, stop)
+            files = stop.known_hosts or (await _settings(stop)).get("userknownhostsfile", KNOWN_HOSTS)
+        except GatewatchError:
+            return None
+        offer = offered(told)
+        return NewKey(files, offer) if offer else None
+
+    async def _compare(self, way: tuple[SshSpec, ...], errors: bytes) -> None:
         """See whether a key that was not is right; ssh says nothing of that unless it tells everything."""
         stop = self._wrong
         if self._standing.now.way is not Way.KEY_CHANGED or stop not in way or showed_none(way, stop, errors):
             return
         with contextlib.suppress(GatewatchError):  # then it is as before
-            async with self._connects.turn(f"{way[0].host}:{way[0].port}"):
-                found = await _run(ssh_argv(way, "true", loud=stop))
-            right_keys(self._connects)[stop] += found is not None and is_taken(found[2])
+            _, told = await self._look(way, stop)
+            right_keys(self._connects)[stop] += is_taken(told)
 
     def silent(self) -> None:
         """One of the processes heard nothing for too long."""
@@ -357,11 +307,8 @@ class _SshProcess:
             return data
         status, errors = await self._child.ended()
         if self._failure is None and status == _LOST:
-            new = await _new_key(self._way, errors) if is_new_key(errors) else None
-            self._failure = await asyncio.to_thread(explained, self._way, errors, new)
-            if type(self._failure) is UnreachableError:
-                self._turn.give_back()  # it has ended, and another begins
-                await self._whole.compare(self._way, errors)
+            self._turn.give_back()  # it has ended, and another may begin
+            self._failure = await self._whole.explain(self._way, errors)
         self._finish(self._failure)
         if self._failure is not None:
             raise UnreachableError(str(self._failure).removeprefix(f"{self._host}: "))

@@ -58,7 +58,15 @@ def showed_none(way: tuple[SshSpec, ...], stop: Hashable, errors: bytes) -> bool
     """Whether one of the hosts on the way cannot have shown a key, because it or the first was not there to do so."""
     text = _text(errors)
     # Behind a host that is silent all are, and each of their `ssh` says so: of the last alone that is sure
-    return bool(_AWAY.search(text)) or (stop == way[-1] and bool(_SILENT.search(text)))
+    silent = bool(_SILENT.search(text)) or _UNFORWARDED in text.splitlines()
+    return bool(_AWAY.search(text)) or (stop == way[-1] and silent)
+
+
+def says_nobody(way: tuple[SshSpec, ...], errors: bytes) -> bool:
+    """Whether all that was said is that nobody is there to talk to, and that not by every host's `ssh`."""
+    lines = _text(errors).splitlines()
+    after = sum(bool(_NOBODY.match(line)) for line in lines)
+    return 0 < after < len(way) and _UNFORWARDED not in lines and all(map(_AFTERMATH.match, lines))
 
 
 def is_taken(errors: bytes) -> bool:

@@ -21,7 +21,8 @@ from hosts.child import open_subprocess
 from hosts.connection import Way
 from hosts.connects import Connects
 from hosts.errors import InputError, UnreachableError
-from hosts.openssh import OpenSshHost, _where_known, ssh_argv
+from hosts.openssh import OpenSshHost
+from hosts.openssh_argv import ssh_argv, where_known
 from hosts.openssh_said import explained
 from hosts.pipe import PipeActor
 from hosts.ssh import SshSpec
@@ -78,11 +79,11 @@ def options(argv: tuple[str, ...]) -> list[str]:
 
 
 def test_the_argument_vector() -> None:
-    spec = SshSpec("box", 2222, "op", "/k %h", "/a b/known", "", "/etc/c")
+    spec = SshSpec("box", 2222, "op", "/k h", "/a b/known", "", "/etc/c")
     argv = ssh_argv((spec,), "cat")
     assert argv[0] == "ssh"
     assert argv[-4:] == ("-T", "--", "box", "cat")
-    assert {("-p", "2222"), ("-l", "op"), ("-i", "/k %%h"), ("-F", "/etc/c")} <= set(pairwise(argv))
+    assert {("-p", "2222"), ("-l", "op"), ("-i", "/k h"), ("-F", "/etc/c")} <= set(pairwise(argv))
     assert {
         *("BatchMode=yes", "ConnectTimeout=20", "ServerAliveInterval=3", "ServerAliveCountMax=2"),
         *("ClearAllForwardings=yes", "StrictHostKeyChecking=yes", "ProxyJump=none"),
@@ -196,6 +197,16 @@ async def test_a_login_that_is_refused(reach: Any, tmp_path: Path) -> None:
 
 
 @needs_both
+async def test_a_key_whose_path_holds_signs_that_ssh_expands(
+    reach: Any, ssh_peer: sshd.SshPeer, tmp_path: Path
+) -> None:
+    path = tmp_path / "100% %h key"
+    shutil.copy(ssh_peer.keys["plain"], path)
+    pipe = await reach(identity_file=str(path)).open(("echo", "in"))
+    assert await pipe.read() == b"in\n"
+
+
+@needs_both
 async def test_what_a_server_says_in_its_banner_is_no_error(reach: Any, tmp_path: Path) -> None:
     banner = tmp_path / "banner"
     banner.write_text("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed.\n")
@@ -270,13 +281,13 @@ async def test_an_older_ssh_that_knows_no_such_command(
     )
     older.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    _where_known.cache_clear()
+    where_known.cache_clear()
     try:
         pipe = await reach().open(("echo", "in"))
         assert await pipe.read() == b"in\n"
         await pipe.close(5)
     finally:
-        _where_known.cache_clear()
+        where_known.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,19 @@
-"""What `ssh` is asked once more, telling all, where a host had another key: whose key is the right one now."""
+"""What `ssh` is asked once more: whose key is the right one now, and what was wrong where it kept that to itself."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hosts import openssh
+from hosts import openssh_argv
 from hosts.connection import Way
 from hosts.connects import Connects, Turn
 from hosts.openssh import OpenSshHost
@@ -81,6 +83,16 @@ async def make(ahead: Ahead, connects: Counted, peer: sshd.SshPeer) -> AsyncIter
         await host.close()
 
 
+@pytest.fixture
+def persistent(tmp_path: Path) -> Iterator[Path]:
+    """A configuration by which the connection to every host is shared, and stays."""
+    config = tmp_path / "shared"
+    config.write_text(f"Host *\n  ControlMaster auto\n  ControlPath {tmp_path}/c_%n%p\n  ControlPersist 60\n")
+    yield config
+    for path in tmp_path.glob("c_*"):
+        subprocess.run(["ssh", "-F", "none", "-S", str(path), "-O", "exit", "any"], capture_output=True, check=False)
+
+
 async def right_again(host: OpenSshHost, peer: sshd.SshPeer, ahead: Ahead) -> None:
     """See that a key which is right again is seen to be, where the login fails."""
     await changed(host, peer)
@@ -148,7 +160,8 @@ async def test_each_look_takes_its_turn(make: Any, peer: sshd.SshPeer, ahead: Ah
 @contextlib.asynccontextmanager
 async def silent(port: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[asyncio.StreamWriter]]:
     """A server that says nothing, for which `ssh` waits a second; gives those that have come."""
-    monkeypatch.setattr(openssh, "_ALWAYS", (*openssh._ALWAYS[:1], "ConnectTimeout=1", *openssh._ALWAYS[2:]))
+    always = (*openssh_argv._ALWAYS[:1], "ConnectTimeout=1", *openssh_argv._ALWAYS[2:])
+    monkeypatch.setattr(openssh_argv, "_ALWAYS", always)
     come: list[asyncio.StreamWriter] = []
 
     async def listen(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -186,3 +199,82 @@ async def test_a_jump_is_looked_at_where_the_host_behind_it_is_silent(
         ahead.go(REFUSED_WAIT)
         assert "has changed" not in await failed(host)
     assert host.connection.way is Way.WAITING
+
+
+async def test_a_jump_is_logged_in_at_once_where_the_host_behind_it_is_away(
+    make: Any, peer: sshd.SshPeer, gate: sshd.SshPeer, ahead: Ahead, connects: Counted
+) -> None:
+    host = make(proxy_jump=f"127.0.0.1:{gate.port}")
+    why = await changed(host, peer)
+    peer.stop()
+    ahead.go(REFUSED_WAIT)
+    began = connects.began
+    await failed(host)
+    assert connects.began == began + 1
+    assert (host.connection.way, host.connection.reason) == (Way.KEY_CHANGED, why)
+
+
+async def test_the_changed_key_of_a_jump_before_a_connection_that_stays(
+    make: Any, peer: sshd.SshPeer, gate: sshd.SshPeer, ahead: Ahead, connects: Counted, persistent: Path
+) -> None:
+    host = make(config_file=str(persistent), proxy_jump=f"localhost:{gate.port},127.0.0.1:{gate.port}")
+    await restart(gate, "new")
+    began = connects.began
+    assert "on the way there, localhost: its host key has changed" in f"127.0.0.1: {await failed(host)}"
+    assert (host.connection.way, connects.began) == (Way.KEY_CHANGED, began + 2)
+    gate.stop()
+    async with dropping(gate.port, gate.folder / "old"):
+        ahead.go(REFUSED_WAIT)
+        assert "has changed" not in await failed(host)
+    assert host.connection.way is Way.WAITING
+
+
+@pytest.mark.parametrize("number", [0, 1])
+async def test_the_unknown_key_of_a_jump_before_a_connection_that_stays(
+    make: Any, peer: sshd.SshPeer, gate: sshd.SshPeer, persistent: Path, number: int
+) -> None:
+    names = ("localhost", "127.0.0.1")
+    lines = peer.known_hosts.read_text().splitlines(keepends=True)
+    peer.known_hosts.write_text("".join(line for line in lines if f"[{names[number]}]:{gate.port}" not in line))
+    jumps = ",".join(f"{name}:{gate.port}" for name in names)
+    host = make(config_file=str(persistent), proxy_jump=jumps)
+    said = f"127.0.0.1: {await failed(host)}"
+    offered = sshd.fingerprint(gate.folder / "host_key.pub")
+    assert f"on the way there, {names[number]}: its host key is unknown: {peer.known_hosts} has no key" in said
+    assert f"the host offers ssh-ed25519 {offered}" in said
+    assert host.connection.way is Way.REFUSED
+
+
+async def test_a_login_that_a_jump_refuses_before_a_connection_that_stays(
+    make: Any, gate: sshd.SshPeer, persistent: Path
+) -> None:
+    host = make(config_file=str(persistent), proxy_jump=f"localhost:{gate.port}")
+    (gate.folder / "allowed").write_text("")
+    assert "on the way there, localhost: login refused: " in f"127.0.0.1: {await failed(host)}"
+    assert host.connection.way is Way.REFUSED
+
+
+async def test_a_jump_is_asked_through_the_connection_that_there_is(
+    make: Any, peer: sshd.SshPeer, gate: sshd.SshPeer, persistent: Path
+) -> None:
+    jump = SshSpec("localhost", gate.port, None, str(peer.keys["plain"]), str(peer.known_hosts))
+    way = openssh_argv.ssh_argv((replace(jump, config_file=str(persistent)),), "true")
+    await asyncio.to_thread(subprocess.run, way, check=True, capture_output=True)
+    (gate.folder / "allowed").write_text("")
+    peer.stop()
+    host = make(config_file=str(persistent), proxy_jump=f"localhost:{gate.port}")
+    assert "on the way there, localhost: Stdio forwarding request failed" in f"127.0.0.1: {await failed(host)}"
+    assert host.connection.way is Way.WAITING
+
+
+async def test_a_way_on_which_nothing_is_kept_back_is_not_asked_again(
+    make: Any, peer: sshd.SshPeer, gate: sshd.SshPeer, connects: Counted
+) -> None:
+    async def full(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    host = make(proxy_jump=f"localhost:{gate.port}")
+    peer.stop()
+    async with await asyncio.start_server(full, "127.0.0.1", peer.port):
+        assert "kex_exchange_identification: " in await failed(host)
+    assert connects.began == 1
