@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import glob
 import os
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 _DEEPEST = 16  # as many files deep as ssh follows an Include
@@ -16,6 +20,8 @@ _LINE = re.compile(r"\s*(?P<keyword>[^\s=]+)[ \t]*=?[ \t]*(?P<rest>.*)", re.DOTA
 _RAW = frozenset({"proxycommand", "remotecommand", "localcommand", "knownhostscommand"})
 _SIGN = re.compile(r"[\"'\\#]")
 _TOKEN = re.compile(r"%(.)")
+# Seconds for the programs of one configuration; hosts/ssh_files.py waits a little longer, so that they are ended first
+_PATIENCE = 4.5
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Reader:
         host: What `Host` is held against: that, or its full name.
         local_user: Who we are.
         last: Whether this is a second look, with the host's full name.
+        until: When programs that it runs have to have ended, by the steady clock.
     """
 
     known: Known
@@ -66,6 +73,7 @@ class Reader:
     host: str
     local_user: str
     last: bool = False
+    until: float = field(default_factory=lambda: time.monotonic() + _PATIENCE)
 
     def settings(self, path: str) -> Iterator[Setting]:
         """The lines of a file, and of those that it includes, which count: in their order, each of them once.
@@ -73,6 +81,7 @@ class Reader:
         Raises:
             OSError: One cannot be read.
             ValueError: One cannot be understood.
+            TimeoutError: A program that one runs does not end.
             RecursionError: They include each other.
         """
         given: set[tuple[str, int]] = set()
@@ -158,7 +167,7 @@ class _Look:
         if name == "localuser":
             return _listed(pattern, self.reader.local_user)
         if name == "exec":
-            return _runs(pattern, known.tokens())
+            return _runs(pattern, known.tokens(), self.reader.until)
         return known.fits(name, pattern)
 
 
@@ -223,7 +232,7 @@ def _like(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text, re.DOTALL) is not None
 
 
-def _runs(command: str, tokens: Mapping[str, str]) -> bool:
+def _runs(command: str, tokens: Mapping[str, str], until: float) -> bool:
     """Whether a command ends well, as `Match exec` runs it."""
 
     def expanded(match: re.Match[str]) -> str:
@@ -235,6 +244,23 @@ def _runs(command: str, tokens: Mapping[str, str]) -> bool:
     shell = os.environ.get("SHELL") or "/bin/sh"
     null = subprocess.DEVNULL
     try:
-        return subprocess.run([shell, "-c", line], check=False, stdin=null, stdout=null, stderr=null).returncode == 0
+        # A session of its own, so that what it starts can be ended with it
+        child = subprocess.Popen([shell, "-c", line], stdin=null, stdout=null, stderr=null, start_new_session=True)
     except OSError as error:
         raise ValueError(f"Match exec cannot run {shell}: {error.strerror}") from None
+
+    def end() -> None:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+    atexit.register(end)  # nobody waits for the thread that we are in
+    try:
+        return child.wait(max(0.0, until - time.monotonic())) == 0
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"Match exec does not end: {line}") from None
+    finally:
+        if child.returncode is None:
+            end()
+            child.wait()
+        atexit.unregister(end)

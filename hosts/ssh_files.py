@@ -203,10 +203,11 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
 def _known(spec: SshSpec, connects: Connects, names: list[str]) -> Keys:
     try:
         # With hundreds of hosts in it, reading it for each of them would be most of what connecting costs
-        mark = tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, names))
+        mark = tuple(map(_mark, names))
         return connects.once(tuple(names), mark, lambda: read_keys(names))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{spec.title}: cannot read {', '.join(names)}: {plain(error)}") from None
+    except OSError as error:
+        shown = ", ".join(names)
+        raise InputError(f"{spec.title}: cannot read the known_hosts file {shown}: {plain(error).lower()}") from None
 
 
 def _with_named(files: Files, connects: Connects, named: dict[str, tuple[str, ...]], only: bool) -> Files:

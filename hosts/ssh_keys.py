@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable
@@ -11,9 +12,15 @@ from typing import Any
 import asyncssh
 
 from hosts.errors import InputError
+from hosts.ssh_text import plain
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:%-]+\Z")
 _NAMES = re.compile(r"(\s*(?:@\S+\s+)?)((?![#|@])\S+)")
+# To ssh only blanks and tabs are some: what others stand for one must not make a line, or a word, of a part of another
+_OTHER_BLANKS = re.compile(r"[^\S \t\n]")
+_NO_BLANK = "\x7f"
+# What asyncssh raises for a line that it cannot read; the second for some damaged keys
+_UNREADABLE = (ValueError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,7 @@ def known_keys(files: Iterable[str], offer: Offer) -> list[KnownKey]:
     found = []
     for file in files:
         try:
-            with open(file, encoding="utf-8", errors="replace") as opened:
-                lines = opened.read().splitlines()
+            lines = _lines(file)
         except OSError:
             continue
         for number, line in enumerate(lines, 1):
@@ -67,11 +73,17 @@ def known_keys(files: Iterable[str], offer: Offer) -> list[KnownKey]:
 
 
 class Keys(asyncssh.SSHKnownHosts):
-    """What known_hosts files have; `revoked` is those of its lines that take a key back."""
+    """What known_hosts files have.
+
+    Attributes:
+        revoked: Those of its lines that take a key back.
+        unread: The files that could not be read, and why.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.revoked = asyncssh.SSHKnownHosts()
+        self.unread: dict[str, str] = {}
 
 
 class NamedKeys(asyncssh.SSHKnownHosts):
@@ -101,30 +113,51 @@ class NamedKeys(asyncssh.SSHKnownHosts):
 
 
 def read_keys(files: Iterable[str]) -> Keys:
-    """The keys that known_hosts files have.
+    """The keys that known_hosts files have; lines that say nothing and files that are shut are passed over, as by ssh.
 
     Raises:
-        OSError, ValueError: One of them cannot be read.
+        OSError: None of them can be read.
     """
     known = Keys()
+    read = 0
+    failure: OSError | None = None
     for file in files:
-        with open(file, encoding="utf-8") as opened:
-            lines = list(map(_small, opened.read().splitlines()))
-        known.load("\n".join(lines))
-        known.revoked.load("\n".join(line for line in lines if line.lstrip().startswith("@revoked")))
+        try:
+            lines = _lines(file)
+        except OSError as error:
+            known.unread[file], failure = plain(error).lower(), error
+            continue
+        read += 1
+        for line in map(_small, lines):
+            with contextlib.suppress(*_UNREADABLE):
+                known.load(line)
+                if line.lstrip().startswith("@revoked"):
+                    known.revoked.load(line)
+    if failure is not None and not read:
+        raise failure
     return known
 
 
+def _lines(file: str) -> list[str]:
+    with open(file, encoding="utf-8", errors="replace", newline="\n") as opened:
+        return _OTHER_BLANKS.sub(_NO_BLANK, opened.read()).split("\n")
+
+
 def _small(line: str) -> str:
-    """A line with its names in small letters, in which ssh compares them."""
+    """A line with its names in small letters, in which ssh compares them.
+
+    asyncssh passes over a key, also one that is revoked, whose comment is not plain (2.24).
+    """
     names = _NAMES.match(line)
-    return line if names is None else names[1] + names[2].lower() + line[names.end() :]
+    end = 0 if names is None else names.end()
+    rest = line[end:] if line.isascii() else line[end:].encode("ascii", "replace").decode("ascii")
+    return rest if names is None else names[1] + names[2].lower() + rest
 
 
 def _speaks(line: str, name: str) -> list[tuple[str, str]]:
     try:
         plain, authorities, revoked, *_ = asyncssh.import_known_hosts(_small(line)).match(name, "", None)
-    except ValueError:
+    except _UNREADABLE:
         return []
     marked = [("", plain), ("cert-authority", authorities), ("revoked", revoked)]
     return [(marker, _shown(key)) for marker, keys in marked for key in keys]
@@ -147,7 +180,9 @@ def remember(file: str, offer: Offer) -> None:
             size = os.fstat(handle).st_size
             if size and os.pread(handle, 1, size - 1) != b"\n":
                 line = b"\n" + line
-            if os.write(handle, line) != len(line):
+            written = os.write(handle, line)
+            if written != len(line):
+                _take_back(handle, written)
                 raise OSError("only a part of the line was written")
             os.fsync(handle)
         finally:
@@ -155,6 +190,13 @@ def remember(file: str, offer: Offer) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"the key of {offer.name} cannot be added to {file}: {reason}") from None
+
+
+def _take_back(handle: int, written: int) -> None:
+    """Remove the end of a file that we have just written, unless another has added to it since."""
+    end = os.lseek(handle, 0, os.SEEK_CUR)
+    if os.fstat(handle).st_size == end:
+        os.ftruncate(handle, end - written)
 
 
 def _named(host: str, port: int | None) -> str:

@@ -61,6 +61,11 @@ async def log_in(
         UnreachableError: The host cannot be reached, its key is unknown or another, or it refuses us.
         InputError: A file that the login needs is wrong.
     """
+    if files.settings is not None and not files.settings.kex_algs:
+        # Seen from the host's side first, it would be a connection that was lost
+        none = "the ssh configuration names no KexAlgorithms that are known here"
+        other = "with `transport: openssh` in the profile ssh itself connects"
+        raise InputError(f"{spec.title}: no common way to encrypt: {none}; {other}")
     for _ in range(2):
         client = Client(spec, files.identities, files.certificates, files.first, connects, deadline, on_lost)
         try:
@@ -152,7 +157,9 @@ def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError 
     known = known_keys(names, offer)
     if any(_speaks_for(key, offer) for key in known):  # somebody has added it meanwhile
         return None
-    if not known and spec.host_keys == "accept-new":
+    unread = files.known.unread
+    # What cannot be read may have another key for it
+    if not known and spec.host_keys == "accept-new" and not unread:
         try:
             remember(files.own, offer)
         except InputError as error:
@@ -161,7 +168,8 @@ def _key_failure(spec: SshSpec, files: Files, client: Client) -> GatewatchError 
     if not known:
         return LoginRefusedError(
             f"{spec.title}: its host key is unknown: {files.trusted} has no key for it, the host offers {offer}; "
-            "compare that on the host itself and add it to the file",
+            + "".join(f"{name} cannot be read: {why}; " for name, why in unread.items())
+            + "compare that on the host itself and add it to the file",
             marks,
         )
     if all(key.marker for key in known):

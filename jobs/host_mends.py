@@ -31,6 +31,7 @@ _CLOSED = re.compile(r"connection refused(?: \(.*\))?\)?\Z", re.IGNORECASE)
 _START = "sudo systemctl start ssh || sudo systemctl start sshd"  # as Debian calls it, and as others do
 _ON_THE_WAY = re.compile(r": on the way there, (\S+): ")
 _LOCKED = re.compile(r"passphrase of (/.+?)(?=; | was (?:asked for|not given)[ ,]|\Z)")
+_SHUT = re.compile(r": cannot read the known_hosts file (.+): ")
 _LOOKED_IN = re.compile(r"(?:its host key is unknown: |no known_hosts file )(.+?)(?: has no key for it|, so its host)")
 
 
@@ -100,8 +101,10 @@ def _in_words(spec: SshSpec, way: Way | None, error: GatewatchError, before: boo
         return Mend(needed="if that is right, remove the old key from the file")
     if "host key cannot be trusted" in said:
         return Mend(needed="ask whoever runs the host which key is its own")
-    if "no common way to encrypt" in said:
+    if "no common way to encrypt" in said and not isinstance(error, InputError):
         return Mend(needed="its SSH server has to allow one of the usual ciphers and key exchanges")
+    if shut := _SHUT.search(said):
+        return _readable(shut[1])
     if isinstance(error, InputError):
         return Mend(needed="correct that in the profile, or in the ssh configuration")
     if "; and no SFTP: " in said and not said.startswith(NO_PYTHON):
@@ -136,12 +139,18 @@ def _trusted(spec: SshSpec, said: str) -> Mend:
     path = os.path.expanduser(file) if file is not None else None
     if path is not None and os.path.exists(path) and not os.path.isfile(path):
         return Mend(needed=f"{path} is no file: name one as ssh.known_hosts of the profile")
+    if path is not None and os.path.exists(path) and not os.access(path, os.R_OK):
+        return _readable(path)
     folder = os.path.dirname(path) if path is not None else ""
     if folder and not os.path.isdir(folder) and file != "~/.ssh/known_hosts":  # that one ssh makes itself
         return Mend(needed=f"make the folder {folder}, in which a key can then be kept, and check again")
     # A shared connection would show no key
     asking = ("StrictHostKeyChecking=ask", "ControlPath=none")
     return Mend(by_hand("ssh", spec, "true", options=asking, keys=path or ""))
+
+
+def _readable(file: str) -> Mend:
+    return Mend(needed=f"make {file} a file that can be read here, and check again")
 
 
 def _key_of(spec: SshSpec) -> str | None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hosts import ssh_files
+from hosts import ssh_config, ssh_files
 from hosts.connection import Way
 from hosts.errors import InputError, UnreachableError
 from hosts.openssh import OpenSshHost
 from hosts.ssh import SshHost, SshSpec
 from tests.peers import sshd
+from tests.peers.callers import is_gone, until
 
 needs_ssh = pytest.mark.skipif(sshd.SSHD is None or shutil.which("ssh") is None, reason="needs OpenSSH")
 
@@ -174,6 +178,19 @@ async def test_a_program_to_connect_with_that_is_not_there(
     assert "permission denied" in said.lower()
 
 
+@needs_ssh
+async def test_a_configuration_that_asks_for_what_is_not_known_here(reach: Any, ssh_peer: sshd.SshPeer) -> None:
+    config = "KexAlgorithms sntrup761x25519-sha512@openssh.com\n"
+    key = str(ssh_peer.keys["plain"])
+    assert await failure(reach(config, identity_file=key), InputError) == (
+        "127.0.0.1: no common way to encrypt: the ssh configuration names no KexAlgorithms that are known here; "
+        "with `transport: openssh` in the profile ssh itself connects"
+    )
+    await begun(reach(config, OpenSshHost, identity_file=key))
+    said = await failure(reach("KexAlgorithms diffie-hellman-group1-sha1\n", identity_file=key))
+    assert "no common way to encrypt: No matching key exchange algorithm found, sent diffie-hellman" in said
+
+
 async def test_a_configuration_that_includes_itself(reach: Any) -> None:
     assert "/.ssh/config: its Include goes in circles" in await failure(reach("Include config\n"), InputError)
 
@@ -191,6 +208,39 @@ async def test_a_configuration_that_cannot_be_read_in_time(
     (tmp_path / ".ssh" / "config").write_text('Match exec "exit 1"\n  Port 1\n')
     await host.retry_now()
     await begun(host)
+
+
+async def test_a_program_that_never_ends_leaves_nothing_behind(
+    reach: Any, ssh_peer: sshd.SshPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_config, "_PATIENCE", 1.5)
+    runs = tmp_path / "runs"
+    hangs = f"echo $$ >>{runs}; sleep 4001 & echo $! >>{runs}; wait"
+    host = reach(f'Match exec "{hangs}"\n', identity_file=str(ssh_peer.keys["plain"]))
+    said = await failure(host)
+    assert said == f"127.0.0.1: reading {tmp_path}/.ssh/config takes longer than 5 s; does a `Match exec` in it hang?"
+    assert host.connection.way is Way.WAITING
+    shell, child = map(int, runs.read_text().split())
+    assert await until(lambda: is_gone(shell) and is_gone(child))
+    assert await until(lambda: "ssh config" not in [thread.name for thread in threading.enumerate()])
+
+
+_QUIT = """
+import pathlib, sys, threading, time
+from hosts import ssh_config
+pid = pathlib.Path(sys.argv[1])
+command = (f"echo $$ >{pid}; sleep 4001; true", {}, time.monotonic() + 600)
+threading.Thread(target=ssh_config._runs, args=command, daemon=True).start()
+while not (pid.is_file() and pid.read_text()):
+    time.sleep(0.01)
+"""
+
+
+async def test_a_program_that_never_ends_does_so_with_us(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    us = await asyncio.create_subprocess_exec(sys.executable, "-c", _QUIT, str(pid))
+    assert await us.wait() == 0
+    assert await until(lambda: is_gone(int(pid.read_text())))
 
 
 @pytest.mark.parametrize("final", ["", "Match final host *\n  ServerAliveInterval 7\n"])

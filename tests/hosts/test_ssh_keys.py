@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import stat
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import asyncssh
 import pytest
 
+from hosts import ssh_files
 from hosts.connection import Way
-from hosts.errors import UnreachableError
+from hosts.errors import InputError, UnreachableError
 from hosts.ssh import SshHost, SshSpec
+from hosts.ssh_keys import Offer, remember
 from hosts.standing import KeyChangedError, LoginRefusedError
 from tests.peers import sshd
 
@@ -129,3 +136,135 @@ async def test_nothing_in_the_ssh_configuration_turns_the_check_off(ssh_peer: ss
     known.write_text(f"[127.0.0.1]:{ssh_peer.port} {sshd.public(sshd.make_key(tmp_path / 'other'))}\n")
     for rule in ("accept-new", "strict"):
         await Reach(ssh_peer, known, **settings | {"host_keys": rule}).refused(KeyChangedError)
+
+
+_BAD_KEY = b"ssh-dss AAAAB3NzaC1kc3MAAAABAQAAAAH/AAAAAf8AAAAB/w=="
+_PASSED_OVER = [
+    b"# B\374ro",
+    b"foo",
+    b"foo ",
+    b"@weird foo ssh-ed25519 AAAA",
+    b"@revoked",
+    b"|1|x| KEY",
+    b"|9|YQ==|YQ== KEY",
+    b"foo " + _BAD_KEY,
+    b"\0\377\r",
+]
+
+
+@pytest.mark.parametrize("line", _PASSED_OVER)
+async def test_a_line_that_says_nothing_costs_none_of_the_others(
+    ssh_peer: sshd.SshPeer, tmp_path: Path, line: bytes
+) -> None:
+    known = tmp_path / "known"
+    good = line_of(ssh_peer).encode()
+    line = line.replace(b"KEY", good.partition(b" ")[2].rstrip())
+    for written in (line + b"\n" + good, good + line):
+        known.write_bytes(written)
+        await Reach(ssh_peer, known, host_keys="strict").up()
+    known.write_bytes(line + b"\n" + good.replace(b"127.0.0.1", b"127.0.0.2") + line)
+    assert "its host key is unknown" in await Reach(ssh_peer, known, host_keys="strict").refused()
+
+
+@pytest.mark.parametrize("comment", [b" B\374ro", " Büro".encode(), b"\r", b" a\fb\x1c"])
+async def test_a_key_counts_whatever_its_comment_is(ssh_peer: sshd.SshPeer, tmp_path: Path, comment: bytes) -> None:
+    known = tmp_path / "known"
+    good = line_of(ssh_peer).encode().rstrip()
+    known.write_bytes(good + comment + b"\n")
+    await Reach(ssh_peer, known, host_keys="strict").up()
+    known.write_bytes(good + b"\nfoo\n@revoked * " + good.partition(b" ")[2] + comment + b"\n")
+    assert "revoked" in await Reach(ssh_peer, known).refused()
+    other = sshd.public(sshd.make_key(tmp_path / "other")).encode()
+    known.write_bytes(b"foo\n" + good.partition(b" ")[0] + b" " + other + comment + b"\n")
+    assert f"{known}:2 has ssh-ed25519" in await Reach(ssh_peer, known).refused(KeyChangedError)
+
+
+@pytest.mark.parametrize("sign", ["\r", "\f", "\x1c", "\x85", "\u2028"])
+async def test_only_the_end_of_a_line_ends_it(ssh_peer: sshd.SshPeer, tmp_path: Path, sign: str) -> None:
+    known = tmp_path / "known"
+    known.write_bytes(f"# not ours:{sign}{line_of(ssh_peer)}".encode())
+    assert "its host key is unknown" in await Reach(ssh_peer, known, host_keys="strict").refused()
+
+
+@pytest.mark.usefixtures("anybody")
+async def test_a_file_that_may_not_be_read_costs_none_of_the_others(ssh_peer: sshd.SshPeer, tmp_path: Path) -> None:
+    good, closed, config = tmp_path / "good", tmp_path / "closed", tmp_path / "config"
+    good.write_text(line_of(ssh_peer))
+    closed.write_text(f"{line_of(ssh_peer).split()[0]} {sshd.public(sshd.make_key(tmp_path / 'other'))}\n")
+    closed.chmod(0)
+
+    def host(names: str, rule: str) -> Reach:
+        config.write_text(f"UserKnownHostsFile {names}\n")
+        reach = Reach(ssh_peer, good)
+        key = str(ssh_peer.keys["plain"])
+        spec = SshSpec("127.0.0.1", ssh_peer.port, None, key, config_file=str(config), host_keys=rule)  # type: ignore[arg-type]
+        reach.host = SshHost(spec)
+        return reach
+
+    for names in (f"{good} {closed}", f"{closed} {good}"):
+        await host(names, "strict").up()
+    good.write_text("")
+    for rule in ("strict", "accept-new"):
+        # Nobody knows whether it is new
+        said = await host(f"{good} {closed}", rule).refused()
+        assert f"its host key is unknown: {good}, {closed} has no key for it" in said
+        assert f"{closed} cannot be read: permission denied" in said
+    assert good.read_text() == ""
+    reach = host(f"{good} {closed}", "strict")
+    with pytest.raises(UnreachableError, match="cannot be read"):
+        await reach.host.open(("cat",))
+    closed.chmod(0o600)  # which is no other text
+    with pytest.raises(KeyChangedError):
+        await reach.host.retry_now()
+    await reach.host.close()
+
+
+@pytest.mark.usefixtures("anybody")
+async def test_a_file_that_may_not_be_read_and_is_the_only_one(
+    ssh_peer: sshd.SshPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_files, "_SYSTEM_KNOWN_HOSTS", str(tmp_path / "none"))
+    closed = tmp_path / "closed"
+    closed.touch(mode=0)
+    host = Reach(ssh_peer, closed).host
+    with pytest.raises(InputError, match=rf"cannot read the known_hosts file {closed}: permission denied"):
+        await host.open(("cat",))
+    await host.close()
+
+
+@contextmanager
+def full_at(size: int) -> Iterator[None]:
+    """No file can grow over that."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("before", ["", "# ours\n", "# ours"])
+def test_a_line_that_only_half_fits_is_taken_back(tmp_path: Path, before: str) -> None:
+    known = tmp_path / "known"
+    known.write_text(before)
+    offer = Offer("far", None, asyncssh.generate_private_key("ssh-ed25519").convert_to_public())
+    with full_at(len(before) + 20), pytest.raises(InputError, match="only a part of the line was written"):
+        remember(str(known), offer)
+    assert known.read_text() == before
+
+
+def test_what_another_adds_behind_half_a_line_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = tmp_path / "known"
+    write = os.write
+
+    def half(handle: int, line: bytes) -> int:
+        written = write(handle, line[:9])
+        with known.open("ab") as other:
+            other.write(b"\nother\n")
+        return written
+
+    offer = Offer("far", None, asyncssh.generate_private_key("ssh-ed25519").convert_to_public())
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(InputError, match="only a part of the line was written"):
+        remember(str(known), offer)
+    assert known.read_bytes().endswith(b"\nother\n")

@@ -184,6 +184,38 @@ async def test_what_cannot_hold_a_key_is_named(peer: sshd.SshPeer, tmp_path: Pat
     ]
 
 
+@pytest.mark.usefixtures("anybody")
+async def test_a_file_of_known_hosts_that_may_not_be_read_is_named(peer: sshd.SshPeer, tmp_path: Path) -> None:
+    closed, other, key = tmp_path / "closed", tmp_path / "other", str(peer.keys["plain"])
+    closed.touch(mode=0)
+    other.touch()
+    config = tmp_path / ".ssh" / "config"
+    config.write_text(f"UserKnownHostsFile {closed} {other}\n")
+    for known, say in ((str(closed), f"the known_hosts file {closed}: "), (None, f"{closed} cannot be read: ")):
+        way = Ssh(host="127.0.0.1", port=peer.port, identity_file=key, known_hosts=known)
+        item = await first(HostProfile(name="box", launcher="ssh", ssh=way))
+        assert (item.ok, item.mend) == (False, None)
+        assert say in item.detail
+        assert item.detail.endswith(f"; make {closed} a file that can be read here, and check again")
+    # Where only another one is, ssh can still add the key
+    config.write_text(f"UserKnownHostsFile {other} {closed}\n")
+    profile = HostProfile(name="box", launcher="ssh", ssh=Ssh(host="127.0.0.1", port=peer.port, identity_file=key))
+    item = await mended(profile, config)
+    assert item.ok
+    assert f"127.0.0.1]:{peer.port} " in other.read_text()
+
+
+async def test_a_configuration_that_asks_for_what_is_not_known_here(peer: sshd.SshPeer, tmp_path: Path) -> None:
+    (tmp_path / ".ssh" / "config").write_text("KexAlgorithms sntrup761x25519-sha512@openssh.com\n")
+    way = Ssh(
+        host="127.0.0.1", port=peer.port, identity_file=str(peer.keys["plain"]), known_hosts=str(peer.known_hosts)
+    )
+    item = await first(HostProfile(name="box", launcher="ssh", ssh=way))
+    assert (item.ok, item.mend) == (False, None)
+    assert "no common way to encrypt" in item.detail
+    assert item.detail.endswith("; correct that in the profile, or in the ssh configuration")
+
+
 async def test_a_host_with_neither_python_nor_sftp_is_told_to_lack_them(peer: sshd.SshPeer) -> None:
     way = Ssh(
         host="127.0.0.1", port=peer.port, identity_file=str(peer.keys["plain"]), known_hosts=str(peer.known_hosts)
