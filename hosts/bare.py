@@ -11,6 +11,7 @@ import contextlib
 import fnmatch
 import glob
 import hashlib
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
@@ -53,6 +54,7 @@ INTERVAL = 0.25
 READ_DEADLINE = 20.0
 _RETRIES = 5
 _SHARE = 0.8
+_ESCAPED = re.compile(r"\[([*?[])\]")
 T = TypeVar("T")
 
 
@@ -315,6 +317,10 @@ def _absolute(home: str, path: str) -> str:
 
 
 async def _matching(sftp: Sftp, folder: str, pattern: str) -> list[str]:
+    """The names there that match; where only one can, it is not asked for, as the folder may be long."""
+    name = _ESCAPED.sub(r"\1", pattern)
+    if glob.escape(name) == pattern:
+        return [name]
     try:
         names = await sftp.names(folder)
     except NotThereError:

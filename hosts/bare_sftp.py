@@ -28,9 +28,10 @@ _SIZE, _OWNER, _MODE, _TIMES, _MORE = 1, 2, 4, 8, 1 << 31
 _PIECE = 255 << 10  # what OpenSSH gives at most at a time; an older one gives 64 KiB, and is asked for the rest
 _AT_ONCE = 8
 _LONGEST = 1 << 19
-_NAMES = 10_000
+_LONGEST_NAME = 1024
 _CLOSING = 2.0
 PATIENCE = 5.0
+MAX_NAMES = 100_000  # of one folder
 
 
 @dataclass(frozen=True)
@@ -152,27 +153,34 @@ class Sftp:
         return b"".join(pieces)
 
     async def names(self, path: str) -> list[str]:
-        """What lies in a folder; see `entries`."""
-        return [name for name, _ in await self.entries(path)]
+        """What lies in a folder, see `entries`; InputError where that is not all."""
+        entries, whole = await self.entries(path)
+        if not whole:
+            raise InputError(f"cannot list {path}: it holds more than {MAX_NAMES} names")
+        return [name for name, _ in entries]
 
-    async def entries(self, path: str) -> list[tuple[str, Attributes]]:
-        """What lies in a folder, at most 10,000 of it, links not followed; a name that is none is left out."""
+    async def entries(self, path: str) -> tuple[list[tuple[str, Attributes]], bool]:
+        """What lies in a folder, links not followed; a name that is none is left out.
+
+        Returns:
+            At most `MAX_NAMES` of it, and whether that is all.
+        """
         handle = _Reader(await self._ask(_OPENDIR, _text(path), _HANDLE, path)).text()
         found: list[tuple[str, Attributes]] = []
         try:
-            while len(found) < _NAMES:
+            while len(found) <= MAX_NAMES:
                 reader = _Reader(await self._ask(_READDIR, _bytes(handle), _NAME, path))
                 for _ in range(reader.number()):
-                    name = os.fsdecode(reader.text())
+                    name = reader.text()
                     reader.text()
                     seen = reader.attributes()
-                    if name not in (".", "..", "") and "/" not in name and "\0" not in name:
-                        found.append((name, seen))
+                    if name not in (b".", b"..", b"") and not {*b"/\0"} & {*name} and len(name) <= _LONGEST_NAME:
+                        found.append((os.fsdecode(name), seen))
         except EOFError:
-            return found
+            return found, True
         finally:
             self.done(handle, path)
-        raise InputError(f"{path} holds more than {_NAMES} names")
+        return found[:MAX_NAMES], False
 
     async def space(self, path: str) -> tuple[int, int]:
         """Bytes that we may still write, and all bytes, of the file system of a path (an extension of OpenSSH)."""

@@ -6,7 +6,9 @@ import asyncio
 import fnmatch
 import glob
 import posixpath
+import re
 import stat
+from collections.abc import Callable
 
 from hosts.bare_hung import NoAnswerError
 from hosts.bare_sftp import Attributes, Sftp
@@ -18,6 +20,7 @@ from hosts.local.trees import MAX_FILES
 _AT_ONCE = 8
 _FOLDERS = 1_000
 _TOLD = 3
+_IN_A_ROW = 5_000  # names that are looked at before others have their turn
 _Parts = tuple[str, ...]
 
 
@@ -65,15 +68,14 @@ class _Walk:
             return
         try:
             async with self._turns:
-                entries = await self._entries(prefix, {parts[0] for parts in globs})
+                entries = await self._entries(prefix, globs)
         except NotThereError:
             return
         except InputError as error:
             self._say(f"cannot list {prefix or self._root}: {error}")
             return
         below: list[tuple[str, set[_Parts]]] = []
-        for name, seen in entries:
-            left = {parts[1:] for parts in globs if _fits(parts[0], name)}
+        for name, seen, left in entries:
             if () in left and seen.mode is not None and not seen.is_folder:
                 self._file(prefix + name, seen)
             if seen.is_folder and left - {()}:
@@ -91,20 +93,30 @@ class _Walk:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    async def _entries(self, prefix: str, wanted: set[str]) -> list[tuple[str, Attributes]]:
-        """What lies there and is wanted; where all names are known the folder is not listed."""
-        if any(map(glob.has_magic, wanted)):
-            listed = await self._sftp.entries(self._path(prefix))
-            listed = [(name, seen) for name, seen in listed if any(_fits(one, name) for one in wanted)]
+    async def _entries(self, prefix: str, globs: set[_Parts]) -> list[tuple[str, Attributes, set[_Parts]]]:
+        """What lies there and is wanted, and what of the globs is left; where all names are known nothing is listed."""
+        firsts = {parts[0] for parts in globs}
+        if any(map(glob.has_magic, firsts)):
+            listed, whole = await self._sftp.entries(self._path(prefix))
+            if not whole:
+                folder = self._path(prefix.rstrip("/"))
+                self._say(f"{folder} holds more than {len(listed)} names; the rest is left out")
         else:
-            listed = [(name, Attributes(None, None, None)) for name in sorted(wanted)]
-        return list(await asyncio.gather(*(self._known(prefix, name, seen) for name, seen in listed)))
+            listed = [(name, Attributes(None, None, None)) for name in sorted(firsts)]
+        wanted: list[tuple[str, Attributes, set[_Parts]]] = []
+        fits = [(_fitting(parts[0]), parts[1:]) for parts in globs]
+        for number, (name, seen) in enumerate(listed):
+            if left := {after for fit, after in fits if fit(name)}:
+                wanted.append((name, seen, left))
+            if number % _IN_A_ROW == _IN_A_ROW - 1:
+                await asyncio.sleep(0)
+        unsure = [(name, seen) for name, seen, _ in wanted if seen.mode is None or stat.S_ISLNK(seen.mode)]
+        known = dict(await asyncio.gather(*(self._known(prefix, *one) for one in unsure)))
+        return [(name, known.get(name, seen), left) for name, seen, left in wanted]
 
     async def _known(self, prefix: str, name: str, seen: Attributes) -> tuple[str, Attributes]:
-        """A name and what it is; of a link to a file what it leads to."""
-        link = seen.mode is not None and stat.S_ISLNK(seen.mode)
-        if seen.mode is not None and not link:
-            return name, seen
+        """A name of which it was not told, or only that it is a link, and what it is: of a file what it leads to."""
+        link = seen.mode is not None
         try:
             found = await self._sftp.stat(self._path(prefix + name))
         except NoAnswerError as error:
@@ -118,8 +130,9 @@ class _Walk:
         return posixpath.join(self._root, path) if path else self._root
 
 
-def _fits(pattern: str, name: str) -> bool:
+def _fitting(pattern: str) -> Callable[[str], bool]:
     """Whether a name is meant; a leading dot has to be spelled out, as in a shell."""
     if not glob.has_magic(pattern):
-        return pattern == name
-    return fnmatch.fnmatchcase(name, pattern) and (pattern.startswith(".") or not name.startswith("."))
+        return pattern.__eq__
+    match, dotted = re.compile(fnmatch.translate(pattern)).match, pattern.startswith(".")
+    return lambda name: (dotted or not name.startswith(".")) and match(name) is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hosts import bare_sftp
 from hosts.bare import BareReader
 from hosts.bare_sftp import Sftp
 from hosts.child import open_subprocess
@@ -125,10 +126,23 @@ async def test_names_that_lead_elsewhere_are_left_out() -> None:
     await sftp.close()
 
 
-async def test_a_folder_of_far_too_many_names_is_given_up() -> None:
-    listed = struct.pack(">I", 2001) + b"".join(text(b"%d" % n) + text(b"") + bytes(4) for n in range(2001))
-    sftp = await session(VERSION, packet(102, text(b"h")), *[packet(104, listed)] * 5, status(0))
-    with pytest.raises(InputError, match="more than 10000 names"):
+@pytest.mark.parametrize("most", [5, 6, 7])
+async def test_of_far_too_many_names_the_first_are_kept(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(bare_sftp, "MAX_NAMES", most)
+    names = (b"a" * 1025, b"0", b"1", b"2")
+    listed = struct.pack(">I", len(names)) + b"".join(text(name) + text(b"") + bytes(4) for name in names)
+    sftp = await session(VERSION, packet(102, text(b"h")), *[packet(104, listed)] * 2, status(1), status(0))
+    entries, whole = await sftp.entries("/x")
+    assert [name for name, _ in entries] == ["0", "1", "2", "0", "1", "2"][:most]
+    assert whole == (most >= 6)
+    await sftp.close()
+
+
+async def test_where_names_are_left_out_they_are_not_all_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bare_sftp, "MAX_NAMES", 1)
+    listed = struct.pack(">I", 2) + b"".join(text(name) + text(b"") + bytes(4) for name in (b"a", b"b"))
+    sftp = await session(VERSION, packet(102, text(b"h")), packet(104, listed), status(0))
+    with pytest.raises(InputError, match="cannot list /x: it holds more than 1 names"):
         await sftp.names("/x")
     await sftp.close()
 

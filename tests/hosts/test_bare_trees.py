@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from hosts import bare_sftp
+from hosts.errors import InputError
 from hosts.host import FileSeen, TreeSeen, TreeWant, Wants
 from hosts.local.trees import Budget, scan
 from tests.hosts.test_bare import HOSTILE, connect
@@ -80,3 +83,44 @@ async def test_what_cannot_be_listed_says_so(host: Any, tmp_path: Path) -> None:
     assert none.error == f"{tmp_path}/none: not there"
     assert file.error == f"{tmp_path}/file is not a folder"
     assert "bad glob" in str(bad.error)
+
+
+def fill(folder: Path, count: int) -> list[str]:
+    folder.mkdir()
+    names = [f"{number}.log" for number in range(count)]
+    for name in names:
+        (folder / name).touch()
+    return names
+
+
+async def test_a_folder_of_many_files_is_listed(host: Any, tmp_path: Path) -> None:
+    names = await asyncio.to_thread(fill, tmp_path / "many", 10_050)
+    of_folder, of_pattern = await listed(
+        host, TreeWant(f"{tmp_path}/many", ("*.log",), -1), TreeWant(str(tmp_path), ("many/*.log",), -1)
+    )
+    assert (of_folder.error, of_pattern.error) == (None, None)
+    assert set(of_folder.files) == set(names)
+    assert set(of_pattern.files) == {f"many/{name}" for name in names}
+
+
+async def test_of_a_folder_of_too_many_files_some_are_listed(
+    host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bare_sftp, "MAX_NAMES", 20)
+    fill(tmp_path / "many", 30)
+    [seen] = await listed(host, TreeWant(str(tmp_path), ("many/*.log",), -1))
+    assert len(seen.files) == 20
+    assert seen.error == f"{tmp_path}/many holds more than 20 names; the rest is left out"
+
+
+@pytest.mark.parametrize("name", ["[x]*?.log", "*.log", "none.log"])
+async def test_a_very_name_is_found_among_however_many(
+    host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(bare_sftp, "MAX_NAMES", 20)
+    fill(tmp_path / "many", 30)
+    (tmp_path / "many/[x]*?.log").touch()
+    there = [f"{tmp_path}/many/{name}"] if "[" in name else []
+    assert await host.query("locate", {"path": glob.escape(f"{tmp_path}/many/{name}")}, 20) == there
+    with pytest.raises(InputError, match=f"cannot list {tmp_path}/many: it holds more than 20 names$"):
+        await host.query("locate", {"path": f"{tmp_path}/many/*.log"}, 20)
