@@ -57,6 +57,8 @@ def _is_at(reader: Reader, line: Place, above: int) -> bool:
     found = next((y for y, row in enumerate(reader.rows) if row.line.at >= line and row.index == 0), None)
     if found is None:
         return at_end  # nothing behind it passes
+    if reader.view.height - 1 == found < above:
+        return True  # the screen has got smaller, and took it along
     return found == above or (reader.at_top if found < above else at_end)
 
 

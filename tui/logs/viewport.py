@@ -211,6 +211,15 @@ class Viewport:
         self._forward(moved)
         return 0 if self.at_end else count - moved
 
+    def below(self, place: Place) -> int:
+        """Rows that the screen would have to begin further down for the line that begins here to be on it."""
+        if self.anchor is None or self.height <= 0 or not self.holds(place):
+            return 0
+        first, index = self._index(self.anchor.place), self._index(place)
+        above = sum(len(self._rows(line)) for line in self._lines[first:index]) - self._within(first)
+        marks = sum(1 for row in self._rows(self._lines[index]) if row.index < 0)
+        return max(0, above + marks + 1 - self.height) if index > first else 0
+
     def to_end(self) -> None:
         """Show the last full screen of what is held."""
         room = self.height

@@ -245,3 +245,14 @@ def test_a_row_is_led_back_to_where_a_window_gets_smaller_and_then_narrower() ->
     assert view.rows()[0].start < first.start
     view.lay_with(laid(80))
     assert view.rows()[0] == first
+
+
+def test_how_far_a_line_lies_below_the_screen() -> None:
+    view = viewport(range(20), at_end=True)
+    view.show(Place(0, 500), above=0)
+    assert [view.below(Place(0, 100 * number)) for number in (3, 5, 9, 10, 19)] == [0, 0, 0, 1, 10]
+    assert view.below(Place(0, 1_050)) == 0
+    view.hold(Window((*map(line, range(9)), replace(line(9), marks=(gap(850),))), 0, True, True), keep=True)
+    assert view.below(Place(0, 900)) == 1
+    view.height = 0
+    assert view.below(Place(0, 900)) == 0
