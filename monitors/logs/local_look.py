@@ -10,11 +10,12 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 from monitors.logs.local_files import Files, Trouble, key_of, signature_of, trouble_of, unfit
 from monitors.logs.local_kept import REWRITES, SURE, Shown, shown_of
 from monitors.logs.local_late import Lates
-from monitors.logs.local_next import COPIED_OVER, Next, came, is_copied_over, is_cut, went
+from monitors.logs.local_next import COPIED_OVER, Lacks, Next, came, is_copied_over, is_cut, went
 from monitors.logs.local_open import OpenFile
 from monitors.logs.local_shelf import Shelf
 from monitors.logs.local_siblings import Beside, open_plain
@@ -155,6 +156,8 @@ class Looker:
         if self._refused and self._changed < now < self._refused[0] + _RETRY:
             return self._refused[1]
         try:
+            if newest is None:
+                self._beside.note()
             file = open_plain(self._files, self.path)
         except OSError as error:
             self._refused = now, trouble_of(error)
@@ -166,7 +169,6 @@ class Looker:
             file.begin()
             self.shelf.begin(file)
             self._opened(file, now, file.first > 0)
-            self._beside.note()
         elif newest.key == file.key:
             file.close()
         else:
@@ -198,7 +200,7 @@ class Looker:
             How many were queued.
         """
         try:
-            queue, complete = self._between(old, new.file)
+            queue, complete, new.lacks = self._between(old, new.file)
         except OSError:
             new.file.close()
             raise
@@ -214,8 +216,8 @@ class Looker:
         self._queue[at:at] = queue
         return len(queue)
 
-    def _between(self, old: OpenFile | None, new: OpenFile | None) -> tuple[list[Next], bool]:
-        """The contents that came and went between two, and whether these are all."""
+    def _between(self, old: OpenFile | None, new: OpenFile | None) -> tuple[list[Next], bool, Lacks | None]:
+        """The contents that came and went between two, whether these are all, and how to know if one lacks."""
         seen = [one for one in (self.shelf.live, *(entry.file for entry in self._queue), new) if one is not None]
         ours = {one.key for one in seen} | self.shelf.keys
         key, written, sure = None, self.written, True
@@ -228,9 +230,9 @@ class Looker:
             key, written = key_of(status), status.st_mtime_ns
         # What came after it was written after it was moved, however late somebody wrote to it once more
         since, place = min(self._placed, written), None if new is None else new.key
-        found, complete = self._beside.between(key, written, since, place, ours)
+        found, complete, lacks = self._beside.between(key, written, since, place, ours)
         queue, readable = came(found, seen, self._past)
-        return queue, complete and sure and readable
+        return queue, complete and sure and readable, partial(self._beside.lacks, key, place) if lacks else None
 
     # What becomes of the live file
 
@@ -284,8 +286,11 @@ class Looker:
             if entry.file.size == 0:
                 if len(self._queue) == 1:
                     return False  # whoever writes may not have turned to it yet
+                if entry.file.take(self._files.fstat(entry.file.handle).st_size) and entry.file.size:
+                    continue  # it was written to before the next took its place
                 self._queue.pop(0).file.close()
                 self._queue[0].lost = self._queue[0].lost or entry.lost
+                self._queue[0].lacks = self._queue[0].lacks or entry.lacks
                 continue
             entry.since = min(entry.since, now)
             late = now >= max(live.grew, entry.since) + QUIET or now >= entry.since + PATIENCE
@@ -307,8 +312,8 @@ class Looker:
         hole = entry.first is None and new.first > 0
         new.first = new.first if entry.first is None else entry.first
         self.shelf.turn(new, entry.kind, entry.text, entry.missing)
-        if entry.lost:
-            self.shelf.lost(entry.lost)
+        if lost := entry.lost or (CAME_AND_WENT if entry.lacks is not None and entry.lacks() else ""):
+            self.shelf.lost(lost)
         self._opened(new, now, hole)
 
     def _copied_over(self, live: OpenFile, size: int, now: float) -> bool:

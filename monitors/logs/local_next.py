@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from monitors.logs.local_kept import SURE, shown_of
@@ -11,6 +11,8 @@ from monitors.logs.local_open import OpenFile
 from monitors.logs.types import MarkKind
 
 COPIED_OVER = "the file before was written over with a copy of this one; whatever was added to it unseen is gone"
+
+Lacks = Callable[[], bool]
 
 
 @dataclass
@@ -22,6 +24,7 @@ class Next:
     text: str
     missing: int | None = 0
     lost: str = ""
+    lacks: Lacks | None = None  # whether a file that lacked before it does so still
     first: int | None = None  # where what was not shown before begins, None: at the beginning
     whole: bool = False  # whether it is the content before, in another file
     since: float = float("inf")  # when it was first seen to hold anything

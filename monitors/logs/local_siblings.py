@@ -12,10 +12,23 @@ from monitors.logs.local_kept import SURE
 from monitors.logs.local_open import OpenFile
 
 _FRESH_NS = 2_000_000_000
+_READINGS = 4
 
 
 def siblings(files: Files, path: str) -> list[Sibling]:
-    """All of them, the oldest first; none where the folder cannot be read."""
+    """All of them, the oldest first; none where the folder cannot be read.
+
+    They are read once more until two readings agree: what is moved meanwhile is found under two names, or none.
+    """
+    found = _siblings(files, path)
+    for _ in range(_READINGS):
+        before, found = found, _siblings(files, path)
+        if {one.path: one.key for one in found} == {one.path: one.key for one in before}:
+            break
+    return found
+
+
+def _siblings(files: Files, path: str) -> list[Sibling]:
     folder = os.path.dirname(path)
     found = []
     try:
@@ -43,8 +56,11 @@ def between(
     new: Key | None,
     ours: Collection[Key],
     known: Mapping[Key, Sibling],
-) -> tuple[list[Sibling], bool]:
-    """The files that were the log after one file and before another, and whether these are all.
+) -> tuple[list[Sibling], bool, bool]:
+    """The files that were the log after one file and before another, whether these are all, and whether one lacks.
+
+    The last is so where a number between them is missing. It is for good where that file is gone, and for a moment
+    while files are moved up one by one.
 
     Args:
         order: What is beside the log, the oldest first.
@@ -79,12 +95,16 @@ def between(
             continue
         found.append(one)
     if at is None:
-        return [], complete and not found  # nothing says that these are its own
-    if number is not None and number <= NUMBERED:
-        first = next((one.number for one in order if one.key == new and one.number is not None), 0)
-        there = {one.number for one in order}
-        complete = complete and set(range(max(1, first + 1), number)) <= there
-    return found, complete
+        return [], complete and not found, False  # nothing says that these are its own
+    return found, complete, _lacks(order, at, new)
+
+
+def _lacks(order: Iterable[Sibling], old: Sibling, new: Key | None) -> bool:
+    if old.number is None or old.number > NUMBERED:
+        return False
+    there = {one.number: one.key for one in order if one.number is not None}
+    first = next((number for number, key in there.items() if key == new), 0)
+    return not set(range(max(1, first + 1), old.number)) <= set(there)
 
 
 def open_plain(files: Files, path: str) -> OpenFile | None:
@@ -120,9 +140,16 @@ class Beside:
         self._changed = 0  # when names in the folder did, ns since the epoch
 
     def note(self) -> None:
-        """Take what is there now as known: at the next turn it is not new."""
+        """Take what is there now as known: at the next turn it is not new. To be asked for before the log is opened."""
         self._real = os.path.realpath(self._path)
         self._known = {one.key: one for one in siblings(self._files, self._real)}
+
+    def _note(self, order: list[Sibling]) -> None:
+        # What was read before the log was seen in its place; what is there now may have come after it
+        if os.path.realpath(self._path) == self._real:
+            self._known = {one.key: one for one in order}
+        else:
+            self.note()
 
     def moved(self) -> bool:
         """Whether names in the folder have changed since this was asked last."""
@@ -135,17 +162,24 @@ class Beside:
 
     def between(
         self, old: Key | None, written: int, placed: int, new: Key | None, ours: Collection[Key]
-    ) -> tuple[list[OpenFile], bool]:
-        """The contents after one file and before another, opened; and whether these are all."""
-        found, complete = between(siblings(self._files, self._real), old, written, placed, new, ours, self._known)
+    ) -> tuple[list[OpenFile], bool, bool]:
+        """The contents after one file and before another, opened; whether these are all, and whether one lacks."""
+        order = siblings(self._files, self._real)
+        found, complete, lacks = between(order, old, written, placed, new, ours, self._known)
         opened = [self._open(one) for one in found]
         try:
             if new is not None and key_of(self._files.stat(self._path)) == new:
-                self.note()
+                self._note(order)
         except OSError:
             pass  # nothing is there now: what is beside it may have come after this file
         files = [one for one in opened if one is not None]
-        return files, complete and len(files) == len(found)
+        return files, complete and len(files) == len(found), lacks
+
+    def lacks(self, old: Key | None, new: Key | None) -> bool:
+        """Whether a file between two lacks still."""
+        order = [one for one in siblings(self._files, self._real) if one.rotated or one.key == old]
+        at = next((one for one in order if one.key == old), None)
+        return at is None or _lacks(order, at, new)
 
     def copy(self, old: OpenFile, looked: int) -> OpenFile | None:
         """The copy that was made of a file before it was truncated, or None.
