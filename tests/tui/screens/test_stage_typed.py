@@ -111,12 +111,11 @@ async def test_a_stage_that_cannot_be_worked_out_shows_nothing_of_the_one_before
 ) -> None:
     bench = StageBench.make(tmp_path)
     bench.whole()
-    whole = stage.view_of
 
     def broken(snapshot: Any, key: str, sources: Any) -> Any:
         if key != KEY:
             raise ValueError("boom")
-        return whole(snapshot, key, sources)
+        return view_of(snapshot, key, sources)
 
     monkeypatch.setattr(stage, "view_of", broken)
     async with seat(TALL, bench.bench.now) as at:
