@@ -56,12 +56,15 @@ class Look:
         root: The folder to begin in.
         parts: What follows, between slashes: names and patterns. "**" is any number of folders. None: the files of
             the folder itself, those that look like logs before all others.
+        own: Device and inode of files that are never meant, under any name.
 
     Raises:
         InputError: The pattern leads out of the folder.
     """
 
-    def __init__(self, root: str, parts: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, root: str, parts: tuple[str, ...] | None = None, own: frozenset[tuple[int, int]] = frozenset()
+    ) -> None:
         if parts is not None and (not parts or any(part in ("", ".", "..") for part in parts)):
             raise InputError(f"bad pattern {'/'.join(parts)!r}: '..' can stand only before the first '*', '?' or '['")
         self.root = root
@@ -69,6 +72,8 @@ class Look:
         self._parts = [_Part(part) for part in parts or ("*",)]
         self._folders: dict[str, _Folder] = {}
         self._kept: dict[str, FileStamp] = {}
+        self._own = own
+        self._ignored: set[tuple[int, ...]] = set()
         self._turn: Iterator[str] = iter(())
         self._began = False
         self._problem = ""
@@ -105,6 +110,10 @@ class Look:
         self._began = True
         return Looked(changed, frozenset(born & changed.keys()), tuple(gone - changed.keys()), self._problem)
 
+    def ignore(self, status: os.stat_result) -> None:
+        """Do not mean this file, whatever its name, until it is written to; may be called from any thread."""
+        self._ignored.add(_as_it_is(status))
+
     def _newest(self, paths: set[str]) -> list[tuple[str, FileStamp]]:
         """Of these files, those that were written last."""
         stamps = ((path, self._stamp(path)) for path in paths if path not in self._kept)
@@ -116,11 +125,12 @@ class Look:
             status = os.stat(path)
         except OSError:
             return None  # it went since it was listed, or is a link to nothing
-        if not stat.S_ISREG(status.st_mode):
+        identity = (status.st_dev, status.st_ino)
+        if not stat.S_ISREG(status.st_mode) or identity in self._own or _as_it_is(status) in self._ignored:
             return None
         # A time in the future would stand before all others for as long as it is one
         mtime = status.st_mtime_ns if status.st_mtime_ns <= time.time_ns() + _FUTURE_NS else 0
-        return FileStamp(status.st_size, mtime, (status.st_dev, status.st_ino))
+        return FileStamp(status.st_size, mtime, identity)
 
     def _in_turn(self) -> set[str]:
         """The next few of all files."""
@@ -235,6 +245,11 @@ class Look:
                 after += 1
                 found.add(after)
         return frozenset(found)
+
+
+def _as_it_is(status: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from all others and from what it is later; its inode alone may be another file's one day."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _may_be_file(entry: os.DirEntry[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import glob
 import os
 import stat
@@ -25,6 +26,10 @@ Connect = Callable[[str], Awaitable["HostReader"]]
 """Gives a host by what stands before the ":" of a target: HOST or USER@HOST. It is closed with the log."""
 
 STANDARD_INPUT = 0
+NOTHING_YET = ("no file matches ", "no log in ")
+"""How it begins what a pattern or a folder says that waits for its first log."""
+
+_OUTPUTS = (1, 2)
 _PATIENCE_S = 5.0
 _DEADLINE_S = 30.0
 _LOOK_S = 2.0
@@ -97,7 +102,7 @@ def _open_absent(path: str) -> Source:
         from monitors.logs.pointing import LocalLooker, PointingSource
 
         root, parts = split_pattern(path)
-        looker = LocalLooker(Look(root, parts))
+        looker = LocalLooker(Look(root, parts, _own_outputs()))
         return PointingSource(looker, LocalSource, root, f"no file matches {path} yet", name=path)
     if path.endswith("/"):
         return _open_folder(path)
@@ -111,7 +116,19 @@ def _open_folder(path: str) -> Source:
     from monitors.logs.looking import Look
     from monitors.logs.pointing import LocalLooker, PointingSource
 
-    return PointingSource(LocalLooker(Look(path)), LocalSource, path, f"no log in {path} yet")
+    looker = LocalLooker(Look(path, own=_own_outputs()))
+    return PointingSource(looker, LocalSource, path, f"no log in {path} yet")
+
+
+def _own_outputs() -> frozenset[tuple[int, int]]:
+    """The files that we print to: as logs they would grow by being read."""
+    found = []
+    for number in _OUTPUTS:
+        with contextlib.suppress(OSError):
+            status = os.fstat(number)
+            if stat.S_ISREG(status.st_mode):
+                found.append((status.st_dev, status.st_ino))
+    return frozenset(found)
 
 
 def _open_stream(path: str, mode: int) -> Source:

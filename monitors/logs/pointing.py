@@ -68,6 +68,10 @@ class LocalLooker:
     async def is_text(self, path: str) -> bool:
         return await aside(lambda: is_text(path), f"look {path}")
 
+    def ignore(self, status: os.stat_result) -> None:
+        """As Look.ignore."""
+        self._look.ignore(status)
+
     async def close(self) -> None:
         """Nothing is held open here."""
 
@@ -189,6 +193,11 @@ class PointingSource:
     async def ahead(self) -> float:
         """As the present file's source says it; 0 where there is none."""
         return await ahead_of(self._at.source) if self._at is not None else 0.0
+
+    def ignore(self, status: os.stat_result) -> None:
+        """A file of this machine that we wrote is no log, until it is written to; may be called from any thread."""
+        if isinstance(self._looker, LocalLooker):
+            self._looker.ignore(status)
 
     def watch(self, visible: bool) -> None:
         self._visible = visible
@@ -350,7 +359,9 @@ class PointingSource:
         ]
         if self._turned is not None and generations:
             marks.insert(0, replace(self._turned, at=Place(generations[0].number, generations[0].first)))
-        status, detail, since = basis.status, basis.detail or self._own[1], basis.since
+        # Of a file that nobody has opened yet, what is wrong with the looks would read as all that there is to say
+        detail = basis.detail or (self._own[1] if basis.generations else "")
+        status, since = basis.status, basis.since
         self._shape = Shape(
             (*self._past, *generations), (*self._past_marks, *marks), status, detail, since, basis.name or self._at.path
         )

@@ -79,8 +79,8 @@ def test_the_newest_log_of_a_folder_there(run: Run, tmp_path: Path, named: str) 
 @pytest.mark.parametrize(
     ("named", "told"),
     [
-        ("", "no log in box:{at} yet"),
-        ("/*.log", "no file matches box:{at}/*.log yet"),
+        ("", "no log in box:{at} yet; --wait waits for it"),
+        ("/*.log", "no file matches box:{at}/*.log yet; --wait waits for it"),
         ("/a.log", "box:{at}/a.log: no such file; --wait waits for it"),
     ],
 )

@@ -206,8 +206,8 @@ def test_what_follows_two_dashes_is_no_time(tail: Tail) -> None:
     ("words", "complaint"),
     [
         (("none.log",), "none.log: no such file; --wait waits for it"),
-        (("*.txt",), "no file matches *.txt yet"),
-        (("[",), "no file matches [ yet"),
+        (("*.txt",), "no file matches *.txt yet; --wait waits for it"),
+        (("[",), "no file matches [ yet; --wait waits for it"),
         (("none",), "none: no such file; --wait waits for it"),
         (("engine.log", "--grep", "(", "--regex"), "not a regular expression: missing ), unterminated subpattern"),
         (("engine.log", "--since", "soon"), "--since soon: not a time; for example 14:02, '2026-05-25 14:02' or -10m"),
@@ -322,7 +322,7 @@ def test_the_newest_log_of_a_folder_and_of_a_pattern(tail: Tail) -> None:
     assert tail.done("logs") == (0, b"new.log\n", "")
     assert tail.done("logs/old*") == (0, b"old.log\n", "")
     (tail.folder / "empty").mkdir()
-    assert tail.done("empty") == (2, b"", "gatewatch: error: no log in empty yet\n")
+    assert tail.done("empty") == (2, b"", "gatewatch: error: no log in empty yet; --wait waits for it\n")
 
 
 def test_standard_input(tail: Tail) -> None:

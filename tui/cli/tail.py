@@ -36,7 +36,12 @@ class Tail:
             nargs="+",
             help="a file, - for standard input, a folder or a quoted pattern (its newest log), or HOST:PATH",
         )
-        parser.add_argument("-f", "--follow", action="store_true", help="print what is added, until interrupted")
+        parser.add_argument(
+            "-f",
+            "--follow",
+            action="store_true",
+            help="print what is added, until interrupted; else the last lines of a pipe or - come once it has ended",
+        )
         parser.add_argument("--wait", action="store_true", help="wait for a log that is not there yet")
         parser.add_argument("--plain", action="store_true", help="print it; what happens anyway without a terminal")
         parser.add_argument(

@@ -50,6 +50,8 @@ def run_plain(args: argparse.Namespace, target: Target) -> int:
         raise InputError("--until says where to end, and --follow goes on; leave one of them out")
     if goals["until"] is not None and _has_none(target):
         raise InputError("--until says where to end, and a named pipe or a device goes on; leave it out")
+    if args.follow and _is_output(target):
+        raise InputError(f"{target} is standard output too, and would be read as it is printed, for ever")
     _interrupt_at_once()
     console.flush()
     with contextlib.suppress(BrokenPipeError):
@@ -145,6 +147,18 @@ def _has_none(target: Target) -> bool:
     except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _is_output(target: Target) -> bool:
+    """Whether a log is the file that its lines are printed to."""
+    if target.host is not None:
+        return False
+    try:
+        log = os.fstat(0) if target.path == "-" else os.stat(os.path.expanduser(target.path))
+        out = os.fstat(1)
+    except (OSError, ValueError):  # whoever opens it says so
+        return False
+    return stat.S_ISREG(out.st_mode) and os.path.samestat(log, out)
 
 
 async def _all_there(model: LogModel, news: asyncio.Event) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hosts.errors import InputError, UnreachableError
+from monitors.logs.opening import NOTHING_YET
 from monitors.logs.types import Shape, Status
 
 READY_S = 20.0
@@ -44,6 +45,8 @@ async def ready(log: Shaped, news: asyncio.Event, patience: float | None = READY
         return
     if shape.status is Status.WAITING and shape.detail == _NO_FILE:
         raise InputError(f"{shape.name}: no such file; --wait waits for it")
+    if shape.status is Status.WAITING and shape.detail.startswith(NOTHING_YET):
+        raise InputError(f"{said(shape)}; --wait waits for it")
     unsaid = shape.status is Status.WAITING and not shape.detail
     raise (UnreachableError if shape.status is Status.STALE or unsaid else InputError)(said(shape))
 

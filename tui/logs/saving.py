@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from hosts.local.files import TEMP_PREFIX, TEMP_SUFFIX
@@ -41,8 +42,11 @@ class NewFile:
         """Add these bytes; returns how many they are."""
         return self._file.write(data)
 
-    def publish(self) -> None:
+    def publish(self, named: Callable[[os.stat_result], None] = lambda _: None) -> None:
         """Give it its name.
+
+        Args:
+            named: Is told what the file is, before anybody can see it.
 
         Raises:
             FileExistsError: Something else came to have it meanwhile.
@@ -50,6 +54,7 @@ class NewFile:
         """
         self._file.flush()
         os.fsync(self._file.fileno())
+        named(os.fstat(self._file.fileno()))
         self._file.close()
         try:
             os.link(self._temp, self._path)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
+from functools import partial
 from pathlib import Path
 
 from hosts.errors import InputError
 from monitors.logs.model import LogModel
-from monitors.logs.types import Place
+from monitors.logs.types import Place, Source
 from tui import console, words
 from tui.app import GatewatchApp
 from tui.logs.askbar import Typed
@@ -183,10 +185,18 @@ class TakePart(FilterPart):
                             size += await asyncio.to_thread(file.write, data)
                             data.clear()
                 size += await asyncio.to_thread(file.write, data)
-                await asyncio.to_thread(file.publish)
+                await asyncio.to_thread(file.publish, partial(_not_a_log, model.source))
             finally:  # begun at once: given up twice, what waits for a thread would never be done
                 await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, file.close))
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from None
         written = f"all of it in {way.encoding.upper()}, " if way.turned else ""
         return f"{words.counted(count, 'line')}, {words.size(size)}, {written}written to {path}"
+
+
+def _not_a_log(source: Source, status: os.stat_result) -> None:
+    """Keep a source that looks for the newest log from turning to this file."""
+    from monitors.logs.pointing import PointingSource
+
+    if isinstance(source, PointingSource):
+        source.ignore(status)

@@ -92,6 +92,32 @@ def test_another_file_of_the_same_name_is_born(tmp_path: Path) -> None:
     assert look.look().born == {str(tmp_path / "a.log")}
 
 
+def test_what_is_ours_is_never_meant(tmp_path: Path) -> None:
+    write(tmp_path / "a.log")
+    write(tmp_path / "out.log")
+    status = os.stat(tmp_path / "out.log")
+    look = Look(str(tmp_path), own=frozenset({(status.st_dev, status.st_ino)}))
+    assert names(look.look(), tmp_path) == ["a.log"]
+    write(tmp_path / "out.log")
+    (tmp_path / "other.log").symlink_to("out.log")
+    assert look.look() == Looked()
+
+
+def test_a_file_is_ignored_until_somebody_writes_to_it(tmp_path: Path) -> None:
+    look = Look(str(tmp_path))
+    write(tmp_path / "a.log")
+    look.look()
+    write(tmp_path / ".temporary")
+    look.ignore(os.stat(tmp_path / ".temporary"))
+    (tmp_path / ".temporary").rename(tmp_path / "saved.log")
+    assert look.look() == Looked()
+    (tmp_path / "saved.log").rename(tmp_path / "renamed.log")
+    assert look.look() == Looked()
+    write(tmp_path / "renamed.log")
+    seen = look.look()
+    assert (names(seen, tmp_path), seen.born) == (["renamed.log"], frozenset())
+
+
 def test_a_folder_that_does_not_change_is_not_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[str] = []
     scandir = os.scandir

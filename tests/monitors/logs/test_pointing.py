@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from monitors.logs.looking import Look
 from monitors.logs.marks import Marks
 from monitors.logs.pointing import LocalLooker, PointingSource
 from monitors.logs.types import GoneError, MarkKind, Status
+from tests.monitors.logs.memory import MemorySource
 from tests.peers.callers import until
 
 Open = Callable[..., Any]
@@ -107,6 +109,30 @@ async def test_a_folder_that_is_not_there_yet(point: Open, tmp_path: Path, clock
     write(tmp_path / "a.log", "one\n")
     assert await shows(source, b"one\n")
     assert source.shape.detail == ""
+
+
+async def test_a_problem_of_the_looks_says_nothing_of_a_log_that_nobody_has_opened_yet(
+    tmp_path: Path, clock: Clock
+) -> None:
+    class Barred(LocalLooker):
+        """One that may not list all of it."""
+
+        async def look(self, current: str | None) -> Looked:
+            return replace(await super().look(current), problem="cannot list b/: Permission denied")
+
+    write(tmp_path / "a.log", "one\n")
+    looker, log = Barred(Look(str(tmp_path))), MemorySource()
+    source = PointingSource(looker, lambda _: log, str(tmp_path), "no log yet", visible_interval=0.01, monotonic=clock)
+    heard = list[tuple[Status, str]]()
+    await source.start(lambda: heard.append((source.shape.status, source.shape.detail)))
+    try:
+        assert await until(lambda: len(heard) > 1)
+        assert set(heard) == {(Status.WAITING, "")}
+        log.append(b"one\n")
+        assert await until(lambda: source.shape.status is Status.LIVE)
+        assert source.shape.detail == "cannot list b/: Permission denied"
+    finally:
+        await source.close()
 
 
 async def test_a_newer_log_takes_over_and_a_mark_says_so(point: Open, tmp_path: Path, clock: Clock) -> None:

@@ -578,7 +578,8 @@ async def test_a_log_that_fails_while_it_is_followed() -> None:
 @pytest.mark.parametrize(
     ("status", "detail", "error", "line"),
     [
-        (Status.WAITING, "no log in memory yet", InputError, "no log in memory yet"),
+        (Status.WAITING, "no log in memory yet", InputError, "no log in memory yet; --wait waits for it"),
+        (Status.WAITING, "cannot list memory: not there", InputError, "cannot list memory: not there"),
         (Status.DENIED, "permission denied", InputError, "memory: permission denied"),
         (Status.STALE, "", UnreachableError, "memory: no answer"),
     ],

@@ -91,9 +91,9 @@ async def test_the_last_lines_that_pass_are_found_there(opened: Opened, tmp_path
     [
         ("none.log", "far:{at}/none.log: no such file; --wait waits for it"),
         ("later/none.log", "far:{at}/later/none.log: no such file; --wait waits for it"),
-        ("empty", "no log in far:{at}/empty yet"),
+        ("empty", "no log in far:{at}/empty yet; --wait waits for it"),
         ("later/", "far:{at}/later/: not there"),
-        ("*.log", "no file matches far:{at}/*.log yet"),
+        ("*.log", "no file matches far:{at}/*.log yet; --wait waits for it"),
     ],
 )
 async def test_what_is_not_there_is_told_at_once(known: Ready, tmp_path: Path, path: str, told: str) -> None:
