@@ -93,6 +93,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(tmp_path: Path, seed: int) -> N
     log.settle()
     assert log.everything() == b"".join(written)
     assert MarkKind.LOST not in log.kinds
+    log.looker.close()
 
 
 def test_a_number_that_is_free_while_files_are_moved_up_is_no_loss(tmp_path: Path) -> None:
@@ -108,6 +109,7 @@ def test_a_number_that_is_free_while_files_are_moved_up_is_no_loss(tmp_path: Pat
     log.settle()
     assert log.everything() == written
     assert set(log.kinds) == {MarkKind.ROTATED}
+    log.looker.close()
 
 
 def test_what_is_rotated_while_the_log_is_first_looked_at_came_after_it(tmp_path: Path) -> None:
@@ -126,3 +128,4 @@ def test_what_is_rotated_while_the_log_is_first_looked_at_came_after_it(tmp_path
     written.append(log.append())
     log.settle()
     assert log.everything() == b"".join(written)
+    log.looker.close()
