@@ -124,10 +124,11 @@ async def test_a_line_that_is_read_still_is_given_up_by_escape() -> None:
     async with desk(WIDE + b"x" * 200_000 + b"\n" + numbered(3)) as at:
         await at.press("enter")
         await at.until(lambda: at.pane.detail.is_open)
+        await at.until(lambda: any(line.startswith("x") for line in at.lines))
         await at.settled()
+        y = next(y for y, line in enumerate(at.lines) if line.startswith("x"))
         at.forget()
         at.source.open.clear()
-        y = next(y for y, line in enumerate(at.lines) if line.startswith("x"))
         await at.pilot.click("#log-view", offset=(3, y), times=2)
         await at.pilot.pause()
         await at.press("escape")
