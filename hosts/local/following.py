@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Union
@@ -34,6 +35,7 @@ BESIDE = "\0"
 
 _ROTATED = (".1", ".0", ".old")
 _LIKELY = 32  # files that are looked into, each a read of few bytes
+_MOVING = 0.2  # seconds that moving files up one by one may take, while one of them lacks
 _SAMPLE = 1 << 16  # equal last bytes in equal places, by which a file is a copy of another
 
 Item = Union[Data, Gap, Rotated]
@@ -127,6 +129,7 @@ class Follower:
         self._passed: dict[tuple[int, str], tuple[int, bytes]] = {}
         self._aside = False  # the file is not the one at the path, however much alike they are
         self._direct = (0, 0)  # two files between which there was none
+        self._lacked = 0.0  # since when a file lacks between two
 
     def look(self, block: int = BLOCK) -> Look:
         """What is new, at most `block` bytes of it; nothing when nothing is.
@@ -235,9 +238,10 @@ class Follower:
             turned = self._restart(change, chunk.inode)
             why = f"the file was {change}; what was still written to the old one cannot be read"
             return [Gap(None, why, turned.position), turned]
-        between, complete = yield from self._between(old, chunk)
-        if between is None and chunk.size == 0:
-            return []  # whoever writes may not have turned to the new file yet
+        found = yield from self._between(old, chunk)
+        if found is None or (found[0] is None and chunk.size == 0):
+            return []  # perhaps files are moved up just now, or whoever writes has not turned to the new one yet
+        (between, complete), self._lacked = found, 0.0
         self._passed[old.inode, old.fingerprint] = self.position.offset, self._last
         turned = self._restart(change, chunk.inode) if between is None else self._restart("replaced", between.inode)
         if old.blind(chunk):  # no inode tells whether the next look finds this one at the path
@@ -245,8 +249,11 @@ class Follower:
             self.position = (between or _Drained.of(self._path, chunk)).of_it(self.position)
         return [replace(turned, position=self.position, whole=complete)]
 
-    def _between(self, old: _Drained, chunk: Chunk) -> Generator[Range, Chunk | None, tuple[_Drained | None, bool]]:
-        """The first file that was at the path between two, None for none, and whether none is missing."""
+    def _between(self, old: _Drained, chunk: Chunk) -> Generator[Range, Chunk | None, _Next | None]:
+        """The first file that was at the path between two, None for none, and whether none is missing.
+
+        None while that is not sure yet.
+        """
         blind = old.blind(chunk)
         if self._direct == (old.inode, chunk.inode) and not (blind and chunk.size):
             return None, True
@@ -265,7 +272,12 @@ class Follower:
             # An inode is used again; and one that was passed may have been written to once more
             if one.mtime >= since and one.key[1] in inodes and one is not itself and (yield from self._is_passed(one)):
                 passed.add(one.key)
-        found, complete = after(siblings, itself, since, (0, chunk.inode), passed)
+        found, complete, lacks = after(siblings, itself, since, (0, chunk.inode), passed)
+        if lacks:
+            self._lacked = self._lacked or time.monotonic()
+            if time.monotonic() < self._lacked + _MOVING:
+                return None
+            complete = False
         for one in found:
             seen = yield from self._glimpse(one, one.size, _SAMPLE)
             if seen is None:
@@ -371,6 +383,9 @@ class _Drained(NamedTuple):
     def of_it(self, at: Position) -> Position:
         """A position in it, by which it is known."""
         return replace(at, fingerprint=self.fingerprint, fingerprint_size=self.fingerprint_size)
+
+
+_Next = tuple[Union[_Drained, None], bool]
 
 
 def seen_by(look: Look, read: Callable[[Range], Chunk | None]) -> list[Item]:

@@ -66,8 +66,11 @@ def dated_after(one: Sibling, other: Sibling) -> bool:
 
 def after(
     there: Iterable[Sibling], old: Sibling | None, since: int, new: Key, passed: Collection[Key]
-) -> tuple[list[Sibling], bool]:
-    """The files that were the log after one file and before another, and whether these are all.
+) -> tuple[list[Sibling], bool, bool]:
+    """The files that were the log after one file and before another, whether these are all, and whether one lacks.
+
+    The last is so where a number between them is free: for good where that file is gone, and for a moment while files
+    are moved up one by one.
 
     Nothing is known here of what lay beside the log before, as `old` may have been followed by somebody else. So names
     have to be of one form with that of `old`: beside `log.old` stands no file that came between, whatever was written
@@ -86,25 +89,23 @@ def after(
     others = [one for one in there if one.rotated and (old is None or one.key != old.key)]
     if old is None:
         # They may be its own, and who wrote to a file that lies there without a number in common nobody can tell
-        return [], not any(one.mtime > since and one.key != new for one in others)
+        return [], not any(one.mtime > since and one.key != new for one in others), False
     if not old.rotated:
-        return [], True
+        return [], True, False
     if old.number is None:
         # The time in a name is that of its rotation, or of the beginning of what is in it: `old` has an earlier one
         dated = [one for one in others if dated_after(one, old) and one.mtime >= since and one.key not in passed]
-        return _before(sorted(dated, key=lambda one: one.path), new)
+        return *_before(sorted(dated, key=lambda one: one.path), new), False
     numbers = [one for one in others if one.number is not None]
     later = [one for one in numbers if one.mtime >= since and one.key not in passed]
     fallen = [one for one in later if (one.number or 0) < old.number]
     risen = [one for one in later if (one.number or 0) > old.number and one.mtime > since]
     if not risen or any(one.mtime > since for one in fallen):
-        found, complete = _before(sorted(fallen, key=lambda one: -(one.number or 0)), new)
-        if old.number <= NUMBERED:
-            first = next((one.number or 0 for one in fallen if one.key == new), 0)
-            seen = {one.number for one in numbers}
-            complete = complete and set(range(max(1, first + 1), old.number)) <= seen
-        return found, complete
-    return _before(sorted(risen, key=lambda one: one.number or 0), new)
+        first = next((one.number or 0 for one in fallen if one.key == new), 0)
+        wanted = range(max(1, first + 1), old.number if old.number <= NUMBERED else 0)
+        lacks = not {*wanted} <= {one.number for one in numbers}
+        return *_before(sorted(fallen, key=lambda one: -(one.number or 0)), new), lacks
+    return *_before(sorted(risen, key=lambda one: one.number or 0), new), False
 
 
 def _before(found: list[Sibling], new: Key) -> tuple[list[Sibling], bool]:

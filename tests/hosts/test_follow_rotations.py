@@ -5,13 +5,15 @@ import itertools
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hosts.host import Data, Gap, Position, Rotated
-from hosts.local.following import OVERLAP, Follower
+from hosts.local.following import OVERLAP, Follower, Item
 from hosts.local.openfile import OpenFile, look
 
 STEPS = st.lists(st.sampled_from(["append", "rotate", "rotate", "look", "resume"]), max_size=25)
@@ -96,3 +98,28 @@ def test_however_often_it_is_rotated_between_two_looks_each_line_comes_once(
                 follower = Follower(str(log.path), follower.position, got[-OVERLAP:])
         see()
         assert got == log.written
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_number_that_is_free_is_a_file_that_lacks_only_where_it_stays_free(tmp_path: Path, gone: bool) -> None:
+    log = RotatedLog(tmp_path, "numbered")
+    items: list[Item] = []
+    with contextlib.closing(OpenFile(str(log.path))) as file:
+        follower = Follower(str(log.path), Position())
+
+        def see() -> None:
+            while seen := look(follower, file, 1 << 20):
+                items.extend(seen)
+
+        see()
+        log.rotate()
+        os.rename(f"{log.path}.1", f"{log.path}.2")
+        see()
+        assert not any(isinstance(item, Rotated) for item in items)
+        if not gone:
+            os.rename(log.path, f"{log.path}.1")
+            log.append()
+        time.sleep(0.25)
+        see()
+    assert b"".join(item.data for item in items if isinstance(item, Data)) == log.written
+    assert [item.whole for item in items if isinstance(item, Rotated)] == ([False] if gone else [True, True])
