@@ -156,7 +156,7 @@ class Looker:
         if self._refused and self._changed < now < self._refused[0] + _RETRY:
             return self._refused[1]
         try:
-            if newest is None:
+            if newest is None and self._refused is None:
                 self._beside.note()
             file = open_plain(self._files, self.path)
         except OSError as error:
@@ -204,7 +204,8 @@ class Looker:
         except OSError:
             new.file.close()
             raise
-        new.lost = "" if complete else CAME_AND_WENT
+        # Where copies are made, what fills a free number in the end may be a content that nobody saw
+        new.lost = "" if complete and (new.lacks is None or new.kind is MarkKind.ROTATED) else CAME_AND_WENT
         queue.append(new)
         if old is not None and new.kind is MarkKind.ROTATED and self._files.fstat(old.handle).st_nlink == 0:
             # It was not moved but replaced, perhaps by a copy or by what somebody left of it

@@ -195,7 +195,7 @@ async def _one(host: PipeActor, outlet: Outlet, args: argparse.Namespace) -> _Re
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 lost = await outlet.end()
-        if patience is not None and console.is_heard():
+        if patience is not None and await asyncio.to_thread(console.is_heard, patience):
             with contextlib.suppress(OSError):
                 console.milestone(f"{host.name}: the command was ended there, or is as soon as the host notices")
     if lost and failed is None:

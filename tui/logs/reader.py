@@ -115,15 +115,20 @@ class Reader:
 
     # What a person asks for.
 
-    def resize(self, height: int) -> None:
-        """Show so many rows from now on."""
-        if height == self.view.height:
+    def resize(self, height: int, keep: Place | None = None) -> None:
+        """Show so many rows from now on; of fewer the first ones, or those that end with the line to keep."""
+        if height != self.view.height:
+            self.view.resize(height)
+            if self._at_end:
+                self.view.to_end()
+            self._show()
+            self._wake(hurry=True)
+        asked = self._target[0] if self._target is not None else keep
+        if keep is None or keep != asked or self.following or not (below := self.view.below(keep)):
             return
-        self.view.resize(height)
-        if self._at_end:
-            self.view.to_end()
-        self._show()
-        self._wake(hurry=True)
+        self.scroll(below)
+        if self._fresh or self._target is not None:  # what is held is on its way out
+            self.show(keep, above=height - 1)
 
     def lay_with(self, lay: Lay) -> None:
         """Lay lines out in another way; the first character on screen stays there."""

@@ -176,10 +176,7 @@ class LogView(LogCanvas, can_focus=True):
             current = next((row.line.at for row in self.reader.rows if row.line.at == self.current), None)
             if self.look.wrap and event.size.width != self._scene.width:
                 self.reader.lay_with(self._lay)
-            self.reader.resize(event.size.height)
-            if current is not None and not self.reader.following and (below := self.reader.view.below(current)):
-                self.reader.scroll(below)
-                self.reader.show(current, above=event.size.height - 1)  # also where a filter is read still
+            self.reader.resize(event.size.height, current)
         self.draw()
 
     def on_key(self) -> None:

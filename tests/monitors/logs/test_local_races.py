@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 from collections.abc import Iterator
@@ -128,4 +129,56 @@ def test_what_is_rotated_while_the_log_is_first_looked_at_came_after_it(tmp_path
     written.append(log.append())
     log.settle()
     assert log.everything() == b"".join(written)
+    log.looker.close()
+
+
+def test_a_free_number_is_told_as_a_loss_where_copies_are_made(tmp_path: Path) -> None:
+    class Copied(Files):
+        turn = 0
+
+        def names(self, folder: str) -> list[str]:
+            if self.turn == 1:
+                self.turn = 2
+                log.append()
+                log.beside(".1").rename(log.beside(".2"))
+            return super().names(folder)
+
+        def stat(self, path: str) -> os.stat_result:
+            if self.turn == 2 and path == str(log.path):
+                self.turn = 3
+                log.copytruncate()
+                log.append()
+            return super().stat(path)
+
+    files = Copied()
+    log = Log(tmp_path, files=files)
+    log.append(log.lines(100))
+    log.settle()
+    log.copytruncate()
+    files.turn = 1
+    log.settle()
+    assert files.turn == 3
+    assert MarkKind.LOST in log.kinds
+    log.looker.close()
+
+
+def test_a_log_that_may_not_be_read_has_its_folder_read_once(tmp_path: Path) -> None:
+    class Shut(Files):
+        listed = 0
+
+        def open(self, path: str) -> int:
+            raise PermissionError(errno.EACCES, "no")
+
+        def names(self, folder: str) -> list[str]:
+            self.listed += 1
+            return super().names(folder)
+
+    files = Shut()
+    log = Log(tmp_path, files=files)
+    log.append()
+    log.look()
+    before = files.listed
+    for _ in range(5):
+        log.look(1.1)
+    assert files.listed == before
     log.looker.close()
