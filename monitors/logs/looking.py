@@ -74,6 +74,7 @@ class Look:
         self._kept: dict[str, FileStamp] = {}
         self._own = own
         self._ignored: set[tuple[int, ...]] = set()
+        self._list_anew = False
         self._turn: Iterator[str] = iter(())
         self._began = False
         self._problem = ""
@@ -81,6 +82,10 @@ class Look:
     def look(self, current: str | None = None) -> Looked:
         """What is new since the look before; `current` is always looked at."""
         self._problem = ""
+        if self._list_anew:
+            self._list_anew = False  # first, so that what is ignored from here on is not passed over
+            for folder in self._folders.values():
+                folder.settled = False
         came, went = self._list()
         changed: dict[str, FileStamp] = {}
         born: set[str] = set()
@@ -113,6 +118,7 @@ class Look:
     def ignore(self, status: os.stat_result) -> None:
         """Do not mean this file, whatever its name, until it is written to; may be called from any thread."""
         self._ignored.add(_as_it_is(status))
+        self._list_anew = True  # it may be what hid the others
 
     def _newest(self, paths: set[str]) -> list[tuple[str, FileStamp]]:
         """Of these files, those that were written last."""
@@ -125,12 +131,20 @@ class Look:
             status = os.stat(path)
         except OSError:
             return None  # it went since it was listed, or is a link to nothing
-        identity = (status.st_dev, status.st_ino)
-        if not stat.S_ISREG(status.st_mode) or identity in self._own or _as_it_is(status) in self._ignored:
+        if not stat.S_ISREG(status.st_mode) or self._is_ours(status):
             return None
         # A time in the future would stand before all others for as long as it is one
         mtime = status.st_mtime_ns if status.st_mtime_ns <= time.time_ns() + _FUTURE_NS else 0
-        return FileStamp(status.st_size, mtime, identity)
+        return FileStamp(status.st_size, mtime, (status.st_dev, status.st_ino))
+
+    def _is_ours(self, status: os.stat_result) -> bool:
+        return (status.st_dev, status.st_ino) in self._own or _as_it_is(status) in self._ignored
+
+    def _leads_to_ours(self, path: str) -> bool:
+        try:
+            return self._is_ours(os.stat(path))
+        except OSError:
+            return False
 
     def _in_turn(self) -> set[str]:
         """The next few of all files."""
@@ -220,7 +234,12 @@ class Look:
                         below.append((name, after))
                 elif rank:
                     ranked[rank].append(name)
-        folder.names = frozenset(ranked[2] or ranked[1])
+        names = ranked[2]
+        # The first that is not ours decides, so hardly more than that one is looked at. Those that are ours stay: they
+        # are logs once somebody else writes to them, of which the folder does not tell
+        if ranked[1] and all(self._leads_to_ours(os.path.join(path, name)) for name in names):
+            names = names + ranked[1]
+        folder.names = frozenset(names)
         folder.below = tuple(below)
 
     def _after(self, states: frozenset[int], name: str, entry: os.DirEntry[str]) -> frozenset[int]:

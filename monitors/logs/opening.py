@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hosts.aside import aside
 from hosts.errors import InputError, UnreachableError
@@ -22,6 +22,7 @@ from monitors.logs.types import Source
 if TYPE_CHECKING:
     from hosts.host import Chunk, HostReader
 
+_T = TypeVar("_T")
 Connect = Callable[[str], Awaitable["HostReader"]]
 """Gives a host by what stands before the ":" of a target: HOST or USER@HOST. It is closed with the log."""
 
@@ -60,12 +61,21 @@ async def open_source(target: Target, connect: Connect | None = None) -> Source:
         if connect is None:
             raise InputError(f"{target}: logs of other hosts cannot be read here")
         return await _open_remote(target, connect)
-    work = asyncio.ensure_future(aside(lambda: _open_local(target.path), f"open {target.path}"))
-    done, _ = await asyncio.wait({work}, timeout=_PATIENCE_S)
+    return await in_time(target, lambda: _open_local(target.path), "open")
+
+
+async def in_time(target: Target, work: Callable[[], _T], name: str) -> _T:
+    """What a question about a target here brings, which may wait for a file system.
+
+    Raises:
+        UnreachableError: That does not answer.
+    """
+    asked = asyncio.ensure_future(aside(work, f"{name} {target.path}"))
+    done, _ = await asyncio.wait({asked}, timeout=_PATIENCE_S)
     if not done:
-        work.cancel()
+        asked.cancel()
         raise UnreachableError(f"{target}: no answer from the file system for {_PATIENCE_S:g} s")
-    return work.result()
+    return asked.result()
 
 
 def _open_local(path: str) -> Source:

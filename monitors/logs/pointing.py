@@ -359,9 +359,13 @@ class PointingSource:
         ]
         if self._turned is not None and generations:
             marks.insert(0, replace(self._turned, at=Place(generations[0].number, generations[0].first)))
-        # Of a file that nobody has opened yet, what is wrong with the looks would read as all that there is to say
-        detail = basis.detail or (self._own[1] if basis.generations else "")
-        status, since = basis.status, basis.since
+        status, detail, since = basis.status, basis.detail, basis.since
+        if not detail and basis.generations:
+            detail = self._own[1]
+        elif not detail and status is Status.WAITING and self._own[0] is Status.STALE:
+            # Of a file that nobody has opened yet there is no more to say; what looks that are answered find wrong
+            # elsewhere would read as if it were about this one
+            status, detail, since = self._own
         self._shape = Shape(
             (*self._past, *generations), (*self._past_marks, *marks), status, detail, since, basis.name or self._at.path
         )

@@ -53,6 +53,12 @@ def test_its_own_output_is_no_log_of_the_folder(start: Start, tmp_path: Path, ta
     assert out.read_text() == wanted
 
 
+def test_its_own_output_hides_no_file_of_another_name(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "output").write_text("one\ntwo\n")
+    assert start(".", out="out.log").wait(30) == 0
+    assert (tmp_path / "out.log").read_text() == "one\ntwo\n"
+
+
 @pytest.mark.parametrize(
     ("words", "stdin"), [(("a.log",), None), (("link.log",), None), (("-",), "a.log"), (("/dev/stdin",), "a.log")]
 )

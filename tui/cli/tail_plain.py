@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from hosts.errors import InputError
 from hosts.target import Target
 from monitors.logs.model import LogModel
-from monitors.logs.opening import open_source
+from monitors.logs.opening import in_time, open_source
 from monitors.logs.types import Filter, Place, Status
 from tui import console
 from tui.cli.tail_options import connecting, filter_of, goal_of, lines_of
@@ -48,10 +48,6 @@ def run_plain(args: argparse.Namespace, target: Target) -> int:
     goals = {name: goal_of(name, getattr(args, name)) for name in ("since", "until")}
     if args.follow and goals["until"] is not None:
         raise InputError("--until says where to end, and --follow goes on; leave one of them out")
-    if goals["until"] is not None and _has_none(target):
-        raise InputError("--until says where to end, and a named pipe or a device goes on; leave it out")
-    if args.follow and _is_output(target):
-        raise InputError(f"{target} is standard output too, and would be read as it is printed, for ever")
     _interrupt_at_once()
     console.flush()
     with contextlib.suppress(BrokenPipeError):
@@ -75,8 +71,12 @@ def _interrupted(_: int, __: FrameType | None) -> NoReturn:
 async def _print(
     args: argparse.Namespace, target: Target, wanted: Filter | None, lines: int | None, goals: dict[str, Goal | None]
 ) -> None:
+    if args.follow and await _is_output(target):
+        raise InputError(f"{target} is standard output too, and would be read as it is printed, for ever")
     whole = _has_end(target)
-    follow = args.follow or _has_none(target)
+    follow = args.follow or await _has_none(target)
+    if follow and goals["until"] is not None:
+        raise InputError("--until says where to end, and a named pipe or a device goes on; leave it out")
     model = LogModel(await _opened(target), memory=MEMORY, counts=False)
     news, first = asyncio.Event(), model.shape
     model.listen(news.set)
@@ -138,27 +138,35 @@ def _has_end(target: Target) -> bool:
         return False
 
 
-def _has_none(target: Target) -> bool:
+async def _has_none(target: Target) -> bool:
     """Whether this is a stream without an end: a named pipe waits for its next writer, a device for more."""
     if target.host is not None or target.path == "-" or _pipe(target) is not None:
         return False
     try:
-        mode = os.stat(os.path.expanduser(target.path)).st_mode
+        mode = (await _status(target)).st_mode
     except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
-def _is_output(target: Target) -> bool:
+async def _is_output(target: Target) -> bool:
     """Whether a log is the file that its lines are printed to."""
     if target.host is not None:
         return False
     try:
-        log = os.fstat(0) if target.path == "-" else os.stat(os.path.expanduser(target.path))
         out = os.fstat(1)
+        return stat.S_ISREG(out.st_mode) and os.path.samestat(await _status(target), out)
     except (OSError, ValueError):  # whoever opens it says so
         return False
-    return stat.S_ISREG(out.st_mode) and os.path.samestat(log, out)
+
+
+async def _status(target: Target) -> os.stat_result:
+    """What a path here leads to."""
+
+    def look() -> os.stat_result:
+        return os.fstat(0) if target.path == "-" else os.stat(os.path.expanduser(target.path))
+
+    return await in_time(target, look, "look")
 
 
 async def _all_there(model: LogModel, news: asyncio.Event) -> None:

@@ -118,6 +118,34 @@ def test_a_file_is_ignored_until_somebody_writes_to_it(tmp_path: Path) -> None:
     assert (names(seen, tmp_path), seen.born) == (["renamed.log"], frozenset())
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_what_is_ours_hides_no_others(tmp_path: Path, *, link: bool) -> None:
+    write(tmp_path / "output")
+    write(tmp_path / "printed")
+    (tmp_path / "out.log").symlink_to("printed") if link else (tmp_path / "printed").rename(tmp_path / "out.log")
+    status = os.stat(tmp_path / "out.log")
+    look = Look(str(tmp_path), own=frozenset({(status.st_dev, status.st_ino)}))
+    assert names(look.look(), tmp_path) == ["output"]
+    write(tmp_path / "a.log")
+    seen = look.look()
+    assert (names(seen, tmp_path), seen.gone) == (["a.log"], (str(tmp_path / "output"),))
+
+
+def test_what_is_ignored_hides_no_others(tmp_path: Path) -> None:
+    look = Look(str(tmp_path))
+    write(tmp_path / "output")
+    write(tmp_path / "saved.log")
+    settle(tmp_path)
+    assert names(look.look(), tmp_path) == ["saved.log"]
+    look.ignore(os.stat(tmp_path / "saved.log"))
+    seen = look.look()
+    assert (names(seen, tmp_path), seen.gone) == (["output"], (str(tmp_path / "saved.log"),))
+    settle(tmp_path)
+    look.look()
+    write(tmp_path / "saved.log")
+    assert names(look.look(), tmp_path) == ["saved.log"]
+
+
 def test_a_folder_that_does_not_change_is_not_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[str] = []
     scandir = os.scandir

@@ -135,6 +135,27 @@ async def test_a_problem_of_the_looks_says_nothing_of_a_log_that_nobody_has_open
         await source.close()
 
 
+async def test_looks_that_hang_say_so_of_a_log_that_nobody_has_opened_yet(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hung(LocalLooker):
+        async def look(self, current: str | None) -> Looked:
+            if current is not None:
+                await asyncio.Event().wait()
+            return await super().look(current)
+
+    monkeypatch.setattr(pointing, "_PATIENCE_S", 0.1)
+    write(tmp_path / "a.log", "one\n")
+    looker = Hung(Look(str(tmp_path)))  # but for the first look
+    source = PointingSource(looker, lambda _: MemorySource(), str(tmp_path), "", visible_interval=0.01, monotonic=clock)
+    await source.start(lambda: None)
+    try:
+        assert await until(lambda: source.shape.detail == f"{tmp_path}/: no answer for 0.1 s")
+        assert source.shape.status is Status.STALE
+    finally:
+        await source.close()
+
+
 async def test_a_newer_log_takes_over_and_a_mark_says_so(point: Open, tmp_path: Path, clock: Clock) -> None:
     write(tmp_path / "a.log", "one\n")
     source = await point()
