@@ -238,7 +238,10 @@ class BareReader:
     async def _tree(self, until: float, want: TreeWant) -> TreeSeen:
         """The names alone, where nobody wants what is in the files: to read each would be a round trip for each."""
         if want.limit < 0:
-            late = partial(TreeSeen, want, {})
+
+            def late(why: str) -> TreeSeen:
+                return TreeSeen(want, {}, error=why)
+
             return await self._part(until, lambda sftp: list_tree(sftp, want, INODE), late, want.root)
         return TreeSeen(want, {}, error=f"{want.root}: {self.reason}")
 

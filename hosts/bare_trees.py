@@ -19,8 +19,11 @@ from hosts.local.trees import MAX_FILES
 
 _AT_ONCE = 8
 _FOLDERS = 1_000
+_LINKS = 10_000  # of one folder: each is a question of its own
+_LINKS_AT_ONCE = 200
 _TOLD = 3
 _IN_A_ROW = 5_000  # names that are looked at before others have their turn
+_UNKNOWN = Attributes(None, None, None)
 _Parts = tuple[str, ...]
 
 
@@ -102,7 +105,7 @@ class _Walk:
                 folder = self._path(prefix.rstrip("/"))
                 self._say(f"{folder} holds more than {len(listed)} names; the rest is left out")
         else:
-            listed = [(name, Attributes(None, None, None)) for name in sorted(firsts)]
+            listed = [(name, _UNKNOWN) for name in sorted(firsts)]
         wanted: list[tuple[str, Attributes, set[_Parts]]] = []
         fits = [(_fitting(parts[0]), parts[1:]) for parts in globs]
         for number, (name, seen) in enumerate(listed):
@@ -111,7 +114,12 @@ class _Walk:
             if number % _IN_A_ROW == _IN_A_ROW - 1:
                 await asyncio.sleep(0)
         unsure = [(name, seen) for name, seen, _ in wanted if seen.mode is None or stat.S_ISLNK(seen.mode)]
-        known = dict(await asyncio.gather(*(self._known(prefix, *one) for one in unsure)))
+        if len(unsure) > _LINKS:
+            self._say(f"{self._path(prefix.rstrip('/'))} holds more than {_LINKS} links; the rest is left out")
+        known = {name: _UNKNOWN for name, _ in unsure[_LINKS:]}
+        for at in range(0, min(len(unsure), _LINKS), _LINKS_AT_ONCE):
+            few = unsure[at : min(at + _LINKS_AT_ONCE, _LINKS)]
+            known.update(await asyncio.gather(*(self._known(prefix, *one) for one in few)))
         return [(name, known.get(name, seen), left) for name, seen, left in wanted]
 
     async def _known(self, prefix: str, name: str, seen: Attributes) -> tuple[str, Attributes]:
@@ -121,10 +129,10 @@ class _Walk:
             found = await self._sftp.stat(self._path(prefix + name))
         except NoAnswerError as error:
             self._say(str(error))
-            return name, Attributes(None, None, None)
+            return name, _UNKNOWN
         except InputError:
-            return name, Attributes(None, None, None)
-        return name, Attributes(None, None, None) if link and found.is_folder else found
+            return name, _UNKNOWN
+        return name, _UNKNOWN if link and found.is_folder else found
 
     def _path(self, path: str) -> str:
         return posixpath.join(self._root, path) if path else self._root

@@ -244,8 +244,8 @@ def _runs(command: str, tokens: Mapping[str, str], until: float) -> bool:
     shell = os.environ.get("SHELL") or "/bin/sh"
     null = subprocess.DEVNULL
     try:
-        # A session of its own, so that what it starts can be ended with it
-        child = subprocess.Popen([shell, "-c", line], stdin=null, stdout=null, stderr=null, start_new_session=True)
+        # A group of its own, so that what it starts can be ended with it, and not a session: that has no terminal
+        child = subprocess.Popen([shell, "-c", line], stdin=null, stdout=null, stderr=null, process_group=0)
     except OSError as error:
         raise ValueError(f"Match exec cannot run {shell}: {error.strerror}") from None
 

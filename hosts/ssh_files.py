@@ -204,7 +204,9 @@ def _known(spec: SshSpec, connects: Connects, names: list[str]) -> Keys:
     try:
         # With hundreds of hosts in it, reading it for each of them would be most of what connecting costs
         mark = tuple(map(_mark, names))
-        return connects.once(tuple(names), mark, lambda: read_keys(names))
+        known = connects.once(tuple(names), mark, lambda: read_keys(names))
+        # A file can be shut and open again with no mark of it: what it takes back must not be lost for good
+        return read_keys(names) if known.unread else known
     except OSError as error:
         shown = ", ".join(names)
         raise InputError(f"{spec.title}: cannot read the known_hosts file {shown}: {plain(error).lower()}") from None

@@ -15,12 +15,19 @@ from hosts.errors import InputError
 from hosts.ssh_text import plain
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:%-]+\Z")
-_NAMES = re.compile(r"(\s*(?:@\S+\s+)?)((?![#|@])\S+)")
 # To ssh only blanks and tabs are some: what others stand for one must not make a line, or a word, of a part of another
-_OTHER_BLANKS = re.compile(r"[^\S \t\n]")
+_LINE = re.compile(
+    r"(?P<marker>[ \t]*(?:@[^ \t]+[ \t]+)?)(?P<names>(?![#@])[^ \t]+)(?P<kind>[ \t]+[^ \t]+[ \t]+)"
+    r"(?P<key>[^ \t]+)(?P<rest>.*)",
+    re.DOTALL,
+)
+_OTHER_BLANKS = re.compile(r"[^\S \t]")
 _NO_BLANK = "\x7f"
-# What asyncssh raises for a line that it cannot read; the second for some damaged keys
-_UNREADABLE = (ValueError, OverflowError)
+_IN_KEYS = re.compile(r"[\r\f\v]|\0+\Z")  # which ssh passes over there
+_KEY = re.compile(r"(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
+# What asyncssh raises for a line that it cannot read; the second for some damaged keys, the third for what looks like a
+# certificate that it lacks a library for
+_UNREADABLE = (ValueError, OverflowError, NameError)
 
 
 @dataclass(frozen=True)
@@ -104,9 +111,13 @@ class NamedKeys(asyncssh.SSHKnownHosts):
 
     def match(self, host: str, addr: str, port: int | None) -> Any:  # of seven kinds, the third and fifth revoked
         """The keys and authorities that a host may have, and those that it must not."""
-        found = list(self._known.match(host.lower(), "", None if host == self._alias else port))
-        if addr:
-            there = self._known.revoked.match("", addr, port)
+        own = None if host == self._alias else port
+        found = list(self._known.match(host.lower(), "", own))
+        # By the whole name: asked for a port, asyncssh goes on to the name without it, and forgets what it has found to
+        # be revoked (2.24)
+        names = [_named(host.lower(), own), *([addr, _named(addr, port)] if addr else [])]
+        for name in names:
+            there = self._known.revoked.match(name, "", None)
             for kind in (2, 4, 6):
                 found[kind] = [*found[kind], *there[kind]]
         return tuple(found)
@@ -116,15 +127,15 @@ def read_keys(files: Iterable[str]) -> Keys:
     """The keys that known_hosts files have; lines that say nothing and files that are shut are passed over, as by ssh.
 
     Raises:
-        OSError: None of them can be read.
+        OSError: None of them can be read, or one for another reason than that it is shut.
     """
     known = Keys()
     read = 0
-    failure: OSError | None = None
+    failure: PermissionError | None = None
     for file in files:
         try:
             lines = _lines(file)
-        except OSError as error:
+        except PermissionError as error:
             known.unread[file], failure = plain(error).lower(), error
             continue
         read += 1
@@ -140,18 +151,27 @@ def read_keys(files: Iterable[str]) -> Keys:
 
 def _lines(file: str) -> list[str]:
     with open(file, encoding="utf-8", errors="replace", newline="\n") as opened:
-        return _OTHER_BLANKS.sub(_NO_BLANK, opened.read()).split("\n")
+        return opened.read().split("\n")
 
 
 def _small(line: str) -> str:
-    """A line with its names in small letters, in which ssh compares them.
+    """A line with its names in small letters, in which ssh compares them; "" where to ssh it says nothing.
 
-    asyncssh passes over a key, also one that is revoked, whose comment is not plain (2.24).
+    asyncssh passes over a key, also one that is revoked, whose comment is not plain (2.24), and takes one that is
+    damaged. That counts where it is revoked: rather too many of those than too few.
     """
-    names = _NAMES.match(line)
-    end = 0 if names is None else names.end()
-    rest = line[end:] if line.isascii() else line[end:].encode("ascii", "replace").decode("ascii")
-    return rest if names is None else names[1] + names[2].lower() + rest
+    match = _LINE.match(line)
+    if match is None:
+        return ""
+    marker, names, kind, key, rest = match.groups()
+    key = _IN_KEYS.sub("", key)
+    if marker.strip() != "@revoked" and not _KEY.match(key):
+        return ""
+    names = names if names.startswith("|") else names.lower()
+    behind = f"{kind}{key}{rest}"
+    if not behind.isascii():
+        behind = _OTHER_BLANKS.sub(_NO_BLANK, behind).encode("ascii", "replace").decode("ascii")
+    return _OTHER_BLANKS.sub(_NO_BLANK, f"{marker}{names}{behind}")
 
 
 def _speaks(line: str, name: str) -> list[tuple[str, str]]:

@@ -11,20 +11,22 @@ from typing import Any
 
 import pytest
 
-from hosts import bare_sftp
+from hosts import bare, bare_sftp, bare_trees
+from hosts.bare_sftp import Attributes, Sftp
 from hosts.errors import InputError
 from hosts.host import FileSeen, TreeSeen, TreeWant, Wants
 from hosts.local.trees import Budget, scan
 from tests.hosts.test_bare import HOSTILE, connect
-from tests.peers import bare, sshd
+from tests.peers import bare as bare_peer
+from tests.peers import sshd
 
 pytestmark = pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd, whose SFTP this is for")
 
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshd.SshPeer]:
-    settings = bare.settings(tmp_path_factory.mktemp("bin"))
-    with sshd.running(tmp_path_factory.mktemp("sshd"), settings + bare.SFTP) as running:
+    settings = bare_peer.settings(tmp_path_factory.mktemp("bin"))
+    with sshd.running(tmp_path_factory.mktemp("sshd"), settings + bare_peer.SFTP) as running:
         yield running
 
 
@@ -124,3 +126,57 @@ async def test_a_very_name_is_found_among_however_many(
     assert await host.query("locate", {"path": glob.escape(f"{tmp_path}/many/{name}")}, 20) == there
     with pytest.raises(InputError, match=f"cannot list {tmp_path}/many: it holds more than 20 names$"):
         await host.query("locate", {"path": f"{tmp_path}/many/*.log"}, 20)
+
+
+async def test_a_listing_that_takes_too_long_says_so_and_that_nothing_is_gone(
+    host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want = TreeWant(str(tmp_path), ("*",), -1)
+    await listed(host, want)
+
+    async def endless(*_: object) -> TreeSeen:
+        future: asyncio.Future[TreeSeen] = asyncio.get_running_loop().create_future()
+        return await future
+
+    monkeypatch.setattr(bare, "list_tree", endless)
+    [seen] = (await host.observe(Wants(trees=(want,)), None, 3)).trees
+    assert (seen.gone, seen.error) == ((), f"{tmp_path}: no answer in time")
+
+
+def link(folder: Path, count: int) -> None:
+    folder.mkdir()
+    (folder / "to").touch()
+    for number in range(count):
+        (folder / f"{number}.log").symlink_to("to")
+
+
+async def test_few_links_are_asked_for_at_a_time(host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link(tmp_path / "many", 450)
+    asked = [0]
+    most = 0
+    stat = Sftp.stat
+
+    async def counted(sftp: Sftp, path: str) -> Attributes:
+        nonlocal most
+        asked[0] += 1
+        most = max(most, asked[0])
+        try:
+            return await stat(sftp, path)
+        finally:
+            asked[0] -= 1
+
+    monkeypatch.setattr(Sftp, "stat", counted)
+    [seen] = await listed(host, TreeWant(f"{tmp_path}/many", ("*.log",), -1))
+    assert (len(seen.files), seen.error) == (450, None)
+    assert 1 < most <= 200
+
+
+async def test_of_a_folder_of_too_many_links_some_are_listed(
+    host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bare_trees, "_LINKS", 20, raising=False)
+    link(tmp_path / "many", 30)
+    [seen] = await listed(host, TreeWant(str(tmp_path), ("many/*",), -1))
+    assert len(seen.files) == 21
+    assert seen.files["many/to"].error is None
+    assert seen.error == f"{tmp_path}/many holds more than 20 links; the rest is left out"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import threading
@@ -241,6 +242,24 @@ async def test_a_program_that_never_ends_does_so_with_us(tmp_path: Path) -> None
     us = await asyncio.create_subprocess_exec(sys.executable, "-c", _QUIT, str(pid))
     assert await us.wait() == 0
     assert await until(lambda: is_gone(int(pid.read_text())))
+
+
+_TERMINAL = """
+import fcntl, sys, termios, time
+from hosts import ssh_config
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+sys.exit(not ssh_config._runs("tty </dev/tty", {}, time.monotonic() + 30))
+"""
+
+
+async def test_a_program_has_our_terminal() -> None:
+    ours, theirs = os.openpty()
+    try:
+        us = await asyncio.create_subprocess_exec(sys.executable, "-c", _TERMINAL, stdin=theirs, start_new_session=True)
+        assert await us.wait() == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 @pytest.mark.parametrize("final", ["", "Match final host *\n  ServerAliveInterval 7\n"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import stat
@@ -9,11 +10,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
 
-from hosts import ssh_files
+from hosts import ssh_files, ssh_keys
 from hosts.connection import Way
 from hosts.errors import InputError, UnreachableError
 from hosts.ssh import SshHost, SshSpec
@@ -148,6 +150,8 @@ _PASSED_OVER = [
     b"|1|x| KEY",
     b"|9|YQ==|YQ== KEY",
     b"foo " + _BAD_KEY,
+    b"foo 0\0",
+    b"foo 0\0 AAAA",
     b"\0\377\r",
 ]
 
@@ -166,7 +170,7 @@ async def test_a_line_that_says_nothing_costs_none_of_the_others(
     assert "its host key is unknown" in await Reach(ssh_peer, known, host_keys="strict").refused()
 
 
-@pytest.mark.parametrize("comment", [b" B\374ro", " Büro".encode(), b"\r", b" a\fb\x1c"])
+@pytest.mark.parametrize("comment", [b" B\374ro", " Büro".encode(), b"\r", b"\0", b" a\fb\x1c"])
 async def test_a_key_counts_whatever_its_comment_is(ssh_peer: sshd.SshPeer, tmp_path: Path, comment: bytes) -> None:
     known = tmp_path / "known"
     good = line_of(ssh_peer).encode().rstrip()
@@ -177,6 +181,31 @@ async def test_a_key_counts_whatever_its_comment_is(ssh_peer: sshd.SshPeer, tmp_
     other = sshd.public(sshd.make_key(tmp_path / "other")).encode()
     known.write_bytes(b"foo\n" + good.partition(b" ")[0] + b" " + other + comment + b"\n")
     assert f"{known}:2 has ssh-ed25519" in await Reach(ssh_peer, known).refused(KeyChangedError)
+
+
+@pytest.mark.parametrize("sign", ["é", "\uff1f", "\x7f", "!", "\x1c", "\x85", "\xa0", "\u2028", b"\xff"])
+async def test_a_key_that_is_damaged_is_none_but_still_taken_back(
+    ssh_peer: sshd.SshPeer, tmp_path: Path, sign: str | bytes
+) -> None:
+    known = tmp_path / "known"
+    name, kind, key = line_of(ssh_peer).encode().split()
+    within = sign if isinstance(sign, bytes) else sign.encode()
+    for damaged in (key[:20] + within + key[20:], key + within):
+        known.write_bytes(b"%s %s %s\n" % (name, kind, damaged))
+        assert "its host key is unknown" in await Reach(ssh_peer, known, host_keys="strict").refused()
+        known.write_bytes(b"%s %s %s\n@revoked * %s %s c\n" % (name, kind, key, kind, damaged))
+        assert "revoked" in (await Reach(ssh_peer, known).refused()).replace(str(tmp_path), "")
+
+
+@pytest.mark.parametrize("blank", [b"\r", b"\f", b"\v"])
+async def test_blanks_that_ssh_passes_over_damage_no_key(ssh_peer: sshd.SshPeer, tmp_path: Path, blank: bytes) -> None:
+    known = tmp_path / "known"
+    name, kind, key = line_of(ssh_peer).encode().split()
+    for written in (key[:20] + blank + key[20:], key + blank):
+        known.write_bytes(b"%s %s %s\n" % (name, kind, written))
+        await Reach(ssh_peer, known, host_keys="strict").up()
+    known.write_bytes(b"%s %s %s %s\n" % (name, kind, blank, key))
+    assert "its host key is unknown" in await Reach(ssh_peer, known, host_keys="strict").refused()
 
 
 @pytest.mark.parametrize("sign", ["\r", "\f", "\x1c", "\x85", "\u2028"])
@@ -228,6 +257,47 @@ async def test_a_file_that_may_not_be_read_and_is_the_only_one(
     closed.touch(mode=0)
     host = Reach(ssh_peer, closed).host
     with pytest.raises(InputError, match=rf"cannot read the known_hosts file {closed}: permission denied"):
+        await host.open(("cat",))
+    await host.close()
+
+
+async def test_a_file_that_is_shut_for_a_moment_counts_afterwards(
+    ssh_peer: sshd.SshPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, system = tmp_path / "own", tmp_path / "system"
+    monkeypatch.setattr(ssh_files, "_SYSTEM_KNOWN_HOSTS", str(system))
+    own.write_text(f"@revoked * {sshd.public(ssh_peer.folder / 'host_key')}\n")
+    system.write_text(line_of(ssh_peer))
+    shuts = [errno.EACCES]
+
+    def shut(name: str, *more: Any, **settings: Any) -> Any:
+        if name == str(own) and shuts:
+            raise OSError(shuts[0], os.strerror(shuts[0]), name)
+        return open(name, *more, **settings)
+
+    monkeypatch.setattr(ssh_keys, "open", shut, raising=False)
+    reach = Reach(ssh_peer, own)
+    await reach.up()
+    shuts.clear()  # and nothing that stat tells has changed
+    assert "is revoked" in await reach.refused()
+
+
+async def test_a_file_that_is_open_to_us_and_cannot_be_read_is_not_passed_over(
+    ssh_peer: sshd.SshPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, system = tmp_path / "own", tmp_path / "system"
+    monkeypatch.setattr(ssh_files, "_SYSTEM_KNOWN_HOSTS", str(system))
+    own.touch()
+    system.write_text(line_of(ssh_peer))
+
+    def stale(name: str, *more: Any, **settings: Any) -> Any:
+        if name == str(own):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), name)
+        return open(name, *more, **settings)
+
+    monkeypatch.setattr(ssh_keys, "open", stale, raising=False)
+    host = Reach(ssh_peer, own).host
+    with pytest.raises(InputError, match="cannot read the known_hosts file"):
         await host.open(("cat",))
     await host.close()
 

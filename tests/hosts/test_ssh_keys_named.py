@@ -121,13 +121,38 @@ async def test_an_alias_that_a_last_look_at_the_configuration_gives(tmp_path: Pa
     assert (await find_files(spec, Connects())).alias == "box"
 
 
-async def test_a_key_that_is_revoked_for_the_address_is_not_taken(ssh_peer: sshd.SshPeer, tmp_path: Path) -> None:
-    known = tmp_path / "known"
-    line = f"@revoked [127.0.0.1]:{ssh_peer.port} {sshd.public(ssh_peer.folder / 'host_key')}\n"
-    known.write_text(line)
-    spec = SshSpec("localhost", ssh_peer.port, None, str(ssh_peer.keys["plain"]), str(known), config_file=None)
+async def revoked(peer: sshd.SshPeer, known: Path, name: str, rule: Literal["strict", "accept-new"]) -> str:
+    """What is said of a key that is taken back, but for where that is written."""
+    spec = SshSpec(name, peer.port, None, str(peer.keys["plain"]), str(known), config_file=None, host_keys=rule)
     host = SshHost(spec)
-    with pytest.raises(LoginRefusedError, match="revoked"):
+    with pytest.raises(LoginRefusedError) as caught:
         await host.open(("true",))
     await host.close()
-    assert known.read_text() == line
+    return str(caught.value).replace(str(known), "")
+
+
+@pytest.mark.parametrize("plain", ["", "localhost", "127.0.0.1"])
+@pytest.mark.parametrize("pattern", ["[127.0.0.1]:P", "[127.*]:*", "127.0.0.1", "127.0.0.0/8"])
+async def test_a_key_that_is_revoked_for_the_address_is_not_taken(
+    ssh_peer: sshd.SshPeer, tmp_path: Path, pattern: str, plain: str
+) -> None:
+    known = tmp_path / "known"
+    key = sshd.public(ssh_peer.folder / "host_key")
+    names = f"[localhost]:{ssh_peer.port}" + (f",{plain}" if plain else "")
+    known.write_text(f"{names} {key}\n@revoked {pattern.replace('P', str(ssh_peer.port))} {key}\n")
+    before = known.read_text()
+    assert "is revoked" in await revoked(ssh_peer, known, "localhost", "strict")
+    assert known.read_text() == before
+
+
+@pytest.mark.parametrize("rule", ["strict", "accept-new"])
+@pytest.mark.parametrize("pattern", ["[127.0.0.1]:P", "[127.*]:*", "far,[127.0.0.1]:P"])
+async def test_a_key_that_is_revoked_for_the_port_is_not_taken_from_the_name_without_it(
+    ssh_peer: sshd.SshPeer, tmp_path: Path, pattern: str, rule: Literal["strict", "accept-new"]
+) -> None:
+    known = tmp_path / "known"
+    key = sshd.public(ssh_peer.folder / "host_key")
+    known.write_text(f"127.0.0.1 {key}\n@revoked {pattern.replace('P', str(ssh_peer.port))} {key}\n")
+    before = known.read_text()
+    assert "is revoked" in await revoked(ssh_peer, known, "127.0.0.1", rule)
+    assert known.read_text() == before
