@@ -20,7 +20,7 @@ from hosts.local.trees import MAX_FILES
 _AT_ONCE = 8
 _FOLDERS = 1_000
 _LINKS = 10_000  # of one folder: each is a question of its own
-_LINKS_AT_ONCE = 200
+_QUESTIONS = 1_000  # at a time: with fewer, a slow link would take a while for all links
 _TOLD = 3
 _IN_A_ROW = 5_000  # names that are looked at before others have their turn
 _UNKNOWN = Attributes(None, None, None)
@@ -62,6 +62,7 @@ class _Walk:
         self._inode = inode
         self._folders = 0
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._questions = asyncio.Semaphore(_QUESTIONS)
 
     async def run(self, prefix: str, globs: set[_Parts]) -> None:
         """Look into one folder, and into those below it that the globs lead to."""
@@ -117,9 +118,16 @@ class _Walk:
         if len(unsure) > _LINKS:
             self._say(f"{self._path(prefix.rstrip('/'))} holds more than {_LINKS} links; the rest is left out")
         known = {name: _UNKNOWN for name, _ in unsure[_LINKS:]}
-        for at in range(0, min(len(unsure), _LINKS), _LINKS_AT_ONCE):
-            few = unsure[at : min(at + _LINKS_AT_ONCE, _LINKS)]
-            known.update(await asyncio.gather(*(self._known(prefix, *one) for one in few)))
+        asked = iter(unsure[:_LINKS])
+
+        async def ask() -> None:
+            for one in asked:
+                async with self._questions:
+                    name, found = await self._known(prefix, *one)
+                known[name] = found
+
+        # A task for each of thousands would hold everybody up
+        await asyncio.gather(*(ask() for _ in range(min(len(unsure), _QUESTIONS))))
         return [(name, known.get(name, seen), left) for name, seen, left in wanted]
 
     async def _known(self, prefix: str, name: str, seen: Attributes) -> tuple[str, Attributes]:

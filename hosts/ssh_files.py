@@ -202,11 +202,11 @@ def _read(spec: SshSpec, connects: Connects, trusted: list[str]) -> Files:
 
 def _known(spec: SshSpec, connects: Connects, names: list[str]) -> Keys:
     try:
-        # With hundreds of hosts in it, reading it for each of them would be most of what connecting costs
-        mark = tuple(map(_mark, names))
-        known = connects.once(tuple(names), mark, lambda: read_keys(names))
-        # A file can be shut and open again with no mark of it: what it takes back must not be lost for good
-        return read_keys(names) if known.unread else known
+        # With hundreds of hosts in it, reading it for each of them would be most of what connecting costs. A file can
+        # be shut and open again with no mark of it: what it takes back must not be lost for good
+        shut = frozenset(filter(_is_shut, names))
+        known = connects.once(tuple(names), (shut, *map(_mark, names)), lambda: read_keys(names))
+        return known if known.unread.keys() == shut else read_keys(names)
     except OSError as error:
         shown = ", ".join(names)
         raise InputError(f"{spec.title}: cannot read the known_hosts file {shown}: {plain(error).lower()}") from None
@@ -248,6 +248,16 @@ def _kept(name: str, connects: Connects) -> tuple[bytes, ...]:
     # With hundreds of hosts they would be read for each of them
     mark = tuple(_mark(file) for file in (name, f"{name}.pub", f"{name}-cert.pub"))
     return connects.once((_public_halves, name), mark, lambda: tuple(_public_halves(name)))
+
+
+def _is_shut(name: str) -> bool:
+    try:
+        os.close(os.open(name, os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError:
+        return True
+    except OSError:
+        pass  # whoever reads it says so
+    return False
 
 
 def _mark(name: str) -> tuple[int, ...] | None:

@@ -23,7 +23,7 @@ _LINE = re.compile(
 )
 _OTHER_BLANKS = re.compile(r"[^\S \t]")
 _NO_BLANK = "\x7f"
-_IN_KEYS = re.compile(r"[\r\f\v]|\0+\Z")  # which ssh passes over there
+_IN_KEYS = re.compile(r"[\r\f\v]")  # which ssh passes over there
 _KEY = re.compile(r"(?=.)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
 # What asyncssh raises for a line that it cannot read; the second for some damaged keys, the third for what looks like a
 # certificate that it lacks a library for
@@ -124,7 +124,9 @@ class NamedKeys(asyncssh.SSHKnownHosts):
 
 
 def read_keys(files: Iterable[str]) -> Keys:
-    """The keys that known_hosts files have; lines that say nothing and files that are shut are passed over, as by ssh.
+    """The keys that known_hosts files have.
+
+    Lines that say nothing, and files that are shut or not there, are passed over, as by ssh.
 
     Raises:
         OSError: None of them can be read, or one for another reason than that it is shut.
@@ -135,6 +137,8 @@ def read_keys(files: Iterable[str]) -> Keys:
     for file in files:
         try:
             lines = _lines(file)
+        except FileNotFoundError:
+            continue  # it went since it was looked for, and takes nothing back
         except PermissionError as error:
             known.unread[file], failure = plain(error).lower(), error
             continue
@@ -157,10 +161,10 @@ def _lines(file: str) -> list[str]:
 def _small(line: str) -> str:
     """A line with its names in small letters, in which ssh compares them; "" where to ssh it says nothing.
 
-    asyncssh passes over a key, also one that is revoked, whose comment is not plain (2.24), and takes one that is
-    damaged. That counts where it is revoked: rather too many of those than too few.
+    To ssh it ends at a NUL. asyncssh passes over a key, also one that is revoked, whose comment is not plain (2.24),
+    and takes one that is damaged. That counts where it is revoked: rather too many of those than too few.
     """
-    match = _LINE.match(line)
+    match = _LINE.match(line.partition("\0")[0])
     if match is None:
         return ""
     marker, names, kind, key, rest = match.groups()
@@ -168,9 +172,7 @@ def _small(line: str) -> str:
     if marker.strip() != "@revoked" and not _KEY.match(key):
         return ""
     names = names if names.startswith("|") else names.lower()
-    behind = f"{kind}{key}{rest}"
-    if not behind.isascii():
-        behind = _OTHER_BLANKS.sub(_NO_BLANK, behind).encode("ascii", "replace").decode("ascii")
+    behind = f"{kind}{key}{rest}".encode("ascii", "replace").decode("ascii")
     return _OTHER_BLANKS.sub(_NO_BLANK, f"{marker}{names}{behind}")
 
 

@@ -22,7 +22,7 @@ from typing import NamedTuple, Union
 
 from hosts.errors import InputError
 from hosts.host import Chunk, Data, Gap, Position, Rotated
-from hosts.local.rotation import PACKED, Sibling, after, sibling
+from hosts.local.rotation import PACKED, Patience, Sibling, after, sibling
 
 FINGERPRINT = 1024
 BLOCK = 1 << 20
@@ -35,7 +35,6 @@ BESIDE = "\0"
 
 _ROTATED = (".1", ".0", ".old")
 _LIKELY = 32  # files that are looked into, each a read of few bytes
-_MOVING = 0.2  # seconds that moving files up one by one may take, while one of them lacks
 _SAMPLE = 1 << 16  # equal last bytes in equal places, by which a file is a copy of another
 
 Item = Union[Data, Gap, Rotated]
@@ -111,6 +110,7 @@ class Follower:
         size: Bytes in the file at `path` when it was last looked at; None where there was none.
         ahead: How many bytes come after the position in the file that it is in; 0 while a copy is read to its end.
         at_end: Whether the last look went to the end of the file at `path`, so that the next has nothing to see yet.
+        wait: Seconds after which the last look is to be made again, also where no change is told of; 0 for whenever.
         beside: The files in its folder; set by whoever is asked for BESIDE.
     """
 
@@ -119,6 +119,7 @@ class Follower:
         self.size: int | None = None
         self.ahead = 0
         self.at_end = False
+        self.wait = 0.0
         self.beside: list[Neighbour] = []
         self._path = path
         self._last = last  # the last bytes handed out of this file, which end at the position
@@ -129,7 +130,7 @@ class Follower:
         self._passed: dict[tuple[int, str], tuple[int, bytes]] = {}
         self._aside = False  # the file is not the one at the path, however much alike they are
         self._direct = (0, 0)  # two files between which there was none
-        self._lacked = 0.0  # since when a file lacks between two
+        self._patience = Patience()
 
     def look(self, block: int = BLOCK) -> Look:
         """What is new, at most `block` bytes of it; nothing when nothing is.
@@ -140,7 +141,7 @@ class Follower:
         start = self._start()
         chunk = yield self._range(self._path, start, block)
         self.size = chunk.size if chunk is not None else None
-        self.ahead, self.at_end = 0, False
+        self.ahead, self.at_end, self.wait = 0, False, 0.0
         if chunk is None:
             first, self._missed = not self._missed, True
             return (
@@ -241,7 +242,7 @@ class Follower:
         found = yield from self._between(old, chunk)
         if found is None or (found[0] is None and chunk.size == 0):
             return []  # perhaps files are moved up just now, or whoever writes has not turned to the new one yet
-        (between, complete), self._lacked = found, 0.0
+        between, complete = found
         self._passed[old.inode, old.fingerprint] = self.position.offset, self._last
         turned = self._restart(change, chunk.inode) if between is None else self._restart("replaced", between.inode)
         if old.blind(chunk):  # no inode tells whether the next look finds this one at the path
@@ -272,12 +273,11 @@ class Follower:
             # An inode is used again; and one that was passed may have been written to once more
             if one.mtime >= since and one.key[1] in inodes and one is not itself and (yield from self._is_passed(one)):
                 passed.add(one.key)
-        found, complete, lacks = after(siblings, itself, since, (0, chunk.inode), passed)
-        if lacks:
-            self._lacked = self._lacked or time.monotonic()
-            if time.monotonic() < self._lacked + _MOVING:
-                return None
-            complete = False
+        found, complete, free = after(siblings, itself, since, (0, chunk.inode), passed)
+        self.wait = max(0.0, self._patience.left(free, time.monotonic()))
+        if self.wait:
+            return None
+        complete = complete and not free
         for one in found:
             seen = yield from self._glimpse(one, one.size, _SAMPLE)
             if seen is None:
@@ -313,7 +313,7 @@ class Follower:
 
     def _restart(self, why: str, inode: int) -> Rotated:
         self._last, self._since, self._direct = b"", 0, (0, 0)
-        self._drained, self._aside = None, False
+        self._drained, self._aside, self._patience = None, False, Patience()
         self.position = Position(0, inode, hashlib.sha256(b"").hexdigest(), 0)
         return Rotated(why, self.position)
 

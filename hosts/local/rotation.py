@@ -14,8 +14,16 @@ PACKED = (".gz", ".xz", ".zst", ".bz2", ".lz4")
 NUMBERED = 64
 """A greater number is a date, a process, anything but an age."""
 
+MOVING = 0.2
+"""Seconds that moving files up one by one may take, while one of their numbers is free."""
+
+_OFTEN = 10
+"""So often other numbers may be free before it is no moving up any more."""
+
 Key = tuple[int, int]
 """Device and inode; the device is 0 where it is not known."""
+
+Numbers = tuple[int, ...]
 
 _ROTATED = re.compile(r"[.\-_]\d[\d.\-_:T]*Z?")  # an age or a time, as every rotation writes it; no .lock, no .err
 
@@ -66,11 +74,11 @@ def dated_after(one: Sibling, other: Sibling) -> bool:
 
 def after(
     there: Iterable[Sibling], old: Sibling | None, since: int, new: Key, passed: Collection[Key]
-) -> tuple[list[Sibling], bool, bool]:
-    """The files that were the log after one file and before another, whether these are all, and whether one lacks.
+) -> tuple[list[Sibling], bool, Numbers]:
+    """The files that were the log after one file and before another, whether these are all, and which numbers are free.
 
-    The last is so where a number between them is free: for good where that file is gone, and for a moment while files
-    are moved up one by one.
+    Such a number is between theirs: for good where that file is gone, and for a moment while files are moved up one by
+    one. That of `old` stands before them, as another one is free for another reason.
 
     Nothing is known here of what lay beside the log before, as `old` may have been followed by somebody else. So names
     have to be of one form with that of `old`: beside `log.old` stands no file that came between, whatever was written
@@ -89,13 +97,13 @@ def after(
     others = [one for one in there if one.rotated and (old is None or one.key != old.key)]
     if old is None:
         # They may be its own, and who wrote to a file that lies there without a number in common nobody can tell
-        return [], not any(one.mtime > since and one.key != new for one in others), False
+        return [], not any(one.mtime > since and one.key != new for one in others), ()
     if not old.rotated:
-        return [], True, False
+        return [], True, ()
     if old.number is None:
         # The time in a name is that of its rotation, or of the beginning of what is in it: `old` has an earlier one
         dated = [one for one in others if dated_after(one, old) and one.mtime >= since and one.key not in passed]
-        return *_before(sorted(dated, key=lambda one: one.path), new), False
+        return *_before(sorted(dated, key=lambda one: one.path), new), ()
     numbers = [one for one in others if one.number is not None]
     later = [one for one in numbers if one.mtime >= since and one.key not in passed]
     fallen = [one for one in later if (one.number or 0) < old.number]
@@ -103,9 +111,30 @@ def after(
     if not risen or any(one.mtime > since for one in fallen):
         first = next((one.number or 0 for one in fallen if one.key == new), 0)
         wanted = range(max(1, first + 1), old.number if old.number <= NUMBERED else 0)
-        lacks = not {*wanted} <= {one.number for one in numbers}
-        return *_before(sorted(fallen, key=lambda one: -(one.number or 0)), new), lacks
-    return *_before(sorted(risen, key=lambda one: one.number or 0), new), False
+        free = sorted({*wanted} - {one.number for one in numbers})
+        found = sorted(fallen, key=lambda one: -(one.number or 0))
+        return *_before(found, new), (old.number, *free) if free else ()
+    return *_before(sorted(risen, key=lambda one: one.number or 0), new), ()
+
+
+class Patience:
+    """How long numbers that are free may be so because files are moved up just now."""
+
+    def __init__(self) -> None:
+        self._free: Numbers = ()
+        self._since = 0.0
+        self._seen = 0
+
+    def left(self, free: Numbers, now: float) -> float:
+        """Seconds to wait from now on, 0 or less where a file lacks for good; `now` on the monotonic clock.
+
+        The same numbers have to be free all the while, as the next rotation has its own moment. A log that is rotated
+        all the time has others at each look, also where a file is gone.
+        """
+        if free != self._free:
+            self._free, self._since = free, now
+            self._seen = self._seen + 1 if free else 0
+        return self._since + MOVING - now if free and self._seen <= _OFTEN else 0.0
 
 
 def _before(found: list[Sibling], new: Key) -> tuple[list[Sibling], bool]:

@@ -283,7 +283,8 @@ class _Followed:
             if items:
                 pause = FASTEST
             elif not self._watched.renew(self._follower.position.inode):
-                self._wake.wait(WATCHED if self._watched.told else pause)
+                longest = WATCHED if self._watched.told else pause
+                self._wake.wait(min(longest, self._follower.wait or longest))
                 pause = min(pause * _SLOWER, SLOWEST)
 
     def _changed(self) -> None:

@@ -156,9 +156,7 @@ class Looker:
         if self._refused and self._changed < now < self._refused[0] + _RETRY:
             return self._refused[1]
         try:
-            if newest is None and self._refused is None:
-                self._beside.note()
-            file = open_plain(self._files, self.path)
+            file = self._open_first() if newest is None else open_plain(self._files, self.path)
         except OSError as error:
             self._refused = now, trouble_of(error)
             return self._refused[1]
@@ -187,6 +185,16 @@ class Looker:
                 new = Next(file, MarkKind.ROTATED, "rotated: another file took the place", first=first)
                 self._queue_up(self._newest, new, len(self._queue))
         return None
+
+    def _open_first(self) -> OpenFile | None:
+        """Open the file, once what lies beside it is known; while it is refused, its folder is not read each time."""
+        if self._refused is not None:
+            refused = open_plain(self._files, self.path)
+            if refused is None:
+                return None
+            refused.close()
+        self._beside.note()
+        return open_plain(self._files, self.path)
 
     def _queue_up(self, old: OpenFile | None, new: Next, at: int) -> int:
         """Queue a new content, and before it those that came and went since the last look.

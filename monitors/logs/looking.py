@@ -140,11 +140,12 @@ class Look:
     def _is_ours(self, status: os.stat_result) -> bool:
         return (status.st_dev, status.st_ino) in self._own or _as_it_is(status) in self._ignored
 
-    def _leads_to_ours(self, path: str) -> bool:
+    def _leads_to_one(self, path: str) -> bool:
         try:
-            return self._is_ours(os.stat(path))
+            status = os.stat(path)
         except OSError:
             return False
+        return stat.S_ISREG(status.st_mode) and not self._is_ours(status)
 
     def _in_turn(self) -> set[str]:
         """The next few of all files."""
@@ -235,9 +236,9 @@ class Look:
                 elif rank:
                     ranked[rank].append(name)
         names = ranked[2]
-        # The first that is not ours decides, so hardly more than that one is looked at. Those that are ours stay: they
-        # are logs once somebody else writes to them, of which the folder does not tell
-        if ranked[1] and all(self._leads_to_ours(os.path.join(path, name)) for name in names):
+        # The first that is one decides, so hardly more than that one is looked at. Those that are none stay: what is
+        # ours is one once somebody else writes to it, of which the folder does not tell
+        if ranked[1] and not any(self._leads_to_one(os.path.join(path, name)) for name in names):
             names = names + ranked[1]
         folder.names = frozenset(names)
         folder.below = tuple(below)

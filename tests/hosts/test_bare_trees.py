@@ -151,6 +151,7 @@ def link(folder: Path, count: int) -> None:
 
 
 async def test_few_links_are_asked_for_at_a_time(host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bare_trees, "_QUESTIONS", 50)
     link(tmp_path / "many", 450)
     asked = [0]
     most = 0
@@ -168,7 +169,29 @@ async def test_few_links_are_asked_for_at_a_time(host: Any, tmp_path: Path, monk
     monkeypatch.setattr(Sftp, "stat", counted)
     [seen] = await listed(host, TreeWant(f"{tmp_path}/many", ("*.log",), -1))
     assert (len(seen.files), seen.error) == (450, None)
-    assert 1 < most <= 200
+    assert 1 < most <= 50
+
+
+async def test_an_answer_about_one_link_holds_up_no_question_about_others(
+    host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bare_trees, "_QUESTIONS", 50)
+    link(tmp_path / "many", 450)
+    left, last = [450], asyncio.Event()
+    stat = Sftp.stat
+
+    async def late(sftp: Sftp, path: str) -> Attributes:
+        found = await stat(sftp, path)
+        left[0] -= path.endswith(".log")
+        if left[0] == 0:
+            last.set()
+        if path.endswith("/0.log"):
+            await last.wait()
+        return found
+
+    monkeypatch.setattr(Sftp, "stat", late)
+    [seen] = await listed(host, TreeWant(f"{tmp_path}/many", ("*.log",), -1))
+    assert (len(seen.files), seen.error) == (450, None)
 
 
 async def test_of_a_folder_of_too_many_links_some_are_listed(

@@ -13,7 +13,7 @@ import pytest
 from hosts.errors import InputError, UnreachableError
 from hosts.follow import follow
 from hosts.host import Chunk, Data, Gap, Position, Rotated
-from hosts.local import following
+from hosts.local import rotation
 from hosts.local.following import BLOCK, OVERLAP, Follower, Neighbour, likely, seen_by
 from hosts.local.observe import read_range
 from hosts.local.openfile import OpenFile, glance, look
@@ -523,7 +523,7 @@ async def test_files_that_came_and_went_between_two_looks_are_read(
 
 
 async def test_where_a_file_between_is_packed_or_gone_that_is_told(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "_MOVING", 0.0)  # no time passes here
+    monkeypatch.setattr(rotation, "MOVING", 0.0)  # no time passes here
     for ending in (".2.gz", None):
         log.path.unlink(missing_ok=True)
         log.append(text("first"))

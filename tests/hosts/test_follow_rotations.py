@@ -123,3 +123,82 @@ def test_a_number_that_is_free_is_a_file_that_lacks_only_where_it_stays_free(tmp
         see()
     assert b"".join(item.data for item in items if isinstance(item, Data)) == log.written
     assert [item.whole for item in items if isinstance(item, Rotated)] == ([False] if gone else [True, True])
+
+
+class Seen:
+    """What a follower gives of a log, look after look."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = OpenFile(str(path))
+        self.follower = Follower(str(path), Position())
+        self.items: list[Item] = []
+
+    def look(self) -> None:
+        while found := look(self.follower, self.file, 1 << 20):
+            self.items.extend(found)
+
+    @property
+    def whole(self) -> list[bool]:
+        return [item.whole for item in self.items if isinstance(item, Rotated)]
+
+
+def test_each_rotation_has_a_moment_of_its_own_in_which_a_number_is_free(tmp_path: Path) -> None:
+    log = RotatedLog(tmp_path, "numbered")
+    seen = Seen(log.path)
+    with contextlib.closing(seen.file):
+        seen.look()
+        log.rotate()
+        os.rename(f"{log.path}.1", f"{log.path}.2")
+        seen.look()
+        os.rename(log.path, f"{log.path}.1")
+        log.append()
+        time.sleep(0.25)  # in which no number is free, and nobody looks
+        os.rename(f"{log.path}.2", f"{log.path}.3")
+        seen.look()
+        os.rename(f"{log.path}.1", f"{log.path}.2")
+        os.rename(log.path, f"{log.path}.1")
+        log.append()
+        seen.look()
+    assert seen.whole == [True, True, True]
+    assert b"".join(item.data for item in seen.items if isinstance(item, Data)) == log.written
+
+
+def test_a_log_that_is_rotated_all_the_time_waits_for_a_number_that_is_free_no_longer_than_that(tmp_path: Path) -> None:
+    log = RotatedLog(tmp_path, "numbered")
+    seen = Seen(log.path)
+    with contextlib.closing(seen.file):
+        seen.look()
+        log.rotate()
+        log.rotate()
+        os.unlink(f"{log.path}.1")  # for good
+        for number in range(2, 30):
+            seen.look()
+            if seen.whole:
+                break
+            os.rename(f"{log.path}.{number}", f"{log.path}.{number + 1}")
+    assert number < 15
+    assert seen.whole == [False]
+
+
+def test_a_number_that_was_free_before_a_gap_is_no_reason_for_another(tmp_path: Path) -> None:
+    log = RotatedLog(tmp_path, "numbered")
+    seen = Seen(log.path)
+    with contextlib.closing(seen.file):
+        seen.look()
+        log.rotate()
+        os.rename(f"{log.path}.1", f"{log.path}.2")
+        seen.look()
+        os.truncate(f"{log.path}.2", 0)
+        seen.look()
+        assert any(isinstance(item, Gap) for item in seen.items)
+        seen.items.clear()
+        os.unlink(f"{log.path}.2")
+        time.sleep(0.25)
+        log.rotate()
+        os.rename(f"{log.path}.1", f"{log.path}.2")
+        seen.look()
+        assert seen.whole == []
+        os.rename(log.path, f"{log.path}.1")
+        log.append()
+        seen.look()
+    assert seen.whole == [True, True]

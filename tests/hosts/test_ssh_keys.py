@@ -17,6 +17,7 @@ import pytest
 
 from hosts import ssh_files, ssh_keys
 from hosts.connection import Way
+from hosts.connects import Connects
 from hosts.errors import InputError, UnreachableError
 from hosts.ssh import SshHost, SshSpec
 from hosts.ssh_keys import Offer, remember
@@ -246,6 +247,53 @@ async def test_a_file_that_may_not_be_read_costs_none_of_the_others(ssh_peer: ss
     with pytest.raises(KeyChangedError):
         await reach.host.retry_now()
     await reach.host.close()
+
+
+@pytest.mark.parametrize("behind", [b"\0", b"\0x", b"\0AAAA", b"\0 comment"])
+async def test_a_line_ends_where_it_does_to_ssh(ssh_peer: sshd.SshPeer, tmp_path: Path, behind: bytes) -> None:
+    known = tmp_path / "known"
+    name, kind, key = line_of(ssh_peer).encode().split()
+    known.write_bytes(b"%s %s %s\n" % (name, kind, key + behind))
+    await Reach(ssh_peer, known, host_keys="strict").up()
+    known.write_bytes(b"%s %s %s\n@revoked * %s %s\n" % (name, kind, key, kind, key + behind))
+    assert "is revoked" in await Reach(ssh_peer, known, host_keys="strict").refused()
+
+
+@pytest.mark.usefixtures("anybody")
+async def test_a_file_that_may_not_be_read_has_none_read_for_each_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, system = tmp_path / "own", tmp_path / "system"
+    own.touch()
+    system.touch(mode=0)
+    monkeypatch.setattr(ssh_files, "_SYSTEM_KNOWN_HOSTS", str(system))
+    read: list[str] = []
+    lines = ssh_keys._lines
+    monkeypatch.setattr(ssh_keys, "_lines", lambda name: (read.append(name), lines(name))[1])
+    connects = Connects()
+    spec = SshSpec("127.0.0.1", known_hosts=str(own), config_file=None)
+    for _ in range(3):
+        assert [*(await ssh_files.find_files(spec, connects)).known.unread] == [str(system)]
+    assert read == [str(own), str(system)]
+
+
+async def test_a_file_that_goes_while_it_is_looked_for_is_passed_over(
+    ssh_peer: sshd.SshPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, system = tmp_path / "own", tmp_path / "system"
+    monkeypatch.setattr(ssh_files, "_SYSTEM_KNOWN_HOSTS", str(system))
+    own.write_text(line_of(ssh_peer))
+    system.touch()
+    lines = ssh_keys._lines
+
+    def gone(name: str) -> list[str]:
+        if name == str(system):
+            system.unlink()
+        return lines(name)
+
+    monkeypatch.setattr(ssh_keys, "_lines", gone)
+    await Reach(ssh_peer, own, host_keys="strict").up()
+    assert not system.exists()
 
 
 @pytest.mark.usefixtures("anybody")

@@ -146,13 +146,21 @@ async def test_a_key_that_is_revoked_for_the_address_is_not_taken(
 
 
 @pytest.mark.parametrize("rule", ["strict", "accept-new"])
-@pytest.mark.parametrize("pattern", ["[127.0.0.1]:P", "[127.*]:*", "far,[127.0.0.1]:P"])
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("127.0.0.1", "[127.0.0.1]:P"),
+        ("127.0.0.1", "[127.*]:*"),
+        ("127.0.0.1", "far,[127.0.0.1]:P"),
+        ("localhost", "[localhost]:P"),
+    ],
+)
 async def test_a_key_that_is_revoked_for_the_port_is_not_taken_from_the_name_without_it(
-    ssh_peer: sshd.SshPeer, tmp_path: Path, pattern: str, rule: Literal["strict", "accept-new"]
+    ssh_peer: sshd.SshPeer, tmp_path: Path, name: str, pattern: str, rule: Literal["strict", "accept-new"]
 ) -> None:
     known = tmp_path / "known"
     key = sshd.public(ssh_peer.folder / "host_key")
-    known.write_text(f"127.0.0.1 {key}\n@revoked {pattern.replace('P', str(ssh_peer.port))} {key}\n")
+    known.write_text(f"{name} {key}\n@revoked {pattern.replace('P', str(ssh_peer.port))} {key}\n")
     before = known.read_text()
-    assert "is revoked" in await revoked(ssh_peer, known, "127.0.0.1", rule)
+    assert "is revoked" in await revoked(ssh_peer, known, name, rule)
     assert known.read_text() == before

@@ -182,6 +182,22 @@ def test_a_last_line_and_another_file_that_are_reported_together_both_come(
     near.until_data(1, old + b"more\nlast\nnew\n")
 
 
+def test_a_number_that_stays_free_holds_the_next_file_up_for_no_longer_than_that(
+    near: Near, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "WATCHED", NEVER)
+    path = tmp_path / "log"
+    old = b"an old line\n" * 200
+    path.write_bytes(old)
+    near.follow(1, path)
+    near.until_data(1, old)
+    while not near.streams._followed[1]._watched.told:
+        time.sleep(0.001)
+    path.rename(tmp_path / "log.5")
+    append(path, b"new\n")
+    near.until_data(1, old + b"new\n")
+
+
 def test_that_a_file_is_far_ahead_is_told(near: Near, tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(bytes(FAR + 2 * BLOCK))

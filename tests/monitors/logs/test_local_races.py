@@ -182,3 +182,31 @@ def test_a_log_that_may_not_be_read_has_its_folder_read_once(tmp_path: Path) -> 
         log.look(1.1)
     assert files.listed == before
     log.looker.close()
+
+
+def test_what_came_beside_a_log_that_may_not_be_read_is_older_than_it(tmp_path: Path) -> None:
+    class Shut(Files):
+        shut = True
+
+        def open(self, path: str) -> int:
+            if self.shut and path.endswith("app.log"):
+                raise PermissionError(errno.EACCES, "no")
+            return super().open(path)
+
+    files = Shut()
+    log = Log(tmp_path, files=files)
+    log.append("old\n")
+    log.look()
+    log.rotate()
+    log.append("new\n")
+    log.append("late\n", log.beside(".1"))
+    later = os.stat(log.path).st_mtime_ns + 5_000_000_000
+    os.utime(log.beside(".1"), ns=(later, later))
+    files.shut = False
+    log.look(1.1)
+    log.settle()
+    log.rotate()
+    log.append("third\n")
+    log.settle()
+    assert log.contents() == [b"new\n", b"third\n"]
+    log.looker.close()

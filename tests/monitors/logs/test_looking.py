@@ -131,6 +131,19 @@ def test_what_is_ours_hides_no_others(tmp_path: Path, *, link: bool) -> None:
     assert (names(seen, tmp_path), seen.gone) == (["a.log"], (str(tmp_path / "output"),))
 
 
+@pytest.mark.parametrize("kind", ["a link to nothing", "a named pipe"])
+def test_what_is_no_file_hides_no_others(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "output")
+    if kind == "a named pipe":
+        os.mkfifo(tmp_path / "pipe.log")
+    else:
+        (tmp_path / "gone.log").symlink_to("elsewhere/gone.log")
+    look = Look(str(tmp_path))
+    assert names(look.look(), tmp_path) == ["output"]
+    write(tmp_path / "a.log")
+    assert names(look.look(), tmp_path) == ["a.log"]
+
+
 def test_what_is_ignored_hides_no_others(tmp_path: Path) -> None:
     look = Look(str(tmp_path))
     write(tmp_path / "output")
