@@ -269,7 +269,12 @@ async def test_a_file_that_may_not_be_read_has_none_read_for_each_host(
     monkeypatch.setattr(ssh_files, "_SYSTEM_KNOWN_HOSTS", str(system))
     read: list[str] = []
     lines = ssh_keys._lines
-    monkeypatch.setattr(ssh_keys, "_lines", lambda name: (read.append(name), lines(name))[1])
+
+    def counted(name: str) -> list[str]:
+        read.append(name)
+        return lines(name)
+
+    monkeypatch.setattr(ssh_keys, "_lines", counted)
     connects = Connects()
     spec = SshSpec("127.0.0.1", known_hosts=str(own), config_file=None)
     for _ in range(3):
