@@ -114,7 +114,7 @@ class Cpuset:
 
 
 class HostProfile(FileModel):
-    """One host. `precheck_checklist`, `speaker_similarity_bootstrap` and `handoff` are shown, not interpreted."""
+    """One host. `precheck_checklist` and `handoff` are for people who read the file, and not interpreted."""
 
     name: str = ""
     """The name to ask for it by; the file's name when it is not given."""
@@ -129,6 +129,7 @@ class HostProfile(FileModel):
     """GPU indices to CPU indices, such as "0,1" to "0-15,64-79"."""
     precheck_checklist: Any = None
     speaker_similarity_bootstrap: Any = None
+    """The command that fetches what a precheck found to be missing."""
     agent_policy: AgentPolicy = AgentPolicy()
     handoff: Any = None
 
@@ -184,10 +185,6 @@ class HostProfile(FileModel):
         if self.launcher == "slurm":
             raise InputError(f"host {self.name}: launcher: slurm is not supported yet; use local or ssh")
         return self.launcher or ("ssh" if self.ssh else "local")
-
-    def allows_gpu(self, index: int) -> bool:
-        """Whether jobs may use this GPU at all."""
-        return index not in self.gpu_exclude and (self.gpu_include is None or index in self.gpu_include)
 
     def is_here(self, hostname: str) -> bool:
         """Whether `hostname` is this profile's; a short name and its long form are one."""

@@ -70,18 +70,3 @@ def parse_cell_path(path: str) -> tuple[str, int] | None:
 def log_path(unit: str, run: int) -> str:
     """Path of pytest's and the server's output of a unit's repeat."""
     return f"{PYTEST}/{unit}/run{run}.log"
-
-
-def attempt_log_path(unit: str, run: int, attempt: int) -> str:
-    """Path that the log of an earlier attempt (counted from 1) is moved to."""
-    return f"{PYTEST}/{unit}/run{run}.attempt{attempt}.log"
-
-
-def rc_path(unit: str, run: int) -> str:
-    """Path of the file in which the shim leaves pytest's exit status."""
-    return f"{PYTEST}/{unit}/run{run}.rc"
-
-
-def basetemp_path(unit: str, run: int) -> str:
-    """Path of the folder that pytest gets as --basetemp."""
-    return f"{PYTEST}/{unit}/basetemp_run{run}"

@@ -35,6 +35,7 @@ BESIDE = "\0"
 
 _ROTATED = (".1", ".0", ".old")
 _LIKELY = 32  # files that are looked into, each a read of few bytes
+_PASSED = 512  # files that are known to have come before; older ones were written before what is read now
 _SAMPLE = 1 << 16  # equal last bytes in equal places, by which a file is a copy of another
 
 Item = Union[Data, Gap, Rotated]
@@ -243,7 +244,10 @@ class Follower:
         if found is None or (found[0] is None and chunk.size == 0):
             return []  # perhaps files are moved up just now, or whoever writes has not turned to the new one yet
         between, complete = found
+        self._passed.pop((old.inode, old.fingerprint), None)
         self._passed[old.inode, old.fingerprint] = self.position.offset, self._last
+        while len(self._passed) > _PASSED:
+            del self._passed[next(iter(self._passed))]
         turned = self._restart(change, chunk.inode) if between is None else self._restart("replaced", between.inode)
         if old.blind(chunk):  # no inode tells whether the next look finds this one at the path
             self._drained, self._aside = between, between is not None

@@ -40,11 +40,6 @@ def with_owners(devices: tuple[GpuDevice, ...]) -> tuple[GpuDevice, ...]:
     return tuple(_with_owners(device, counts, look) for device in devices)
 
 
-def device_holders() -> list[int]:
-    """The pids of all processes that have an NVIDIA device open, as far as we may look into them."""
-    return [int(name) for name in sorted(_listed("/proc"), key=_as_number) if name.isdigit() and _holds(name)]
-
-
 def _with_owners(device: GpuDevice, counts: bool, look: _Look) -> GpuDevice:
     processes = device.processes
     if processes is not None:
@@ -241,7 +236,3 @@ def _listed(folder: str) -> list[str]:
         return os.listdir(folder)
     except OSError:  # gone, or not ours to look into
         return []
-
-
-def _as_number(name: str) -> int:
-    return int(name) if name.isdigit() else -1

@@ -16,7 +16,6 @@ DELETE = 0x200
 DELETED_SELF = 0x400
 MOVED_SELF = 0x800
 OVERFLOW = 0x4000
-FORGOTTEN = 0x8000
 
 FILE = MODIFY | ATTRIBUTES | DELETED_SELF | MOVED_SELF
 """What tells that a file has grown, shrunk or lost its name."""

@@ -305,18 +305,6 @@ def _exists(path: str, exists: Sequence[str] | None) -> bool:
     return Path(path).expanduser().is_file() if exists is None else path in exists
 
 
-def check_venv_here(venv: Venv) -> Path:
-    """The chosen Python, when the job runs on this machine.
-
-    Raises:
-        InputError: It does not exist.
-    """
-    path = Path(venv.path).expanduser()
-    if not path.is_file():
-        raise InputError(f"{missing_venv(venv)}; pass --venv-python")
-    return path
-
-
 def missing_venv(venv: Venv) -> str:
     """That the chosen Python does not exist, with all that was named."""
     if not venv.also:

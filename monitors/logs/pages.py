@@ -28,12 +28,10 @@ class PageCache:
 
     Attributes:
         held: Bytes held now.
-        fetched: Bytes that came from the source so far.
     """
 
     def __init__(self, fetch: Fetch, budget: int) -> None:
         self.held = 0
-        self.fetched = 0
         self._fetch = fetch
         self._budget = budget
         self._pages: OrderedDict[tuple[int, int], bytes] = OrderedDict()
@@ -135,7 +133,6 @@ class PageCache:
 
     async def _take(self, number: int, offset: int, size: int) -> bytes:
         data = await self._fetch(number, offset, size)
-        self.fetched += len(data)
         return data
 
     def _keep(self, key: tuple[int, int], page: bytes) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hosts.host import Data, Gap, Position, Rotated
+from hosts.local import following
 from hosts.local.following import OVERLAP, Follower, Item
 from hosts.local.openfile import OpenFile, look
 
@@ -202,3 +203,17 @@ def test_a_number_that_was_free_before_a_gap_is_no_reason_for_another(tmp_path: 
         log.append()
         seen.look()
     assert seen.whole == [True, True]
+
+
+def test_little_is_kept_of_files_that_were_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_PASSED", 5)
+    log = RotatedLog(tmp_path, "numbered")
+    seen = Seen(log.path)
+    with contextlib.closing(seen.file):
+        for _ in range(20):
+            seen.look()
+            log.rotate()
+        seen.look()
+        assert len(seen.follower._passed) == 5
+    assert b"".join(item.data for item in seen.items if isinstance(item, Data)) == log.written
+    assert seen.whole == [True] * 20

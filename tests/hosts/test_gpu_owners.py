@@ -196,7 +196,7 @@ def test_a_holder_is_found() -> None:
         pytest.skip(f"cannot make a device file here: {error}")
     try:
         with open(path, "rb"):
-            assert gpu_owners.device_holders() == [os.getpid()]
-        assert gpu_owners.device_holders() == []
+            assert gpu_owners._holds(str(os.getpid()))
+        assert not gpu_owners._holds(str(os.getpid()))
     finally:
         os.unlink(path)

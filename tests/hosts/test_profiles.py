@@ -48,7 +48,7 @@ def test_every_key_of_the_format_is_known(tmp_path: Path) -> None:
     assert (read.name, read.way(), read.ssh_host, read.poll_cap) == ("h20-a", "ssh", "h20-a", 90)
     assert read.venv_python == ("/venv/bin/python",)
     assert read.reference.pins == {"torch": "2.10"}
-    assert [read.allows_gpu(index) for index in (0, 3, 7)] == [True, False, False]
+    assert (read.gpu_exclude, read.gpu_include) == ((7,), (0, 1, 2, 7))
     assert [(group.gpus, len(group.cpus), group.cpus_text) for group in read.cpusets] == [
         ((0, 1), 32, "0-15,64-79"),
         ((2, 3), 16, "16-31"),
@@ -60,7 +60,7 @@ def test_every_key_of_the_format_is_known(tmp_path: Path) -> None:
 def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     read = profile(tmp_path, "hostname: here\nphysical:\n")
     assert (read.name, read.way(), read.poll_cap, read.python) == ("h", "local", 120, "python3")
-    assert read.allows_gpu(7)
+    assert (read.gpu_exclude, read.gpu_include) == ((), None)
     assert profile(tmp_path, "ssh: {host: far}").way() == "ssh"
     assert profile(tmp_path, "agent_policy: {poll_interval_max_s: 900}").poll_cap == 120
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -144,8 +144,3 @@ def segments(text: str, layers: Iterable[tuple[int, int, Style]], base: Style) -
             style += clipped[number][2]
         made.append(Segment(text[start:end], style))
     return made
-
-
-def span_cells(spans: Sequence[tuple[int, int]]) -> int:
-    """Characters in all of these."""
-    return sum(end - start for start, end in spans)

@@ -18,11 +18,11 @@ from typing import Literal
 
 from gates.calibration.outcome import LogScan
 from hosts.errors import GatewatchError, InputError
-from hosts.host import Json, ProcRef
+from hosts.host import Json
 from hosts.local import strictjson
 from hosts.local.files import ReadError, new_ulid, read_bytes_limited, write_atomic
 from hosts.local.leases import is_held, try_lease
-from hosts.local.procs import end_marked, proc_ref_from_json
+from hosts.local.procs import end_marked
 from jobs.runner.calibration.context import RunContext, StoppedError, monotonic
 from jobs.runner.calibration.gpus import GpuGrant
 from jobs.runner.calibration.job import UnitJob
@@ -251,17 +251,6 @@ def end_attempt(places: RepeatPlaces, attempt: Attempt) -> None:
 def next_attempt(previous: Attempt, gpus: tuple[int, ...], now: str) -> Attempt:
     """The launch after `previous`, with a token of its own."""
     return replace(previous, token=new_ulid(), number=previous.number + 1, gpus=gpus, intended_at=now)
-
-
-def started_pytest(places: RepeatPlaces, token: str) -> ProcRef | None:
-    """The pytest that the shim of this attempt started, or None while it has not said."""
-    body = _read_object(places.started)
-    if body is None or body.get("token") != token:
-        return None
-    try:
-        return proc_ref_from_json(body.get("pytest"))
-    except InputError:
-        return None
 
 
 def _report(places: RepeatPlaces, token: str) -> Mapping[str, Json] | None:

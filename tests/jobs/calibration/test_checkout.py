@@ -8,7 +8,6 @@ from hosts.errors import InputError
 from hosts.profiles import HostProfile
 from jobs.calibration.checkout import (
     Venv,
-    check_venv_here,
     choose_model,
     choose_venv,
     find_checkout,
@@ -159,16 +158,6 @@ def test_who_says_which_python(tmp_path: Path) -> None:
     assert choose_venv(None, {}, None, config, "m", exists=("/nope/first",)).path == "/nope/first"
     with pytest.raises(InputError, match=r"no venv python is named; pass --venv-python"):
         choose_venv(None, {}, None, ModelConfig(), "m")
-
-
-def test_a_python_that_is_not_there_is_told(tmp_path: Path) -> None:
-    missing = Venv(str(tmp_path / "python"), "config", "config models/m/config.yaml")
-    with pytest.raises(
-        InputError, match=r"python \(from config models/m/config.yaml\) does not exist; pass --venv-python"
-    ):
-        check_venv_here(missing)
-    (tmp_path / "python").write_text("")
-    assert check_venv_here(missing) == tmp_path / "python"
 
 
 def test_profiles_are_found_without_models_beside_them(tmp_path: Path) -> None:
