@@ -113,6 +113,7 @@ class GatewatchApp(App[int]):
         zone: tzinfo | None = None,
     ) -> None:
         super().__init__()
+        shims.paint_where_it_is_seen(self)
         shims.read_keys_our_way()
         shims.paint_lightly()
         shims.dim_quickly()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import select
 import signal
 import sys
@@ -66,6 +67,24 @@ def is_leaving(app: App[Any]) -> bool:
     textual 8.2.8: `App.is_running` says so only once all that was to be done before is done.
     """
     return app._exit or not app.is_running
+
+
+def paint_where_it_is_seen(app: App[Any]) -> None:
+    """Paint on standard output where that is a terminal and standard error is none, as in `gatewatch 2>errors`.
+
+    textual 8.2.8: the driver paints on standard error as it was when we began, wherever that leads.
+    """
+    out = sys.__stdout__
+    if out is None or os.isatty(2) or not os.isatty(1):
+        return
+    encoding = out.encoding
+
+    class Seen(app.driver_class):  # type: ignore[misc, name-defined]  # the terminal's own, whichever that is
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self._file = os.fdopen(1, "w", encoding=encoding, errors="backslashreplace", closefd=False)
+
+    app.driver_class = Seen
 
 
 def keep_screen(app: App[Any]) -> None:

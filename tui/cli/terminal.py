@@ -15,13 +15,13 @@ from hosts.errors import InputError
 if TYPE_CHECKING:
     from tui.app import GatewatchApp
 
-_KEYS, _SCREEN = 0, 2  # the descriptors that the framework uses
+_KEYS, _SCREEN = 0, 1  # descriptors of the terminal wherever an app is shown
 _PATIENCE_S = 3.0
 
 
 def has_screen() -> bool:
-    """Whether an app can be shown: the framework paints on standard error, and nobody reads standard output instead."""
-    return sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+    """Whether an app can be shown; where standard error leads is no matter (`tui.shims.paint_where_it_is_seen`)."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
 
 
 def take_keys_from_the_terminal(instead: str) -> None:

@@ -176,7 +176,7 @@ class Stream:
         self._marks = {key(mark) for mark in shape.marks if mark.at < self._at}
 
     async def _reach_back(self) -> None:
-        """Begin further before: of the lines that were found some are painted over by others."""
+        """Begin further before: some of the lines that were found hold what is not wanted in another block."""
         self._reach = max(1, self._reach) * 4
         self._printer, self._leaps = self._new_printer(), None
         self._number, self._through, self._late = -1, True, []

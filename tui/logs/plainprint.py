@@ -131,8 +131,9 @@ class Printer:
         self.go_on()
 
     def _print(self, rows: bytes) -> None:
+        apart = self._sieve.active  # as on the screen: a hit that another one painted over is looked for all the same
         for some in self._sieve.sift(rows):
-            self._put(self._text.render(continued(some, self._behind) if self._behind else some))
+            self._put(self._text.render(continued(some, self._behind) if self._behind else some, apart=apart))
             self._open = not some.endswith(b"\n")
             self._behind = (self._behind + some[-BEHIND:])[-BEHIND:].rpartition(b"\n")[2]
 

@@ -99,11 +99,6 @@ def suspects(rows: bytes) -> tuple[bool, list[re.Pattern[bytes]]]:
     return odd, [lines for signs, lines in _SIGNS if any(map(left.__contains__, signs))]
 
 
-def paints_over(rows: bytes) -> bool:
-    """Whether some of these lines may paint over lines before them."""
-    return b"\x1b[" in rows and _MOVES_UP.search(rows) is not None
-
-
 class PlainText:
     """Lines as a stream gets them: one line each, without control characters, without secrets, tabs kept.
 
@@ -117,8 +112,13 @@ class PlainText:
         self._encoding = None if encoding.lower().replace("-", "") == "utf8" else encoding
         self._levels = Levels()
 
-    def render(self, rows: bytes) -> bytes:
-        """The text of some lines in UTF-8, each with its newline; of the last one it may be missing."""
+    def render(self, rows: bytes, *, apart: bool = False) -> bytes:
+        """The text of some lines in UTF-8, each with its newline; of the last one it may be missing.
+
+        Args:
+            rows: The lines.
+            apart: Each shows what it says by itself, and none is painted over by a later one.
+        """
         if b"\r" in rows:
             rows = rows.replace(b"\r\n", b"\n")
         if not self._colour and b"\x1b" in rows:
@@ -126,7 +126,7 @@ class PlainText:
         odd, secret = suspects(rows)
         if odd and not secret and not self._colour and not _CONTROL.search(rows):
             rows, odd = self._letters(rows)
-        if odd and paints_over(rows):
+        if odd and not apart and b"\x1b[" in rows and _MOVES_UP.search(rows):
             rows = b"".join(self._settled(rows))
         elif odd or secret or self._colour:
             starts = self._needy(rows, [_ODD, *secret] if odd else secret)

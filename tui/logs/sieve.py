@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum, auto
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hosts.local.blocks import FAILS, PASSES, Matcher
-from tui.logs.plaintext import paints_over
 
 if TYPE_CHECKING:
     from hosts.local.match import Finder, Found, Region
@@ -84,8 +82,7 @@ class Sieve:
     def sift(self, rows: bytes) -> Iterator[bytes]:
         """What passes of these rows.
 
-        The first goes on with an open line, if there is one; the last is open if it lacks its newline. Rows between
-        which others are left out come apart, if some of them may paint over those before them.
+        The first goes on with an open line, if there is one; the last is open if it lacks its newline.
         """
         if not self.active:
             yield rows
@@ -117,13 +114,9 @@ class Sieve:
         lines = region.lines
         if region.coloured:  # printed as they are
             lines = rows.removesuffix(b"\n").replace(b"\r\n", b"\n").split(b"\n")
-        passing, gaps = self._passing(lines, found.bits, ended)
-        text = b"\n".join(passing)
-        bounds = [0, *gaps] if gaps and paints_over(text) else [0]
-        for low, high in pairwise([*bounds, len(passing)]):
-            if low < high:
-                part = text if len(bounds) == 1 else b"\n".join(passing[low:high])
-                yield part if high == len(passing) and self._open is _Open.SHOWN else part + b"\n"
+        if passing := self._passing(lines, found.bits, ended):
+            text = b"\n".join(passing)
+            yield text if self._open is _Open.SHOWN else text + b"\n"
 
     def _find(self, region: Region) -> Found:
         from hosts.local.match import Finder
@@ -136,13 +129,13 @@ class Sieve:
             yield b"\n".join(self._before) + b"\n"
             self._before.clear()
 
-    def _passing(self, lines: list[bytes], bits: int, ended: bool) -> tuple[list[bytes], list[int]]:
-        """The lines that pass, and which of them do not follow the one before them in the log."""
-        found, gaps, at = list[bytes](), list[int](), 0
+    def _passing(self, lines: list[bytes], bits: int, ended: bool) -> list[bytes]:
+        """The lines that pass."""
+        found, at = list[bytes](), 0
         while bits:
             row = (bits & -bits).bit_length() - 1
             bits &= bits - 1
-            self._between(lines[at:row], found, gaps)
+            self._between(lines[at:row], found)
             found += self._before
             self._before.clear()
             found.append(lines[row])
@@ -154,19 +147,16 @@ class Sieve:
             piece = lines.pop()
             begun = _Open.BARRED if self._settled else _Open.WAITS
             self._hold(piece)
-        self._between(lines[at:], found, gaps)
+        self._between(lines[at:], found)
         self._open = begun
-        return found, gaps
+        return found
 
-    def _between(self, lines: list[bytes], found: list[bytes], gaps: list[int]) -> None:
+    def _between(self, lines: list[bytes], found: list[bytes]) -> None:
         """Lines that do not pass by themselves, before one that does or before the end of what there is."""
         behind = lines[: self._after]
         self._after -= len(behind)
         found += behind
-        rest = lines[len(behind) :]
-        if len(self._before) + len(rest) > self._around:
-            gaps.append(len(found))
-        self._before.extend(rest)
+        self._before.extend(lines[len(behind) :])
 
     # A line in pieces.
 

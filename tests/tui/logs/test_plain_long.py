@@ -50,6 +50,15 @@ async def test_a_hit_far_within_a_long_line_shows_all_of_it(lines: int | None, c
     assert [(len(row), row[:9]) for row in bytes(made.out).splitlines()] == [(len(row), row[:9]) for row in wanted]
 
 
+async def test_rows_of_ours_stand_where_they_stood_when_it_is_searched_further_before() -> None:
+    barred = (b"two " + b"z" * (3 * MIB // 2) + b" bad\n") * 5  # the one is found in a block without the other
+    source = MemorySource(b"two 1\nhay\ntwo 2\n", descriptors=True)
+    source.rotate(barred + b"two 3\n")
+    made = Printed(source, Request(3, wanted=Filter((Query("two"),), (Query("bad"),))))
+    await made.run()
+    assert made.out == b"two 1\ntwo 2\n--- rotated\ntwo 3\n"
+
+
 def test_a_long_line_is_not_glued_to_the_next_that_passes() -> None:
     data = b"hay 1\nhay " + b"z" * (3 * MIB) + b"\nhay 2\n"
     assert printed(data, Request(wanted=Filter((Query("hay"),)))) == data
