@@ -15,7 +15,7 @@ from typing import Union
 from hosts.errors import InputError
 from hosts.host import Json
 
-_MAX_DIGITS = 4300  # Python's own limit, from 3.10.7 on; kept here so that no environment variable moves it
+_MAX_DIGITS = 640  # the least that Python's own limit can be set to, so that no environment variable moves ours
 _LONG_KEY = 64  # characters; longer ones are data rather than the name of a field
 _SHOWN = 80  # characters of a key or a path that a message repeats
 
@@ -77,9 +77,13 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
+    if len(text) > _MAX_DIGITS and _digits(text) > _MAX_DIGITS:
         raise _RefusedError("number too long")
     return int(text)
+
+
+def _digits(text: str) -> int:
+    return len(text.lstrip("-"))
 
 
 def _constant(text: str) -> Json:
@@ -101,7 +105,7 @@ def loads(data: Union[bytes, str], where: str = "", *, max_bytes: int = 64 << 20
         max_depth: Deepest allowed nesting of arrays and objects.
 
     Raises:
-        JsonError: A duplicate key, NaN or Infinity, a number beyond range or of over 4300 digits, too deep, too
+        JsonError: A duplicate key, NaN or Infinity, a number beyond range or of over 640 digits, too deep, too
             long, not UTF-8, a byte order mark, empty, or no JSON at all.
     """
     if len(data) > max_bytes:
@@ -221,8 +225,8 @@ def _number_fault(token: str) -> str | None:
     if token.lstrip("-")[0] in "NI":
         return f"{token} is not JSON"
     if not any(c in token for c in ".eE"):
-        digits = len(token.lstrip("-"))
-        return f"a number of {digits} digits, at most {_MAX_DIGITS} are read" if len(token) > _MAX_DIGITS else None
+        digits = _digits(token)
+        return f"a number of {digits} digits, at most {_MAX_DIGITS} are read" if digits > _MAX_DIGITS else None
     try:
         _float(token)
     except _RefusedError:

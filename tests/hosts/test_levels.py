@@ -277,24 +277,3 @@ def test_lines_with_the_same_beginning_have_their_own_levels(draw: st.DataObject
     levels = Levels()
     for _ in range(2):
         assert list(levels.ranks(b"\n".join(lines) + b"\n"))[:-1] == expected
-
-
-def test_a_long_hostile_head_is_read_in_no_time_worth_naming() -> None:
-    levels = Levels()
-    for line in (
-        b"h1 p[1]: " * 100,
-        b"1 a a[1]: " * 100,
-        b"error: 0 " * 100,
-        b"[ " * 1000,
-        b'{"level":' * 1000,
-        b'{"log":"' + b"\\r" * 4000,
-        b'{"a":' + b'"' * 3000,
-        b"[" * 1000,
-        b"1 " * 1000,
-        b"a: " * 1000,
-        b"1:" * 1000,
-        b"a b " * 1000,
-        b"= " * 1000,
-        b"__ _ " * 1000,
-    ):
-        levels.ranks(b"\n".join(line[number:] for number in range(500)))

@@ -243,18 +243,6 @@ def test_without_inotify_it_is_polled(tmp_path: Path, monkeypatch: pytest.Monkey
             near.until_data(1, expected)
 
 
-def test_where_changes_are_not_reported_it_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "WATCHED", NEVER)
-    monkeypatch.setattr(watching, "has_events", lambda _kind: False)
-    path = tmp_path / "log"
-    path.write_bytes(b"one\n")
-    with session() as near:
-        near.follow(1, path)
-        near.until_data(1, b"one\n")
-        append(path, b"two\n")
-        near.until_data(1, b"one\ntwo\n")
-
-
 def test_no_more_is_sent_than_there_is_room_for(near: Near, tmp_path: Path) -> None:
     content = os.urandom(3 * WINDOW)
     (tmp_path / "log").write_bytes(content)

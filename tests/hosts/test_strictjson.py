@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -51,7 +52,7 @@ def test_any_input_gives_a_value_or_a_json_error(data: str | bytes) -> None:
         ("NaN", "f:1:1: NaN is not JSON"),
         ('["NaN", 1e999]', 'f:1:9: 1e999 is out of range (at "[1]")'),
         ('{"n": -1e400}', 'f:1:7: -1e400 is out of range (at "n")'),
-        ('{"n": ' + "9" * 5000 + "}", 'f:1:7: a number of 5000 digits, at most 4300 are read (at "n")'),
+        ('{"n": ' + "9" * 5000 + "}", 'f:1:7: a number of 5000 digits, at most 640 are read (at "n")'),
         ("[" * 201 + "]" * 201, "f:1:201: nested too deeply, at most 200 levels are read"),
         ("[" * 100_000, "f:1:201: nested too deeply, at most 200 levels are read"),
         ('{"a":' * 100_000, "f:1:1001: nested too deeply, at most 200 levels are read"),
@@ -74,6 +75,32 @@ def test_refuses_with_a_place(data: str | bytes, message: str) -> None:
         loads(data, "f")
     assert str(caught.value) == message
     assert isinstance(caught.value, InputError)
+
+
+@pytest.fixture(params=[640, 4300, 0], ids=["least", "usual", "none"])
+def limit_of_python(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What PYTHONINTMAXSTRDIGITS may set."""
+    if sys.version_info < (3, 11):
+        pytest.skip("not every Python of this version has a limit")
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(request.param)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(before)
+
+
+@pytest.mark.usefixtures("limit_of_python")
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize("room", [0, 5000], ids=["short", "long"])
+def test_how_long_a_number_may_be_is_not_for_the_environment_to_say(sign: str, room: int) -> None:
+    lines = "[1,\n" + " " * room
+    longest = sign + "9" * 640
+    assert str(loads(f"{lines}{longest}]")) == f"[1, {longest}]"
+    for digits in (641, 700, 4300, 4301):
+        with pytest.raises(JsonError) as caught:
+            loads(f"{lines}{sign}{'9' * digits}]", "f")
+        assert str(caught.value) == f'f:2:{room + 1}: a number of {digits} digits, at most 640 are read (at "[1]")'
 
 
 def test_depth_is_counted_in_levels() -> None:

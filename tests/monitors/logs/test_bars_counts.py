@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from monitors.logs.bars import said
+from monitors.logs import bars, counts
+from monitors.logs.bars import LONGEST, Kind, flatten, look, said
 from monitors.logs.counts import Counts
 from monitors.logs.progress import collapse, settle
+from tests.hosts.cost import UNBOUNDED, hostile, little_work
 from tests.monitors.logs.test_progress import tqdm
 
 NAMES = ["alpha.txt", "beta.bin", "gamma.md", "delta.py"]
@@ -164,14 +166,27 @@ def test_counts_of_what_went_wrong_are_no_alarms(text: str, told: dict[bytes, in
 
 
 @pytest.mark.parametrize(
-    "text",
+    "unit",
     [
-        *(b"[" * 2000, b"1/" * 1000, b"9" * 2000, b"1%|" * 600, b"a:" * 1000, b"errors:0" * 250, b"a." * 1000),
-        *(b" " * 2000, b"x" * 9000 + b"1/2", b"1,1" * 600, b"- " * 1000, b"\x1b[0" * 500, b"1 of " * 400),
+        *(b"[", b"1/", b"9", b"1%|", b"a:", b"errors:0", b"a.", b" ", b"x", b"1,1", b"- ", b"\x1b[0", b"1 of ", b"0 "),
+        *(b"<", b"s/", b"1.", b"|", b"1-", b"#"),
     ],
 )
-def test_hostile_texts_cost_little(text: bytes) -> None:
-    # No clock: what would be quadratic here would run into the time limit of the test.
-    for _ in range(200):
-        Counts().of(text + b" 3/9 50%")
-        said(text + b" 3/9 50% errors: 3")
+def test_hostile_texts_cost_little(unit: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bars, "LONGEST", UNBOUNDED)
+    monkeypatch.setattr(counts, "_LONGEST_TEXT", UNBOUNDED)
+    with little_work():
+        for end in (b" 3/9 50% errors: 3", b" 50%|##| 3/9 [00:01<00:02] lost"):
+            text = b"[" + hostile(unit, end)
+            Counts().of(text)
+            said(text)
+            look(flatten(text), text)
+
+
+def test_what_is_longer_than_any_bar_is_none() -> None:
+    name, bar = b"x" * LONGEST, b" 3/9"
+    assert look(flatten(name[: -len(bar)] + bar), b"").kind is Kind.BAR
+    assert look(flatten(name[: 1 - len(bar)] + bar), b"").kind is Kind.TEXT
+    names = name * 4
+    assert Counts().of(names[: -len(bar)] + bar) is not None
+    assert Counts().of(names[: 1 - len(bar)] + bar) is None
