@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 
 from hosts.errors import InputError
 from hosts.local.levels import LEVELS
@@ -15,6 +16,7 @@ from hosts.target import Target, parse_target
 from tui.cli.tail_options import LINES
 
 _MOST_AROUND = 100_000
+_QUICK_S = 0.1  # that the file system may take before what else can be waited for is imported
 _TIMES = """TIME: 14:02, '2026-05-25 14:02', or -10m for ten minutes ago
 Without a date it is the last such time by the clock here, or by the log's own where that is ahead; until a
 time before all of its lines means the next one, unless it was earlier today."""
@@ -95,6 +97,7 @@ def _target(args: argparse.Namespace) -> Target:
 
     Raises:
         InputError: Several are, or it is not there and is not waited for.
+        UnreachableError: The file system does not answer.
     """
     if len(args.target) > 1:
         raise InputError(
@@ -102,20 +105,35 @@ def _target(args: argparse.Namespace) -> Target:
         )
     target = parse_target(args.target[0])
     if not (args.wait or args.follow) and target.host is None and target.path != "-":
-        _must_be_there(os.path.expanduser(target.path))
+        _must_be_there(target)
     return target
 
 
-def _must_be_there(path: str) -> None:
+def _must_be_there(target: Target) -> None:
+    path = os.path.expanduser(target.path)
+    problems: list[str] = []
+    asked = threading.Thread(target=lambda: problems.append(_problem(path)), name=f"look {path}", daemon=True)
+    asked.start()
+    asked.join(_QUICK_S)
+    if asked.is_alive():
+        import asyncio
+
+        from monitors.logs.opening import in_time
+
+        asyncio.run(in_time(target, asked.join, "wait"))
+    if problems[0]:
+        raise InputError(f"{path}: {problems[0]}")
+
+
+def _problem(path: str) -> str:
+    """Why a path cannot be read; "" where it can, or where others say so. May wait for the file system."""
     from glob import has_magic
 
     try:
         os.stat(path)
     except FileNotFoundError:
-        if has_magic(path):
-            return  # a pattern: whoever looks for its files says that there are none
-        raise InputError(f"{path}: no such file; --wait waits for it") from None
+        # A pattern: whoever looks for its files says that there are none
+        return "" if has_magic(path) else "no such file; --wait waits for it"
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    if not os.access(path, os.R_OK):
-        raise InputError(f"{path}: not readable")
+        return getattr(error, "strerror", None) or str(error)
+    return "" if os.access(path, os.R_OK) else "not readable"

@@ -5,6 +5,7 @@ The terminal is theirs until they end, and the log is followed beneath.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shlex
@@ -12,10 +13,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from hosts.errors import GatewatchError, InputError
+from hosts.target import Target
+from monitors.logs.model import LogModel
+from monitors.logs.opening import in_time
 from monitors.logs.types import Generation, LogLine, Source
 from tui import shims
+from tui.app import screen_is_shared
 from tui.logs.takepart import TakePart
 
+_QUICK_S = 0.25  # that keys wait at most while the file is looked for
 _BY_BYTE = ("vi", "vim", "nvim", "view", "gvim")
 _PAGERS = ("more", "most", "vi", "view")
 _BATS = ("bat", "batcat")
@@ -25,7 +31,7 @@ _BY_LINE = ("vi", "view", "nano", "emacs", "emacsclient", "micro", "joe", "kak",
 class HandPart(TakePart):
     """Hands the terminal to other programs."""
 
-    _handed = False
+    _handed: LogModel | None = None
 
     def action_pager(self) -> None:
         """$PAGER at the line."""
@@ -37,26 +43,51 @@ class HandPart(TakePart):
 
     def _hand_over(self, command: str, *, pager: bool) -> None:
         line, model = self.view.line, self.model
-        if line is None or model is None or self._handed:
+        if line is None or model is None or self._handed is model:
             return
-        generation = next((one for one in model.state.shape.generations if one.number == line.at.generation), None)
         try:
-            path = _path(generation, model.source) if generation is not None else ""
-            argv = shlex.split(command)
-        except InputError as error:
-            self.say(str(error), bad=True)
-            return
+            program = shlex.split(command)
         except ValueError as error:
             self.say(f"{command}: {error}", bad=True)
             return
-        if not path:
-            self.say("only a file of this machine can be opened; S saves what is shown to one", bad=True)
-            return
-        argv += at_line(argv[0], path, line, pager=pager)
-        self._handed = True
-        begin: Callable[[], Awaitable[None]] = partial(self._lend, argv)
+        self._handed = model
+        begin: Callable[[], Awaitable[None]] = partial(self._open, program, model, line, pager)
         # The app's and not the pane's: the program goes on if this pane is closed meanwhile
         self.app.run_worker(begin, group="terminal", exit_on_error=False)
+
+    async def _open(self, program: Sequence[str], model: LogModel, line: LogLine, pager: bool) -> None:
+        screen, focused = self.app.screen, self.app.focused
+        try:
+            path = await self._file_of(model, line)
+            if self.model is not model or self.app.screen is not screen or screen_is_shared(screen):
+                return  # one is elsewhere by now, or others look on
+            if self.app.focused not in (focused, None):  # nothing has it while another window has the keys
+                return
+            if path:
+                await self._lend([*program, *at_line(program[0], path, line, pager=pager)])
+            else:
+                self.say("only a file of this machine can be opened; S saves what is shown to one", bad=True)
+        except (OSError, GatewatchError) as error:
+            self.say(getattr(error, "strerror", None) or str(error), bad=True)
+        finally:
+            if self._handed is model:
+                self._handed = None
+
+    async def _file_of(self, model: LogModel, line: LogLine) -> str:
+        """The file of this machine that a line is in; "" where none is.
+
+        Raises:
+            InputError: It had a name, and has none any more.
+            UnreachableError: The file system does not answer.
+        """
+        generation = next((one for one in model.state.shape.generations if one.number == line.at.generation), None)
+        if generation is None:
+            return ""
+        with contextlib.ExitStack() as waiting:
+            waiting.enter_context(self._keys_waiting())
+            # What is typed is meant for what is here afterwards, but a file system may never answer
+            asyncio.get_running_loop().call_later(_QUICK_S, waiting.close)
+            return await _find(generation, model.source)
 
     async def _lend(self, argv: Sequence[str]) -> None:
         try:
@@ -67,8 +98,6 @@ class HandPart(TakePart):
         else:
             if code:  # without its folder: a whole path may be broken over rows
                 self.say(f"{os.path.basename(argv[0])} ended with {code}", bad=True)
-        finally:
-            self._handed = False
 
     def _keys_waiting(self) -> contextlib.AbstractContextManager[None]:
         """What was typed ahead is meant for what is here once the program has ended."""
@@ -77,14 +106,27 @@ class HandPart(TakePart):
         return held
 
 
-def _path(generation: Generation, source: Source) -> str:
+async def _find(generation: Generation, source: Source) -> str:
+    handle = source.descriptor(generation.number)
+    ours = os.dup(handle) if handle is not None else None  # the log may let go of its own meanwhile
+
+    def look() -> str:
+        try:
+            return _path(generation, ours)
+        finally:
+            if ours is not None:
+                os.close(ours)
+
+    return await in_time(Target(None, generation.name), look, "find")
+
+
+def _path(generation: Generation, handle: int | None) -> str:
     """The file of this machine that holds a generation, by the name that it has; "" where none does.
 
     Raises:
         InputError: It had a name, and has none any more.
     """
     name = generation.name
-    handle = source.descriptor(generation.number)
     if generation.live and handle is None:
         return name if os.path.isfile(name) else ""
     # A live one too may have another name by now: its writer goes on in it after it was renamed
