@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Sequence
 from datetime import tzinfo
 
+from hosts.local.lines import BLOCK, UTF8, content
 from monitors.logs.days import DAY, FAR, DatedSource, Days, Stamp, clocks, few, lacks_days, lacks_years, years
 from monitors.logs.scene import Scene, Spot
-from monitors.logs.times import line_time
-from monitors.logs.types import Place, Source
+from monitors.logs.times import first_sign, line_time, told
+from monitors.logs.types import KEEP, Place, Source
 
 _LINES = 64
 _BATCHES = 16  # of lines without a time that are passed over: a traceback, a table, a banner
+_REACH = 256 << 10  # bytes that are passed over before each of them, where nothing looks like a time
 _ASIDE = 4  # places that are tried where all of these have none
 _MOST = 64  # places that are looked at
 _CLOSE = 64 << 10  # bytes from which on lines are looked at one by one
 _CROWD = 9  # neighbours that say what time it is: one line may be late, or tell of another time
-_HEAD = 8 << 10
 _LITTLE = 4 * _CLOSE  # bytes of which every line is looked at, where only some of them say when or none a day
 _PLACES = 32  # at which it is seen which day it is, of a log that is longer than that
 
@@ -66,11 +67,11 @@ class Seeker:
             if high - low <= _CLOSE:
                 break
             middle = (low + high) // 2
-            crowd = await self._near(middle, high)
+            place, crowd = await self._near(middle, high)
             early = [stamp.offset for stamp in crowd if not self._reached(stamp.when)]
             if not crowd or 2 * len(early) < len(crowd):
                 found = next((stamp.at for stamp in crowd if self._reached(stamp.when)), found)
-                high = max(early) + 1 if early and max(early) + 1 < high else middle
+                high = max(early) + 1 if early and max(early) + 1 < high else place
             else:
                 low = crowd[0].offset
         return await self._between(low, high) or found
@@ -86,7 +87,7 @@ class Seeker:
 
     async def _ends(self) -> tuple[list[Stamp], list[Stamp]]:
         """What time it is at the beginning and at the end, once it is known which days lines are of that say none."""
-        first, last = await self._near(0, self._total), await self._last()
+        (_, first), last = await self._near(0, self._total), await self._last()
         ends = [*first, *last]
         self._known = not lacks_years(ends)
         if self._known:
@@ -98,24 +99,28 @@ class Seeker:
                 crowds = few(every)
             else:
                 places = [self._total * index // _PLACES for index in range(_PLACES)]
-                crowds = [*[await self._near(place, self._total) for place in places], last]
+                crowds = [*[(await self._near(place, self._total))[1] for place in places], last]
             self._days = clocks(crowds, written, self._when, self._now)
         elif written is not None:
             self._days = years(written)
         self._known = True
-        return await self._near(0, self._total), await self._last()
+        return (await self._near(0, self._total))[1], await self._last()
 
     def _reached(self, when: float) -> bool:
         return when <= self._when if self._backwards else when >= self._when
 
-    async def _near(self, offset: int, before: int) -> list[Stamp]:
-        """What time it is at an offset, or else somewhere between there and `before`."""
+    async def _near(self, offset: int, before: int) -> tuple[int, list[Stamp]]:
+        """What time it is at an offset, or else somewhere between there and `before`; and from where on it is that.
+
+        Where nothing says so, that is the offset itself.
+        """
+        place = offset
         for _ in range(_ASIDE):
-            stamps = await self._stamps(offset, self._total, _CROWD)
+            stamps = await self._stamps(place, self._total, _CROWD)
             if stamps and stamps[0].offset < before:
-                return stamps[:_CROWD]
-            offset = (offset + before) // 2
-        return []
+                return place, stamps[:_CROWD]
+            place = (place + before) // 2
+        return offset, []
 
     async def _last(self) -> list[Stamp]:
         """What time it is at the end, or not far from it."""
@@ -150,6 +155,8 @@ class Seeker:
         empty = 0
         while empty < patience and len(stamps) < most and not self._scene.purse.empty:
             await asyncio.sleep(0)  # what is held is given without a wait, and others have something to do too
+            if empty:
+                at = await self._telling(at)
             spots = await self._scene.ahead(at, _LINES)
             fresh = [stamp for stamp in await self._read(spots) if stamp.offset < before]
             stamps += fresh
@@ -159,11 +166,19 @@ class Seeker:
             at = Place(spots[-1].generation.number, spots[-1].row.end)
         return stamps
 
+    async def _telling(self, at: Place) -> Place:
+        """The first row from one on that may say when: most of what says nothing is passed over as bytes."""
+        generation = next((one for one in self._scene.generations if one.number == at.generation), None)
+        if generation is None or (await self._scene.known(generation)).encoding is not UTF8:
+            return at
+        data = await self._scene.read(generation, at.offset, min(generation.size, at.offset + _REACH))
+        sign = first_sign(data)
+        return Place(at.generation, at.offset + data.rfind(b"\n", 0, sign if sign >= 0 else len(data)) + 1)
+
     async def _read(self, spots: Sequence[Spot]) -> list[Stamp]:
         found = []
         for spot, text in zip(spots, await self._scene.texts(spots), strict=True):
-            known = await self._scene.known(spot.generation)
-            line, offset = text[:_HEAD].decode(known.encoding.name, "replace"), self._offset(spot.at)
+            line, offset = await self._told(spot, text), self._offset(spot.at)
             near = self._when if self._days is None else self._days.near(offset)
             when = line_time(line, near, self._zone)
             if when is not None:
@@ -171,6 +186,22 @@ class Seeker:
                 moves = 0 if elsewhere is None else round((elsewhere - when) / DAY)
                 found.append(Stamp(offset, spot.at, when, moves))
         return found
+
+    async def _told(self, spot: Spot, text: bytes) -> str:
+        """What of a row may say when it was written; of a long one that was painted over, its end too."""
+        start, end, _ = spot.row
+        encoding = (await self._scene.known(spot.generation)).encoding
+        repaints = b"\r" in text and b"\r" in content(text, encoding)
+        if not repaints and start % BLOCK == 0 and await self._scene.piece(spot):
+            return ""  # a piece of a long line says nothing
+        if repaints and start + len(text) < end:
+            begin = max(start + len(text), (end - KEEP) // 2 * 2)
+            rest = await self._scene.read(spot.generation, begin, end)
+            self._scene.purse.spent += len(rest)
+            if begin > start + len(text):  # it begins in the middle of something
+                rest = rest[max(0, rest.find(b"\r")) // 2 * 2 :]
+            text += rest
+        return told(text, encoding.name)
 
     def _place(self, offset: int) -> Place:
         for generation in self._scene.generations:

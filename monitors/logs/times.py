@@ -2,6 +2,8 @@
 
 A line's own time stands at its beginning, behind marks of who wrote it and how bad it is; one that stands further right
 counts only where there is none, since messages tell of other times too.
+
+Of a row whose beginning was painted over, a bar's for one, the time is that of what it ends up showing.
 """
 
 from __future__ import annotations
@@ -10,9 +12,13 @@ import contextlib
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone, tzinfo
+from itertools import islice
 
 _HEAD = 240  # characters of a line in which its time stands
 _JSON_HEAD = 8192
+_WIDE = 1024  # characters in which a bar ends
+_BARS = 4  # that may stand before a line in one row
+_PARTS = 32  # of a row that was painted over, from its end; and its first
 _MARKS = 5  # before the time, at most
 _FIELDS = 16  # of a JSON line that are looked at
 _MONTHS = {
@@ -106,21 +112,116 @@ _FIELD = re.compile(
 )
 _SAID = re.compile(r'"(?:[^"\\]|\\.)*"?')  # one without an end too: it is looked through once
 _PAIR = re.compile(r'(?<![\w.-])(?:ts|time|timestamp)="?(\d{10}(?:\.\d{1,9})?|\d{13}|\d{16}|\d{19})(?![\d.])')
+_BAR = re.compile(r"\[\d{1,4}(?::\d\d){1,2}(?:<[^\]<]{1,40})?, [^\[\]]{1,300}\]")  # how those of tqdm end
+# What shows nothing itself, colours aside: other sequences, window titles, links, shifts
+_PAINTS = re.compile(
+    r"\x1b(?:\[[0-9;:?]{0,40}[@-ln-~]|\][^\x07\x1b]{0,1000}(?:\x07|\x1b\\)|[()][0-9A-Z]|[=>78])|[\x08\x0e\x0f]"
+)
+_ESCAPES = re.compile(r"\x1b(?!\[[0-9;]{0,64}m(?!\x0f))")  # other than colours
+# What follows is painted somewhere else
+_TURNS = re.compile(r"\r|\x08{8,}|\x1b\[(?:\d{0,4}[ABEFG]|\d{3,4}D|[\d;]{0,9}[Hf])")
+_RETURNS = re.compile(rb"\x1b\[(?:[01]?G|\d{3,4}D|\d{0,4}[EF])")
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_SIGNS = (b"0:00:00", b"0" * 10)  # one of them is in any time, its digits made zeros
 _EARLIEST, _LATEST = 10**8, 10**10  # seconds; what is larger counts thousandths of them, or thousandths of those
 _CENTURY = 2000
 _HALF_DAY, _HALF_YEAR = 43200, 180 * 86400  # the shorter one
 _NOON = 12  # and midnight, on a clock of twelve hours
 
 
+def first_sign(data: bytes) -> int:
+    """Where something first stands in UTF-8 that may be a time, -1 where nothing does: much can be told to say none."""
+    flat = data.translate(_ZEROS)
+    return min((place for place in map(flat.find, _SIGNS) if place >= 0), default=-1)
+
+
+def told(row: bytes, encoding: str = "utf-8") -> str:
+    """What of a row may say when it was written, for `line_time`: however long the row is, that is little.
+
+    Args:
+        row: As it is in the file, or what is shown of it.
+        encoding: utf-8, utf-16-le or utf-16-be.
+    """
+    if b"\x1b" in row and encoding == "utf-8":
+        row = _RETURNS.sub(b"\r", row)
+    back = row.find(b"\r")
+    if back < 0 or back >= len(row) - (2 if encoding == "utf-8" else 4):  # or one before its newline
+        return row[:_JSON_HEAD].decode(encoding, "replace").removeprefix("\ufeff")
+    if encoding != "utf-8":
+        row, encoding = row.decode(encoding, "replace").encode(), "utf-8"
+    flat = row.translate(_ZEROS)
+    places = [flat.rfind(sign) for sign in _SIGNS]
+    parts: list[bytes] = []
+    begin = len(row)
+    while max(places) >= 0 and len(parts) < _PARTS:
+        at = max(places)
+        begin = row.rfind(b"\r", 0, at) + 1
+        end = row.find(b"\r", at)
+        parts.append(row[begin : min(begin + _JSON_HEAD, end if end >= 0 else len(row))])
+        places = [
+            flat.rfind(sign, 0, begin) if place >= begin else place for sign, place in zip(_SIGNS, places, strict=True)
+        ]
+    if begin > 0:
+        parts.append(row[: min(_JSON_HEAD, row.find(b"\r"))])
+    return b"\r".join(reversed(parts)).decode(encoding, "replace").removeprefix("\ufeff")
+
+
 def line_time(text: str, near: float | None, zone: tzinfo | None = None) -> float | None:
     """When a line was written, seconds since the epoch; None where it does not say.
 
     Args:
-        text: The line.
+        text: The line, or of a long one or one that was painted over what was `told` of it.
         near: A time, seconds since the epoch: a line without a date or a year has the one that is nearest to it.
-            None: such a line does not say.
+            None: such a line does not say, nor does one whose time is not its own.
         zone: Of times that do not name theirs; the machine's own where None.
     """
+    if "\r" not in text and "\x08" not in text and ("\x1b" not in text or _ESCAPES.search(text) is None):
+        when = _beginning(text, near, zone)
+        return _further_right(text, near, zone) if when is None else when
+    parts = _parts(text)
+    first = _own(parts[0], near, zone)
+    for part in reversed(parts[1:]):
+        if (when := _own(part, near, zone)) is not None:
+            # What is shown of a row has its newest part first if there is a bar in it, else last
+            return when if first is None else max(first, when)
+    if first is not None:
+        return first
+    found = (_in_message(part, near, zone) for part in reversed(parts))
+    return next((when for when in found if when is not None), None)
+
+
+def _parts(text: str) -> list[str]:
+    """What was painted one over the other, in order, without what shows nothing; of many the first and the last."""
+    begin, *last = text.rsplit("\r", _PARTS)
+    parts = [begin.partition("\r")[0], *last]
+    if "\x1b" in text or "\x08" in text:
+        whole = [piece for part in parts for piece in _TURNS.split(part[:_JSON_HEAD])]
+        parts = [_PAINTS.sub("", piece) for piece in (*whole[:1], *whole[1:][-_PARTS:])]
+    return parts
+
+
+def _own(text: str, near: float | None, zone: tzinfo | None) -> float | None:
+    when = _beginning(text, near, zone)
+    return _behind_bars(text, near, zone) if when is None else when
+
+
+def _further_right(text: str, near: float | None, zone: tzinfo | None) -> float | None:
+    when = _behind_bars(text, near, zone)
+    return _in_message(text, near, zone) if when is None else when
+
+
+def _behind_bars(text: str, near: float | None, zone: tzinfo | None) -> float | None:
+    """The time of a line that is glued to bars."""
+    if ", " in text[:_WIDE]:
+        for bar in islice(_BAR.finditer(text, 0, _WIDE), _BARS):
+            when = _beginning(text[bar.end() :], near, zone)
+            if when is not None:
+                return when
+    return None
+
+
+def _beginning(text: str, near: float | None, zone: tzinfo | None) -> float | None:
+    """The time that a line begins with, or has behind marks, or in a field."""
     head = text[:_HEAD]
     if head.lstrip().startswith("{"):
         when = _of_fields(text[:_JSON_HEAD], near, zone)
@@ -144,11 +245,14 @@ def line_time(text: str, near: float | None, zone: tzinfo | None = None) -> floa
         if mark is None:
             break
         at = mark.end()
-    return _in_message(head, near, zone)
+    return None
 
 
-def _in_message(head: str, near: float | None, zone: tzinfo | None) -> float | None:
+def _in_message(text: str, near: float | None, zone: tzinfo | None) -> float | None:
     """A time further right: of several, the first."""
+    if near is None:
+        return None
+    head = text[:_HEAD]
     if head.count(":") > 1:
         found = [match for form in _SEARCHED if (match := form.search(head))]
         for match in sorted(found, key=re.Match.start):

@@ -6,11 +6,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import tzinfo
 
-from monitors.logs.times import line_time
-from monitors.logs.types import LogLine, Place
-from tui.logs.rows import decoded, unmarked
+from monitors.logs.times import line_time, told
+from monitors.logs.types import KEEP, LogLine, Place
 
 _HEAD = 8 << 10  # bytes in which a line says when, in JSON too
+_RETURN = 2  # bytes of a carriage return before a newline, at most
 _KEPT = 512
 _LATE = 3600.0  # seconds by which a line may be from before the one above it
 _HALF_DAY = 43200.0
@@ -35,20 +35,21 @@ class Written:
         """When a line was written, seconds since the epoch; None where it does not say.
 
         Args:
-            line: The line; a piece of a long one says nothing.
+            line: The line; a piece of a long one says nothing, unless it was painted over.
             zone: Of times that do not name theirs; the machine's own where None.
             near: A time near to it, for a line that says no day; by default that at which it came.
         """
-        if line.piece:
+        repaints = b"\r" in line.data or len(line.data) + _RETURN < min(line.size, KEEP)
+        if line.piece and not repaints:
             return None
-        head = line.data[:_HEAD]
+        head = line.data if repaints else line.data[:_HEAD]
         key = (line.at, line.encoding, len(head), hash(head), near)
         if key in self._found:
             self._found.move_to_end(key)
             return self._found[key]
         if near is None:
             near = self._now() if line.arrived is None else line.arrived
-        found = self._found[key] = line_time(decoded(unmarked(line, head), line.encoding), near, zone)
+        found = self._found[key] = line_time(told(head, line.encoding), near, zone)
         if len(self._found) > _KEPT:
             self._found.popitem(last=False)
         return found
