@@ -20,6 +20,10 @@ _KEPT = 150.0  # seconds; how old they are is told, and the longest time between
 _SAID = 1 << 20
 _NOT_FOUND = ("command not found", "unknown command")
 _DRIVER = "/proc/driver/nvidia/version"
+# A shell says the same of a tool that it has not found and of one that it has and that does not run: the file is looked
+# for. No `!` and no backslash, which some login shells take for special even between single quotes.
+_LOOK = "set -f; IFS=:; for folder in $PATH; do test -e ${folder:-.}/nvidia-smi && exit 0; done; exit 3"
+_MISSING = 3
 
 
 @dataclass
@@ -147,7 +151,7 @@ class BareCards:
         counts = await self._sessions.do(counts_like_the_driver)
         asking = self._smi.questions(further=counts)
         answer = await self._smi_says(next(asking))
-        if answer.code in (126, 127) or any(words in answer.said.lower() for words in _NOT_FOUND):
+        if _may_be_missing(answer) and await self._is_missing():
             try:
                 await self._sessions.do(lambda sftp: sftp.stat(_DRIVER))
             except InputError:
@@ -160,8 +164,15 @@ class BareCards:
             found: Accelerators = end.value
             return found if counts else replace(found, devices=tuple(map(_from_inside, found.devices)))
 
+    async def _is_missing(self) -> bool:
+        """Whether there surely is no file of that name on the PATH there, whatever is wrong with one that is."""
+        return (await self._run(("sh", "-c", _LOOK))).code == _MISSING
+
     async def _smi_says(self, arguments: tuple[str, ...]) -> Answer:
-        pipe = await self._opener(("nvidia-smi", *arguments))
+        return await self._run(("nvidia-smi", *arguments))
+
+    async def _run(self, argv: tuple[str, ...]) -> Answer:
+        pipe = await self._opener(argv)
         try:
             out = b""
             while len(out) < _SAID and (data := await pipe.read()):
@@ -171,6 +182,11 @@ class BareCards:
             await pipe.close(1.0)
         code = status if status is not None else 1
         return Answer(code, out[:_SAID].decode("utf-8", "replace"), said.decode("utf-8", "replace"))
+
+
+def _may_be_missing(answer: Answer) -> bool:
+    """Whether that is what a shell says where it finds no such tool; csh has no exit status of its own for it."""
+    return answer.code in (126, 127) or (answer.code != 0 and any(words in answer.said.lower() for words in _NOT_FOUND))
 
 
 def _from_inside(device: GpuDevice) -> GpuDevice:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.host import Json
-from hosts.local.commanding import BLOCK, ERR, GRACE, OUT, ROOM
+from hosts.local.commanding import BLOCK, ERR, GRACE, OUT, ROOM, SILENCE
 from hosts.local.frames import FrameError, encode_frame
 from hosts.local.guarding import LAST
 from hosts.local.streamwire import PartReader, Piece
@@ -27,6 +27,7 @@ _STEP = ROOM // 4
 _STATUSES = 255
 _SIGNALS = 64
 _GROUPS = 1 << 22  # as many as there can be processes
+_RUNS_ON = f"the command may run on there for up to {SILENCE:.0f} s; it is ended once the host notices"
 _STREAMS: dict[int, Literal["stdout", "stderr"]] = {OUT: "stdout", ERR: "stderr"}
 
 
@@ -92,8 +93,19 @@ class CommandLink(Session):
 
         Raises:
             InputError: It cannot be run.
-            UnreachableError: The way was lost. The host ends the command as soon as it notices.
+            UnreachableError: The way was lost. The host ends the command as soon as it notices, and that is said too.
         """
+        begun = not self.lost
+        try:
+            return await self._to_its_end(argv, deadline, take, stdin)
+        except UnreachableError as error:
+            if not begun or not self.lost:
+                raise
+            raise UnreachableError(f"{error}; {_RUNS_ON}") from None
+
+    async def _to_its_end(
+        self, argv: Sequence[str], deadline: float, take: Take, stdin: AsyncGenerator[bytes] | None
+    ) -> Ended:
         feeding: asyncio.Task[None] | None = None
         self._running = True
         self._name = argv[0]

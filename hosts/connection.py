@@ -39,6 +39,7 @@ class Connection:
         retry_at: When a call tries again, by our clock; only while WAITING or KEY_CHANGED.
         reason: Why, as one plain line; "" while UP.
         ours: What is wrong lies here, such as a key file, and nobody was asked; only while REFUSED.
+        trying: It is being tried again; only while WAITING.
     """
 
     way: Way
@@ -47,6 +48,7 @@ class Connection:
     retry_at: float | None = None
     reason: str = ""
     ours: bool = False
+    trying: bool = False
 
 
 _TRIED = (Way.WAITING, Way.KEY_CHANGED)

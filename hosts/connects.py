@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -91,7 +91,7 @@ class Connects:
         self._asker = asker
         self._asking = asyncio.Lock()
         self._declined: set[tuple[str, str]] = set()
-        self._cut: dict[str, str] = {}  # what was being asked for a host when it did not wait for that any more
+        self._cut: dict[str, str] = {}  # what a host waited for when it did not any more
         self.opened: Opened[Any] = Opened()
         self.questions = Questions()
 
@@ -166,21 +166,27 @@ class Connects:
         """Ask a person, one question at a time; None where nobody can be asked, or where this was declined before."""
         if self._asker is None:
             return None
-        async with self._asking:
-            if (host, what) in self._declined:  # by several hosts that one goes through it, perhaps
-                return None
-            with self.questions.asking():
-                try:
+        with self.waits_for(host, what):
+            async with self._asking:
+                if (host, what) in self._declined:  # by several hosts that one goes through it, perhaps
+                    return None
+                with self.questions.asking():
                     answer = await self._asker.ask(host, what)
-                except asyncio.CancelledError:
-                    self._cut[host] = what
-                    raise
-            if not answer:
-                self._declined.add((host, what))
-            return answer
+                if not answer:
+                    self._declined.add((host, what))
+                return answer
+
+    @contextmanager
+    def waits_for(self, host: str, what: str) -> Iterator[None]:
+        """Note what a login waited for, where it ends meanwhile: a person is asked, perhaps for another host first."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._cut[host] = what
+            raise
 
     def cut_short(self, host: str) -> str:
-        """What a person was being asked for this host when the login ended, "" where that was nothing; given once."""
+        """What a person was to give for this host when the login ended, "" where that was nothing; given once."""
         return self._cut.pop(host, "")
 
     def ask_again(self, host: str) -> None:

@@ -28,6 +28,7 @@ _HELD = 1 << 21
 _SLOWEST = 1 << 16
 _ENDED = "the helper ended"
 _TRACEBACK = "Traceback (most recent call last):"
+_NOT_FOUND = ("command not found", "unknown command")
 _FATAL = re.compile(r"^Fatal Python error: .+$", re.MULTILINE)  # the lines after it say less
 # What an error of ours, or of the system, is called there tells a person nothing
 _CLASS = re.compile(r"\A(?:(?:\w+\.)+\w+: |\w+: \[Errno \d+\] )(?=.)")
@@ -325,13 +326,15 @@ class Session(ABC):
         last = _line(text.strip().rpartition("\n")[2])
         if status == 2 and "unknown option" in text.lower() and "-I" in text:
             return self._too_old("older than 3.4")
-        if status in (126, 127) or "command not found" in text.lower() or "unknown command" in text.lower():
+        fatal = _FATAL.search(text)
+        ran = _TRACEBACK in text or fatal is not None  # then what a login says of other commands means nothing
+        if status in (126, 127) or (not ran and any(words in text.lower() for words in _NOT_FOUND)):
             return not_run(self._python, self._host, last or f"exit status {status}", text)
         noise = self._frames.noise.decode("utf-8", "replace")
         if forbidden := forbids(noise) or forbids(text):
             return NoCommandError(f"{self._host}: it runs no commands: {_line(forbidden)}")
         said = _CLASS.sub("", last) if _TRACEBACK in text else last or _line(noise.strip().rpartition("\n")[2])
-        if fatal := _FATAL.search(text):
+        if fatal is not None:
             said = _line(fatal[0])
         ended = why if status is None else f"it ended with status {status}"
         return UnreachableError(f"{self._host}: the helper did not start: {ended}{f': {said}' if said else ''}")

@@ -178,7 +178,7 @@ class Client(asyncssh.SSHClient):
         if not self._connects.can_ask:
             self._miss(what)
             return None
-        with self._waiting():
+        with self._waiting(), self._connects.waits_for(self._spec.called, what):
             key: asyncssh.SSHKey | None = await self._connects.opened.get(name, unlock)
         if key is None and not asked:
             self.unasked.append(f"the {what} was asked for another host, in vain")

@@ -182,8 +182,11 @@ class Standing:
             self._set(Way.IDLE, self._now.reason)
 
     def connecting(self) -> None:
-        """A try begins; of a host with another key nothing else is told until it is known to have the right one."""
-        if self._now.way is not Way.KEY_CHANGED:
+        """A try begins; of a host that is away or has another key nothing else is told until that is over."""
+        if self._now.way is Way.WAITING:
+            self._until = 0.0
+            self._set(Way.WAITING, self._now.reason, trying=True)
+        elif self._now.way is not Way.KEY_CHANGED:
             self._set(Way.CONNECTING, "")
 
     def up(self) -> None:
@@ -245,7 +248,9 @@ class Standing:
         self._until = self._clock.steady() + seconds
         self._set(way, why, seconds)
 
-    def _set(self, way: Way, reason: str, wait: float | None = None, ours: bool = False) -> None:
+    def _set(
+        self, way: Way, reason: str, wait: float | None = None, *, ours: bool = False, trying: bool = False
+    ) -> None:
         self._apart = self._clock.apart
         now = self._clock.wall()
         if way is Way.WAITING and self._down_since is None:
@@ -253,6 +258,6 @@ class Standing:
         since = self._down_since if way is Way.WAITING and self._down_since is not None else now
         if way is Way.KEY_CHANGED and self._now.way is way:
             since = self._now.since
-        self._now = Connection(way, since, self._now.rtt, None if wait is None else now + wait, reason, ours)
+        self._now = Connection(way, since, self._now.rtt, None if wait is None else now + wait, reason, ours, trying)
         for callback in tuple(self._told):
             callback(self._now)

@@ -69,6 +69,7 @@ def host_looks(
             station.connection,
             tuple(_run(entries[watch]) for watch in station.runs if watch in entries),
             station.without_events,
+            station.recovered,
         )
         for station in stations
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gates.calibration.layout import PYTEST
-from hosts.connection import Connection, Countdown
+from hosts.connection import Connection, Countdown, Way
 from hosts.errors import GatewatchError
 from hosts.host import HostReader
 from hosts.local.mounts import file_system, has_events
@@ -75,6 +75,7 @@ class Station:
         self._disks = tuple(dict.fromkeys(places))[:_MOST_DISKS]
         self._countdown = Countdown(steady)
         self._tried: float | None = None
+        self._way_then: Connection | None = None
         folders = self.listened if local else None
         self._watch = HostWatch(reader, {HOST: self._monitor()}, self._took, interval, folders, most=most)
 
@@ -84,6 +85,8 @@ class Station:
     def _took(self, watch: str, snapshot: Snapshot[Any]) -> None:
         if isinstance(snapshot.body, Calibration) and watch in self._folders:
             self._known[watch] = known_run(watch, self._folders[watch], snapshot.body)
+        if watch == HOST:
+            self._way_then = self.connection
         self._publish(self.name, watch, snapshot)
 
     @property
@@ -91,6 +94,14 @@ class Station:
         """How the way there stands; None where there is none."""
         found = getattr(self.reader, "connection", None)
         return found if isinstance(found, Connection) else None
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the way there has come up since the host was last told of."""
+        way, before = self.connection, self._way_then
+        if way is None or way.way is not Way.UP:
+            return False
+        return before is None or (before.way, before.since) != (way.way, way.since)
 
     @property
     def runs(self) -> tuple[str, ...]:

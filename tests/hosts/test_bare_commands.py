@@ -115,6 +115,11 @@ async def test_one_whose_shell_ends_whatever_it_is_to_run(connect: Any, tmp_path
             UnreachableError,
             "box: the helper did not start: it ended with status 1: KeyError: 1",
         ),
+        (
+            "echo module: command not found >&2; exec python3 -c 'raise KeyError(1)'",
+            UnreachableError,
+            "box: the helper did not start: it ended with status 1: KeyError: 1",
+        ),
     ],
 )
 async def test_why_a_helper_did_not_start(image: Any, script: str, kind: type[Exception], told: str) -> None:

@@ -32,6 +32,7 @@ import os, subprocess, time
 print(os.getpid(), subprocess.Popen(["sleep", "1000"]).pid, flush=True)
 time.sleep(1000)
 """
+RUNS_ON = "the command may run on there for up to 60 s; it is ended once the host notices"
 MUCH = """
 import os, sys
 for number in range(100):
@@ -155,8 +156,9 @@ async def test_nothing_of_it_is_left_when_we_go(connect: Any, how: str) -> None:
         helper = await asyncio.to_thread(parent_of, written.pids()[0])
         assert helper is not None
         ssh.abort() if how == "cut" else os.kill(helper, signal.SIGKILL)
-        with pytest.raises(UnreachableError):
+        with pytest.raises(UnreachableError) as caught:
             await running
+        assert str(caught.value).endswith(f"; {RUNS_ON}")
         assert await until(lambda: all(map(is_gone, written.pids())))
 
 

@@ -16,8 +16,9 @@ from hosts.connects import Connects
 from hosts.errors import UnreachableError
 from hosts.ssh import SshHost, SshSpec
 from hosts.standing import Clock
-from tests.hosts.test_ssh_login import PROMPTS, PasswordServer
+from tests.hosts.test_ssh_login import PROMPTS, PasswordServer, lock
 from tests.peers import sshd
+from tests.peers.callers import until
 
 GRACE_S = 1
 
@@ -110,3 +111,32 @@ async def test_a_host_that_is_lost_for_another_reason_is_not_said_to_have_waited
         await host.open(("cat",))
     assert not connects.cut_short(f"op@127.0.0.1:{server.port}"), "it is said once"
     await host.close()
+
+
+@pytest.mark.skipif(sshd.SSHD is None, reason="needs OpenSSH's sshd")
+async def test_one_that_waits_for_a_key_that_another_is_asked_for_has_waited_too(
+    ssh_peer: sshd.SshPeer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (tmp_path / "sshd").mkdir()
+    with sshd.running(tmp_path / "sshd", f"LoginGraceTime {GRACE_S}\n") as impatient:
+        key, person = lock(sshd.make_key(tmp_path / "key", "ecdsa"), "open sesame"), Slow()
+        connects = Connects(asker=person)
+        first, second = (
+            SshHost(
+                SshSpec("127.0.0.1", peer.port, None, str(key), known_hosts=str(peer.known_hosts), config_file=None),
+                connects=connects,
+            )
+            for peer in (ssh_peer, impatient)
+        )
+        asked = asyncio.create_task(first.open(("cat",)))
+        assert await until(lambda: person.asked == 1)
+        with pytest.raises(UnreachableError) as caught:
+            await second.open(("cat",))
+        assert str(caught.value).startswith(f"127.0.0.1: it hung up while it waited for the passphrase of {key} (")
+        assert not asked.done()
+        assert person.asked == 1
+        await first.close()
+        await second.close()
+        await asyncio.gather(asked, return_exceptions=True)

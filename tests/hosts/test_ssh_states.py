@@ -143,8 +143,9 @@ async def test_up_lost_and_up_again(reach: Any, ssh_peer: sshd.SshPeer) -> None:
     await host.close()
     assert [each.way for each in told] == [
         *(Way.CONNECTING, Way.UP, Way.WAITING),
-        *(Way.CONNECTING, Way.UP, Way.IDLE),
+        *(Way.WAITING, Way.UP, Way.IDLE),
     ]
+    assert [each.trying for each in told] == [False, False, False, True, False, False]
 
 
 async def test_nothing_is_sent_but_what_is_asked(

@@ -245,6 +245,34 @@ def test_every_change_is_told_and_a_new_round_trip_time_is_none() -> None:
     assert told[-1].way is Way.IDLE
 
 
+def test_a_host_that_is_away_is_so_while_it_is_tried_again() -> None:
+    standing, times = make()
+    told: list[Connection] = []
+    standing.connecting()
+    assert standing.now.way is Way.CONNECTING, "nobody knows that it is away"
+    standing.up()
+    began = times.wall
+    standing.lost("no answer to keepalive")
+    for why in ("no answer to keepalive", "no login within 20 s"):
+        times.go(60)
+        standing.check()
+        standing.connecting()
+        assert standing.now == Connection(Way.WAITING, began, None, None, why, trying=True)
+        times.go(20)
+        standing.failed(UnreachableError("box: no login within 20 s"))
+        assert (standing.now.way, standing.now.since, standing.now.trying) == (Way.WAITING, began, False)
+    times.wall += 3600  # we slept, and nobody waits for what that may have been
+    standing.check()
+    standing.connecting()
+    standing.check()
+    standing.on_change(told.append)
+    standing.up()
+    assert told == [Connection(Way.UP, times.wall)]
+    standing.idle()
+    standing.connecting()
+    assert standing.now.way is Way.CONNECTING
+
+
 def test_a_host_that_was_never_there_is_missed_since_the_first_failure() -> None:
     times = Times()
     standing = Standing("box", random.Random(1), times.clock)

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.peers.quick import Quick, old_run, until
 from tests.tui.test_dashboard import Watcher, desk
 from tui.dashboard import DashboardApp
 from tui.dashboard_begin import Sight
+from tui.dashboard_fleet import host_looks, unseen
 from tui.dashboard_hosts import HOST, Station
 from tui.dashboard_runs import Wanted
 from tui.screens.host_screen import HostScreen
@@ -356,3 +357,27 @@ def test_a_host_is_tried_when_its_wait_is_over_wherever_our_clock_stands(set_by:
     for steady in (4.0, 7.5, 8.5, 9.5):
         station.retry_when_due(1000.0 + steady + set_by)
         assert asked == int(set_by > 0 or steady > 8.0), "once"
+
+
+def test_a_way_that_came_up_after_the_last_look_is_told_of_as_such() -> None:
+    class Far(LocalReader):
+        connection = Connection(Way.CONNECTING, 1000.0)
+
+    station = Station("h", Far(), False, 120.0, lambda *_: None, lambda *_: None)
+    dark = replace(unseen("h"), state=State.BLIND, error="h: no answer to keepalive")
+
+    def recovered(way: Way, since: float, looked: bool = False) -> bool:
+        Far.connection = Connection(way, since, 0.03 if looked else None)
+        if looked:
+            station._took(HOST, dark)
+        [look] = host_looks((station,), {"h": dark}, {})
+        return look.recovered
+
+    assert not recovered(Way.CONNECTING, 1000.0)
+    assert recovered(Way.UP, 1001.0), "and nobody has looked yet"
+    assert not recovered(Way.UP, 1001.0, looked=True)
+    assert not recovered(Way.UP, 1001.0)
+    assert not recovered(Way.STALE, 1100.0)
+    assert not recovered(Way.WAITING, 1103.0, looked=True)
+    assert recovered(Way.UP, 1160.0)
+    assert not recovered(Way.UP, 1160.0, looked=True), "what it failed by now is of now"

@@ -78,6 +78,17 @@ class HostFacts:
         return self.look.snapshot is None or self.look.snapshot.state is State.BLIND
 
     @property
+    def recovered(self) -> bool:
+        """The last look failed, and the way there has come up since: what it failed by is over."""
+        return self.blind and self.look.recovered
+
+    @property
+    def error(self) -> str:
+        """What is wrong with the last look, as it came; "" where nothing is, or that is over."""
+        snapshot = self.look.snapshot
+        return snapshot.error or "" if snapshot is not None and not self.recovered else ""
+
+    @property
     def received(self) -> float | None:
         """When the last answer came, our clock, seconds since the epoch."""
         return self.look.snapshot.seen.received if self.look.snapshot is not None else None
@@ -153,9 +164,7 @@ class HostFacts:
     @cached_property
     def noted(self) -> bool:
         """Whether something of it deserves a word although it answers."""
-        snapshot = self.look.snapshot
-        failing = snapshot is not None and bool(snapshot.error)
-        return failing or bool(notes(self.body, str)) or any(disk.error for disk in self.body.disks)
+        return bool(self.error) or bool(notes(self.body, str)) or any(disk.error for disk in self.body.disks)
 
     @cached_property
     def trouble(self) -> int:
@@ -164,7 +173,7 @@ class HostFacts:
         ranks = {Way.KEY_CHANGED: 0, Way.REFUSED: 1, Way.WAITING: 2, Way.STALE: 3}
         if way in ranks:
             return ranks[way]
-        if self.look.snapshot is None:
+        if self.look.snapshot is None or self.recovered:
             return 6
         if self.blind:
             return 4 if way is Way.UP else 2  # what is tried again and again is not better while it is tried
@@ -201,7 +210,7 @@ class HostFacts:
         told += [disk.file_system or "" for disk in body.disks]
         told += notes(body, lambda _when: "")
         told += [self.look.connection.reason] if self.look.connection is not None else []
-        told += [self.look.snapshot.error or ""] if self.look.snapshot is not None else []
+        told.append(self.error)
         return plain("\n".join(filter(None, told)), 20_000).lower()
 
 
@@ -235,7 +244,7 @@ def _same(one: HostLook, other: HostLook) -> bool:
         one.snapshot is other.snapshot
         and one.connection is other.connection
         and one.runs == other.runs
-        and (one.local, one.without_events) == (other.local, other.without_events)
+        and (one.local, one.without_events, one.recovered) == (other.local, other.without_events, other.recovered)
     )
 
 

@@ -46,6 +46,7 @@ class HostLook:
         connection: How the way there stands; None where there is none, as on this machine, or before it is opened.
         runs: Those that are watched there.
         without_events: Why changes there are looked for by polling alone, "" where they are reported.
+        recovered: The way there has come up since the snapshot was taken.
     """
 
     name: str
@@ -54,6 +55,7 @@ class HostLook:
     connection: Connection | None
     runs: tuple[HostRun, ...] = ()
     without_events: str = ""
+    recovered: bool = False
 
 
 LOCAL = Look("●", "*", "local", "success")
@@ -71,6 +73,9 @@ WAYS: Mapping[Way, Look] = {
 DARK = frozenset((Way.STALE, Way.WAITING, Way.REFUSED, Way.KEY_CHANGED))
 """Ways over which a host cannot be seen now."""
 
+TRYING = ", trying"
+"""Behind the words for a host that is tried again."""
+
 _LOGIN = "login refused"
 
 
@@ -87,7 +92,7 @@ def way_look(connection: Connection | None) -> Look:
 
 
 def connection_words(connection: Connection | None, now: float, clock: Clock, seen: float | None = None) -> str:
-    """A way as people read it: `up 34 ms`, `retry in 8 s`, `auth failed`, `unreachable since 14:02`.
+    """A way as people read it: `up 34 ms`, `retry in 8 s`, `auth failed`, `unreachable since 14:02, trying`.
 
     Args:
         connection: None for this machine, to which no way is needed.
@@ -104,7 +109,8 @@ def connection_words(connection: Connection | None, now: float, clock: Clock, se
         return f"{word} {int(since)} s"
     if way is Way.WAITING:
         left = retry_in(connection, now)
-        return f"retry in {left} s" if left else unreachable(connection, clock, seen)
+        trying = TRYING if connection.trying else ""
+        return f"retry in {left} s" if left else f"{unreachable(connection, clock, seen)}{trying}"
     return word
 
 
@@ -121,7 +127,8 @@ def retry_in(connection: Connection, now: float) -> int:
 
 def changes_soon(connection: Connection | None) -> bool:
     """Whether seconds are counted in what is told of it now."""
-    return connection is not None and connection.way in (Way.STALE, Way.WAITING, Way.KEY_CHANGED)
+    counted = (Way.STALE, Way.WAITING, Way.KEY_CHANGED)
+    return connection is not None and connection.way in counted and not connection.trying
 
 
 def milliseconds(seconds: float) -> str:

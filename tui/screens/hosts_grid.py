@@ -11,7 +11,7 @@ from hosts.connection import without_wait
 from monitors.host import notes
 from tui.screens.host_cells import Measure, gib, gpu_cell
 from tui.screens.host_facts import HostFacts, plain
-from tui.screens.host_look import Clock, connection_words, way_look
+from tui.screens.host_look import TRYING, Clock, connection_words, way_look
 from tui.screens.run_ink import Row, Span, cut, middle, width
 
 WORD, LONG = 13, 23
@@ -222,8 +222,9 @@ def short(host: HostFacts, brush: Brush, room: int) -> str:
         words = "not seen yet" if host.look.snapshot is None else "no answer" if host.blind else "up"
     else:
         words = connection_words(connection, brush.now, brush.clock, host.received)
-    if len(words) > room and _SINCE in words:
-        words = words.partition(_SINCE)[0]
+    for rest in (TRYING, _SINCE):
+        if len(words) > room:
+            words = words.partition(rest)[0]
     if len(words) > room and connection is not None:  # no half of a number
         word = way_look(connection).word
         words = _BRIEF.get(word, word)
@@ -269,10 +270,9 @@ def _beside(host: HostFacts, room: int, brush: Brush) -> list[Span]:
 
 def told_notes(host: HostFacts, clock: Callable[[float], str]) -> list[str]:
     """What of a host deserves a word, first what keeps us from it; safe to show."""
-    connection, snapshot = host.look.connection, host.look.snapshot
+    connection = host.look.connection
     wrong = connection.reason if connection is not None else ""
-    if not wrong and snapshot is not None and snapshot.error is not None:
-        wrong = without_wait(snapshot.error)  # whether and when it is tried again is told beside it
+    wrong = wrong or without_wait(host.error)  # whether and when it is tried again is told beside it
     found = [plain(wrong.removeprefix(f"{host.look.name}: "), 1000)] if wrong else []
     found += [plain(note, 200) for note in notes(host.body, clock)]
     found += [plain(f"{disk.path}: {disk.error}", 200) for disk in host.body.disks if disk.error]

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hosts.connection import Connection, Way
 from tests.monitors.runs import AT
 from tests.tui.screens.fleet import UP, body, eight, every, held, idle, look, many
+from tui.screens.host_cells import Measure
 from tui.screens.host_facts import ORDERS, HostFacts, is_free, kept, ordered, passing, sums
 from tui.screens.host_look import connection_words, milliseconds, retry_in, way_look
+from tui.screens.hosts_grid import Brush, short, told_notes
 
 
 def clock(when: float) -> str:
@@ -36,6 +38,7 @@ def clock(when: float) -> str:
         (Connection(Way.WAITING, AT - 1, None, AT + 60, "no route"), "retry in 60 s"),
         (Connection(Way.WAITING, AT - 1, None, AT + 3608, "our clock was set back"), "unreachable since <-50>"),
         (Connection(Way.WAITING, AT - 1, None, None, "no route"), "unreachable since <-50>"),
+        (Connection(Way.WAITING, AT - 1, None, None, "no route", trying=True), "unreachable since <-50>, trying"),
         (Connection(Way.REFUSED, AT, None, None, "login refused for anna: no key"), "auth failed"),
         (Connection(Way.REFUSED, AT, None, None, "its host key is unknown: no line"), "refused"),
         (Connection(Way.REFUSED, AT, None, None, "cannot use the identity file k", ours=True), "not set up"),
@@ -90,8 +93,36 @@ def test_trouble_comes_first_and_the_calm_last() -> None:
 
 def test_a_host_that_is_tried_again_is_no_better_while_it_is_tried() -> None:
     dark = look("a", body(eight()), Connection(Way.WAITING, AT), error="gone")
-    again = replace(dark, connection=Connection(Way.CONNECTING, AT))
-    assert HostFacts.of(dark).trouble == HostFacts.of(again).trouble
+    for now in (Connection(Way.WAITING, AT, trying=True), Connection(Way.CONNECTING, AT)):
+        again = HostFacts.of(replace(dark, connection=now))
+        assert again.trouble == HostFacts.of(dark).trouble
+        assert again.aged(AT)
+
+
+def test_what_a_host_was_lost_by_is_over_once_the_way_there_is_up() -> None:
+    lost = look("a", body(eight()), UP, error="a: no answer to keepalive")
+    failing, well = HostFacts.of(lost), HostFacts.of(replace(lost, recovered=True))
+    assert told_notes(failing, clock) == ["no answer to keepalive"]
+    assert told_notes(well, clock) == []
+    assert (failing.sign.word, well.sign.word) == ("up, with something to note", "up")
+    assert well.aged(AT), "its values are of before"
+    assert [len(passing([one], "keepalive")) for one in (failing, well)] == [1, 0]
+    partly = look("a", body(eight()), UP, error=None)
+    assert partly.snapshot is not None
+    partly = replace(partly, recovered=True, snapshot=replace(partly.snapshot, error="load: cannot be read"))
+    assert told_notes(HostFacts.of(partly), clock) == ["load: cannot be read"], "that was seen of the host itself"
+    before = kept({}, [lost])
+    assert kept(before, [replace(lost, recovered=True)])["a"].error == ""
+
+
+@pytest.mark.parametrize(
+    ("room", "words"),
+    [(31, "unreachable since <-50>, trying"), (30, "unreachable since <-50>"), (13, "unreachable"), (9, "down")],
+)
+def test_of_a_host_that_is_tried_again_as_much_is_said_as_there_is_room_for(room: int, words: str) -> None:
+    tried = look("a", body(eight()), Connection(Way.WAITING, AT, reason="no route", trying=True), ago=50)
+    brush = Brush(Measure.MEMORY, AT, clock, ascii_only=False)
+    assert short(HostFacts.of(tried), brush, room) == words
 
 
 def test_what_is_not_known_comes_last_whichever_way_it_is_sorted() -> None:
