@@ -25,6 +25,9 @@ _LEVELS: tuple[Level | None, ...] = (None, Level.INFO, Level.WARNING, Level.ERRO
 _CONTEXTS = (0, 1, 3, 10)
 _ASKS = ("filter", "filter-out")
 
+Part = tuple[str, object]
+"""One filter: its kind and what it is."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -53,6 +56,22 @@ class Chosen:
     since: tuple[str, Place] | None = None
     until: tuple[str, Place] | None = None
 
+    def parts(self) -> tuple[Part, ...]:
+        """Each filter by itself."""
+        single = (("since", self.since), ("until", self.until), ("level", self.level))
+        return (*((kind, one) for kind, one in single if one is not None), *(("words", one) for one in self.words))
+
+    def without(self, part: Part) -> Chosen:
+        """The same without one of its filters."""
+        kind, _ = part
+        return replace(
+            self,
+            words=tuple(one for one in self.words if part != ("words", one)),
+            level=None if kind == "level" else self.level,
+            since=None if kind == "since" else self.since,
+            until=None if kind == "until" else self.until,
+        )
+
     def filter(self) -> Filter | None:
         """The same for the model, None where everything is shown."""
         chosen = Filter(
@@ -80,6 +99,7 @@ class FilterPart(FindPart):
     def __init__(self, **options: object) -> None:
         super().__init__(**options)
         self.chosen = Chosen()
+        self._parts: tuple[Part, ...] = ()  # what is chosen, the newest last
         self._tried: Words | None = None  # what is typed and not taken yet
         self._applied: Filter | None = None
         self._arrived = Arrived(self.later, self._soon)
@@ -106,7 +126,8 @@ class FilterPart(FindPart):
 
     def facts(self, state: LogState) -> Facts:
         shown = self._passed.lines(self.model, self._applied) if self.model is not None else None
-        return replace(super().facts(state), shown=shown)
+        around = self._applied.context if self._applied is not None else 0
+        return replace(super().facts(state), shown=shown, around=around)
 
     def choose(self, chosen: Chosen) -> None:
         """Show what is chosen."""
@@ -183,15 +204,8 @@ class FilterPart(FindPart):
 
     def action_unfilter(self) -> None:
         """Take the newest filter away."""
-        chosen = self.chosen
-        if chosen.words:
-            self.choose(replace(chosen, words=chosen.words[:-1]))
-        elif chosen.level is not None:
-            self.choose(replace(chosen, level=None))
-        elif chosen.until is not None:
-            self.choose(replace(chosen, until=None))
-        elif chosen.since is not None:
-            self.choose(replace(chosen, since=None))
+        if self._parts:
+            self.choose(self.chosen.without(self._parts[-1]))
 
     def on_filter_chips_removed(self, event: FilterChips.Removed) -> None:
         """A chip was pressed."""
@@ -200,14 +214,10 @@ class FilterPart(FindPart):
         if kind == "words":
             kept = [one for place, one in enumerate(self.chosen.words) if str(place) != number]
             self.choose(replace(self.chosen, words=tuple(kept)))
-        elif kind == "level":
-            self.choose(replace(self.chosen, level=None))
         elif kind == "context":
             self.choose(replace(self.chosen, context=0))
-        elif kind == "since":
-            self.choose(replace(self.chosen, since=None))
-        elif kind == "until":
-            self.choose(replace(self.chosen, until=None))
+        else:
+            self.choose(self.chosen.without((kind, None)))
 
     # Levels, lines around, places.
 
@@ -221,7 +231,7 @@ class FilterPart(FindPart):
         now = _CONTEXTS.index(self.chosen.context) if self.chosen.context in _CONTEXTS else 0
         self.choose(replace(self.chosen, context=_CONTEXTS[(now + 1) % len(_CONTEXTS)]))
         if self.chosen.filter() is None and self.chosen.context:
-            self.say("lines around show once there is a filter")
+            self.answer("lines around show once there is a filter")
 
     async def action_since(self) -> None:
         """Type from where on lines are shown."""
@@ -259,10 +269,8 @@ class FilterPart(FindPart):
         """
         meant = await self.meant(goal, upto=kind == "until")
         place = await self.place_of(meant)
-        if place is None and meant.time is not None and self.model is not None and self.model.state.bytes:
-            self.say(f"{kind} {text}: {await why_not(self.model, meant.time, self.zone)}")
-        elif place is None:
-            self.say(f"{text} is not in this log")
+        if place is None:
+            await self.say_why_not(f"{kind} {text}", meant)
         else:
             self._bound(kind, text, place, place)
             await self.say_if_all(f"{kind} {text}", goal, meant, place)
@@ -281,6 +289,22 @@ class FilterPart(FindPart):
         """
         return goal if self.model is None else await settled(self.model, goal, self.now(), self.zone, upto=upto)
 
+    async def say_why_not(self, asked: str, meant: Goal) -> None:
+        """Say why a place that was asked for is none.
+
+        Raises:
+            UnreachableError: Nobody answers.
+        """
+        model = self.model
+        if model is None:
+            return
+        state, why = model.state, "not in this log"
+        if meant.time is not None and state.bytes:
+            why = await why_not(model, meant.time, self.zone)
+        elif meant.number is not None and state.counted < state.bytes:
+            why = "not in this log, or not counted yet"
+        self.answer(f"{asked}: {why}")
+
     async def say_if_all(self, asked: str, typed: Goal, meant: Goal, place: Place) -> None:
         """Say which day was meant, where the whole log is later.
 
@@ -290,7 +314,7 @@ class FilterPart(FindPart):
         if self.model is not None and meant.time is not None:
             why = await why_all(self.model, typed, meant.time, place, self.zone)
             if why:
-                self.say(f"{asked}: {why}")
+                self.answer(f"{asked}: {why}")
 
     async def place_of(self, goal: Goal) -> Place | None:
         """Where a time, a number or a share is; None where the log has it not, or not yet.
@@ -326,6 +350,9 @@ class FilterPart(FindPart):
         return self._home
 
     def _apply(self) -> None:
+        there = self.chosen.parts()
+        kept = tuple(part for part in self._parts if part in there)
+        self._parts = (*kept, *(part for part in there if part not in kept))
         chosen = self.chosen if self._tried is None else self._with(self._tried)
         if self.model is not None:
             home = self._find_home(self.reader) if self.reader is not None else None
@@ -357,7 +384,7 @@ class FilterPart(FindPart):
         if progress is not None:
             scanned = "" if progress.done or not progress.total else words.percent(progress.scanned / progress.total)
             shown = self._passed.lines(self.model, self._applied) if self.model is not None else None
-            lines = words.counted(shown, "line") if shown is not None else ""
+            lines = words.counted(shown, "hit" if chosen.context else "line") if shown is not None else ""
             note = ", ".join(part for part in (progress.problem or lines, scanned and f"{scanned} seen") if part)
         self.chips.show(chips, note)
 

@@ -13,7 +13,7 @@ from monitors.logs.model import LogModel
 from monitors.logs.types import Filter, Place, Query
 from tui import words
 from tui.logs.askbar import AskBar, Typed
-from tui.logs.foundline import Found, failure_at, found_in, rows_above
+from tui.logs.foundline import OVER, Found, failure_at, found_in, rows_above
 from tui.logs.highlight import problem
 from tui.logs.panebase import PaneBase
 from tui.logs.reader import Reader
@@ -75,6 +75,15 @@ class FindPart(PaneBase):
         """Which of how many, how far the search is, and what is to be said of the line that one was led to."""
         remark = self._remark[1] if self._remark is not None and self._remark[0] == self.view.current else ""
         return ", ".join(part for part in (self._count_said(), remark) if part)
+
+    @property
+    def unseen(self) -> Place | None:
+        """The line that one was led to, where a later one painted over it and it would stand on the screen."""
+        at, reader = self.view.current, self.reader
+        if at is None or self._remark != (at, OVER) or reader is None or not reader.rows:
+            return None
+        begins = reader.at_top or reader.rows[0].line.at < at
+        return at if begins and at < reader.rows[-1].line.at else None
 
     def _count_said(self) -> str:
         if self._search is None:
@@ -199,7 +208,7 @@ class FindPart(PaneBase):
         query = self._typed.query()
         wrong = problem(query)
         if wrong:
-            self.say(wrong, bad=True)
+            self.answer(wrong, bad=True)
         if wrong or self.model is None:
             return None
         self.view.highlight(query)
@@ -270,15 +279,15 @@ class FindPart(PaneBase):
             if found is None and not search.search.closed:
                 found = await self._around(search, forward=forward)
                 if found is not None:
-                    self.say("past the end: on from the top" if forward else "past the top: on from the end")
+                    self.answer("past the end: on from the top" if forward else "past the top: on from the end")
         finally:
             self.doing("")
         if search.search.closed:
             return  # it was given up, which says nothing of what is there
         if search.search.progress.problem:
-            self.say(search.search.progress.problem, bad=True)
+            self.answer(search.search.progress.problem, bad=True)
         elif found is None:
-            self.say(f"no {what}")
+            self.answer(f"no {what}")
         elif self.reader is not None and self.model is model:
             self.view.set_current(found)
             if search is not self._search:

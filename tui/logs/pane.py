@@ -11,7 +11,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from monitors.logs.types import Place
+from monitors.logs.model import LogModel
+from monitors.logs.types import LogLine, Place
 from tui import keys
 from tui.logs.askbar import AskBar, Typed
 from tui.logs.detailpane import DetailPane
@@ -185,7 +186,7 @@ class LogPane(HandPart):
             meant = await self.meant(goal)
             place = await self.place_of(meant)
             if place is None or self.reader is None:
-                self.say(f"{typed.text.strip()} is not in this log, or not counted yet")
+                await self.say_why_not(typed.text.strip(), meant)
             else:
                 self.view.set_current(place)
                 self.reader.show(place)
@@ -219,7 +220,7 @@ class LogPane(HandPart):
 
     def _to_bookmark(self, place: Place | None) -> None:
         if place is None:
-            self.say("no bookmark is set; m sets one")
+            self.answer("no bookmark is set; m sets one")
         elif self.reader is not None:
             self.view.set_current(place)
             self.reader.show(place)
@@ -248,8 +249,9 @@ class LogPane(HandPart):
             self._close_detail()
             return
         line = self.view.line
-        if line is not None:
-            self._open_detail(line.at)
+        place = self.unseen or (line.at if line is not None else None)
+        if place is not None:
+            self._open_detail(place)
 
     def on_log_view_opened(self, event: LogView.Opened) -> None:
         event.stop()
@@ -258,7 +260,7 @@ class LogPane(HandPart):
     def _open_detail(self, place: Place) -> None:
         model = self.model
         line = next((row.line for row in self.view.rows if row.line.at == place and row.index >= 0), None)
-        if model is None or line is None or self.reader is None:
+        if model is None or self.reader is None or (line is None and place != self.unseen):
             return
         reader = self.reader
         if not self._is_at_opened:
@@ -274,7 +276,7 @@ class LogPane(HandPart):
 
         async def show() -> None:
             try:
-                await self.detail.show(model, line)
+                await self.detail.show(model, line or await _begun_at(model, place))
             finally:
                 if self._opening is ours:  # and no other line's
                     self._opening = None
@@ -371,3 +373,13 @@ class LogPane(HandPart):
                 self.reader.end()
             else:
                 self.reader.show(self.model.at_fraction(event.share), above=0)
+
+
+async def _begun_at(model: LogModel, place: Place) -> LogLine:
+    """A line that no row shows, as far as it is known without reading it.
+
+    Raises:
+        GatewatchError: Nobody knows how it is written.
+    """
+    encoding = await model.encoding(place.generation)
+    return LogLine(place, place.offset, b"", 0, None, complete=False, encoding=encoding.name)

@@ -89,6 +89,7 @@ class PaneBase(Vertical):
         self._unlisten: Callable[[], None] | None = None
         self._doing = ""
         self._problem = ""
+        self._answered = False  # what was told last goes with the next key
         self._empty = False  # that there is nothing was said
         self._counted = False  # it was said how many lines there are, or had to be
         self._side: Timer | None = None
@@ -169,7 +170,20 @@ class PaneBase(Vertical):
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Tell a person something in passing."""
+        self._answered = False
         self.app.notify(text, severity="error" if bad else "information", markup=False)
+
+    def answer(self, text: str, *, bad: bool = False) -> None:
+        """Tell a person what came of something that they asked for, until they ask for something else."""
+        self.say(text, bad=bad)
+        self._answered = True
+
+    def on_key(self) -> None:
+        """Something else is asked for."""
+        if self._answered:
+            self._answered = False
+            self.app.clear_notifications()
+            self.app.notify("", timeout=0)  # else the same answer would be taken for one that is still shown
 
     def doing(self, text: str) -> None:
         """What takes a while just now, or ""."""

@@ -39,7 +39,8 @@ class Facts:
         number: The line number there, None where it is not known.
         problem: Why nothing could be read last time, or "".
         filtered: Whether a filter is set.
-        shown: Lines that it shows, None where that is not known.
+        shown: Lines that it lets pass, None where that is not known.
+        around: Lines that are shown around each of them.
         task: What takes a while just now ("saving 48 %"), or "".
         now: Our clock.
         zone: Of times that are shown; None for the machine's own.
@@ -54,6 +55,7 @@ class Facts:
     problem: str = ""
     filtered: bool = False
     shown: int | None = None
+    around: int = 0
     task: str = ""
     now: float = 0.0
     zone: tzinfo | None = None
@@ -157,6 +159,8 @@ def _amount(state: LogState, facts: Facts) -> str:
         lines = f"counting lines, {words.percent(share)}"
     if facts.filtered and state.filter is not None:
         passed = lines if facts.shown is None else f"{words.count(facts.shown)} shown of {lines}"
+        if facts.shown is not None and facts.around:  # how many those are, only the whole log would tell
+            passed = f"{words.counted(facts.shown, 'hit')} of {lines}, {facts.around} around"
         if not state.filter.done and state.filter.total:
             passed += f", filtered {words.percent(state.filter.scanned / state.filter.total)}"
         return f"{passed}, {size}"

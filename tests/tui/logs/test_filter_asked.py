@@ -1,4 +1,4 @@
-"""What the line for typing a filter takes away is what it says, and nothing else."""
+"""What is taken away of what is shown and hidden is what was asked for, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,6 +16,38 @@ async def filtered(at: PaneDesk, key: str, text: str = "") -> None:
 
 def chips(at: PaneDesk) -> list[str]:
     return [chip.text for chip in at.pane.chips.chips]
+
+
+async def test_the_newest_is_taken_away_first() -> None:
+    async with desk(numbered(300)) as at:
+        await filtered(at, "ampersand", "line")
+        await at.press("l")
+        await filtered(at, "greater_than_sign", "200")
+        await filtered(at, "exclamation_mark", "9")
+        await filtered(at, "less_than_sign", "5")
+        await at.press("l")  # another level is as new as a first one
+        left = [chips(at)]
+        while left[-1]:
+            await at.press("backspace")
+            left.append(chips(at))
+        assert left == [
+            ["line", "no 9", "warning or above", "since 5", "until 200"],
+            ["line", "no 9", "since 5", "until 200"],
+            ["line", "no 9", "until 200"],
+            ["line", "until 200"],
+            ["line"],
+            [],
+        ]
+
+
+async def test_what_a_click_takes_away_is_not_the_newest_any_more() -> None:
+    async with desk(numbered(300)) as at:
+        await filtered(at, "less_than_sign", "5")
+        await filtered(at, "ampersand", "line")
+        await at.pilot.click("#log-chips", offset=(2, 0))
+        await at.until(lambda: chips(at) == ["since 5"])
+        await at.press("backspace")
+        assert chips(at) == []
 
 
 async def test_nothing_takes_the_words_away_and_says_so() -> None:

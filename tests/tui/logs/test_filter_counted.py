@@ -35,11 +35,11 @@ async def test_what_is_shown_is_counted_between_two_places() -> None:
         await told(at, passing(300, 351))
         await filtered(at, "exclamation_mark", "30")
         await told(at, passing(300, 351) - 1)
-        await at.press("backspace", "backspace")
-        await at.settled()
+        await at.press("backspace", "backspace")  # and until
+        await told(at, passing(300, 1000))
+        await filtered(at, "ampersand", "")
         assert "shown of" not in at.rows[-2]
         assert not at.rows[0].rstrip().endswith("lines")
-        await at.press("backspace")  # until
         await filtered(at, "ampersand", "5")
         await told(at, passing(300, 1000))
 
@@ -67,6 +67,20 @@ async def test_what_comes_behind_the_last_place_is_not_shown_and_what_comes_befo
         await told(at, 1, "1,002 lines")
         at.source.append(b"line 1005\nline 1006\n")
         await told(at, 1, "1,004 lines")
+
+
+async def test_lines_around_are_not_counted_with_those_that_pass() -> None:
+    async with desk(numbered(1000), (100, 24)) as at:
+        await at.until(lambda: at.pane.model is not None and at.pane.model.state.lines == 1000)
+        await filtered(at, "ampersand", "99")
+        await told(at, 19)
+        await at.press("c")
+        await at.until(lambda: "19 hits of 1,000 lines, 1 around, " in at.rows[-2])
+        await at.until(lambda: at.rows[0].rstrip().endswith(" 19 hits"))
+        await filtered(at, "less_than_sign", "999")
+        await at.until(lambda: "1 hit of 1,000 lines, 1 around, " in at.rows[-2])
+        await at.press("backspace", "c", "c", "c")
+        await told(at, 19)
 
 
 async def test_nothing_between_two_places_is_none() -> None:

@@ -100,8 +100,7 @@ async def _filtered(at: PaneDesk) -> None:
     await at.press("ampersand")
     await at.type("!collect")
     await at.press("enter", "l", "l", "c")
-    await at.until(lambda: any("1 around" in row for row in at.rows))
-    await at.until(lambda: any("36 lines" in row for row in at.rows))
+    await at.until(lambda: any(" hits of 72 lines, 1 around, 26" in row for row in at.rows))
 
 
 async def _bounded(at: PaneDesk) -> None:

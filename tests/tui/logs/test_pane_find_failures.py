@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from tests.tui.logs.panes import PaneDesk, desk, numbered
 
 OOM = b"slurmstepd: Detected 1 oom_kill event in StepId=1.0"
@@ -111,3 +113,20 @@ async def test_what_is_found_in_a_line_that_was_painted_over_is_said_to_be() -> 
         await at.type("11%")
         await at.press("enter")
         await at.until(lambda: "1 of 1, in a line that is not shown, a later one painted over it" in at.rows[-2])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+async def test_a_line_that_was_painted_over_is_shown_whole_and_where_it_would_stand(encoding: str) -> None:
+    bars = "a:  10%|# | 1/10\nb:  11%|# | 1/10\n\x1b[2A\ra:  20%|## | 2/10\nb:  21%|## | 2/10\nend\n"
+    lines = numbered(400).decode()
+    async with desk(f"\ufeff{lines}{bars}{lines}".encode(encoding)) as at:
+        await at.press("slash")
+        await at.type("11%")
+        await at.press("enter")
+        await at.until(lambda: "a later one painted over it" in at.rows[-2])
+        await at.until(lambda: {"a:  20%|## | 2/10", "b:  21%|## | 2/10", "end"} <= {*at.lines})
+        await at.press("enter")
+        await at.until(lambda: any(row.strip() == "b:  11%|# | 1/10" for row in at.rows))
+        assert "the whole line: " in at.shown
+        await at.press("escape", "g", "enter")
+        await at.until(lambda: "\n line 1\n" in at.shown.partition("the whole line: ")[2])
