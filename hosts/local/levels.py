@@ -3,7 +3,8 @@
 A line says so in its head, behind times, brackets, names and numbers: by a word in capitals, by a word in brackets or
 before a colon, by the letter of glog and its kin, by a field of JSON or logfmt; or in the ways in which Python,
 pytest, compilers and launchers put errors. Words in prose are none: "0 errors", "error_rate=0.1". A line that begins
-with a time and names no level is one for information, so that it does not pass for a part of the error before it.
+with a time and names no level is one for information, so that it does not pass for a part of the error before it; so
+is a progress bar, and what a trainer measured. A line has parts, behind bars and where the cursor was moved.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ _ANY_CASE = rb"(?i:" + _CAPITALS + rb"|INFORMATION)"
 # another, so that there is one way to read a head, and no time is lost on others.
 _PROGRAM = rb"[A-Za-z_][\w./+@-]{0,60}"
 _TOKENS = (
-    rb"\[[^\[\]\n]{0,100}\]:?",  # [2025-01-01 12:00:00], [rank0]:
+    rb"\[[^\[\]\n]{0,100}\](?:<std(?:out|err)>)?:?",  # [2025-01-01 12:00:00], [rank0]:, [1,0]<stderr>: of mpirun
     rb"\([^()\n]{0,100}\):?",  # (EngineCore pid=1)
-    rb"[-|:*>]+(?=[\s\[(])",
+    rb"[-|:*>]+(?=[\s\[(])|##(?=\[)",  # and ##[error] of GitHub
     rb"(?=[^\s\d\[(|]{0,60}\d)[^\s\[(|]{1,100}(?=[\s\[(|]|$)",  # a time, a number, host:123:456, file.c:3:5:
     rb"(?!(?:LOG|DETAIL|HINT|CONTEXT|STATEMENT):)[A-Za-z_][A-Za-z_./+-]{0,60}:(?=\s)|npm(?=\s)",  # srun:, no Postgres
     rb"[A-Za-z_][A-Za-z_./+@-]{0,60}\[\d{1,10}\]:(?=\s)",  # sshd[123]:, and with a digit it is two tokens
@@ -99,6 +100,7 @@ _COLON = "colon"  # the group of what also hangs on what follows its colon
 _SAYS = (
     rb"(?:[\[(][ ]{0,8})?(" + _CAPITALS + rb")(?:[\])|:!,\s]|$)",
     rb"[\[<][ ]{0,8}(?:[\w.]{1,40}:)?(" + _ANY_CASE + rb")[ ]{0,8}[\]>|]",  # [error], [core:error], [info     ]
+    rb"::(error|warning|notice|debug)(?:::|[ ][A-Za-z]{1,20}=)",  # ::error file=a.py,line=3::
     # error: of compilers, error[E0308]:, error C2065:, warning #177-D:
     rb"(?<!Call )(?P<" + _COLON.encode() + rb">" + _ANY_CASE + rb")(?::(?!" + _VALUE + rb")|\[[A-Z]\d{1,6}\]:"
     rb"|[ ](?:[A-Z]{1,4}|#)\d{1,5}(?:-D)?:)",
@@ -111,7 +113,9 @@ _SAYS = (
     rb"(?:nvcc|nvlink|ptxas)[ ](" + _ANY_CASE + rb")[ ]{0,4}:",
 )
 _NO_VALUE = rb"[ \t]{0,3}[^-+.\d'\"\[{nNtTfFiIyYoO \t]"  # nothing that _VALUE could begin with
-_HEAD = rb"[ \t]*(?:" + _TOKEN + rb"){0,9}?(?:(?<=[\d\])|,:\s-])" + _NAME + rb"{1,2}?)??(?:" + rb"|".join(_SAYS) + rb")"
+_NAMES = rb"(?:(?<=[\d\])|,:\s-])" + _NAME + rb"{1,2}?)??"
+# Rows that a browser's table gave begin with a blank that does not break
+_HEAD = rb"[ \t]*(?:\xc2\xa0[ \t]*)?(?:" + _TOKEN + rb"){0,9}?" + _NAMES + rb"(?:" + rb"|".join(_SAYS) + rb")"
 
 # Without one of these, a colon and a digit, or a letter in brackets, there is nothing in a head that _HEAD could find
 _STEMS = tuple(b"err warn info debug trace fatal crit verbose notice success severe panic emerg alert".split())
@@ -121,41 +125,58 @@ _FIELD = rb"""(?i)(?:^|[\s{,])"?(?:level|levelname|log_?level|lvl|severity|sever
 _WORKER = rb"(?:\[gw\d+\][ ]+\[[ ]*\d+%\][ ])?"
 _TEST_BEGINS = _WORKER + rb"[^\s:]+(?:::|:?$)"
 _TEST = (
-    _WORKER + rb"(?:[^\s:]+::\S.*?[ ])?(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|RERUN)"
-    rb"(?=[ ]+\[[ ]*\d+%\]|[ ]\S+::|[ ]*$)"
+    _WORKER + rb"(?:[^\s:]+::\S.*?[ ])?(?:SUB)?(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS|RERUN)"
+    # why, of which of the subtests, and how far it is, as "-o console_output_style" has it; [2] tests were skipped
+    rb"(?=(?:\[.{0,100}\])?(?:[ ]?\(.{0,200}\))?(?:[ ]+\[[ ]*\d+(?:%|/\d+)?\]|[ ]*$)|[ ]\S+::)"
 )
-# Forms that are no words of a logger; what stands before them is the mark of a rank, the frame of an ExceptionGroup, or
-# what syslog, the journal and containers put there
-_BEHIND = (
-    rb"[\d.,+:Z-]{0,20}[ ](?:std(?:out|err)[ ][FP][ ]"
-    rb"|[\w.-]{1,60}[ ][^\s:\[\]]{1,60}(?:\[\d{1,10}\])?:[ ](?:\[[ ]{0,8}\d{1,10}\.\d{1,9}\][ ])?)"
+# Forms that are no words of a logger; what stands before them is the mark of a rank, the frame of an ExceptionGroup, a
+# time, or what syslog, the journal and containers put there
+_AFTER = rb"[\d.,+:Z-]{0,20}[ ]"  # the rest of a time
+_SOURCE = rb"[^\s:\[\]]{1,60}(?:\[\d{1,10}\])?:[ ](?:\[[ ]{0,8}\d{1,10}\.\d{1,9}\][ ])?"
+_STAMP = (
+    rb"[A-Z][a-z]{2}[ ]{1,2}\d\d?[ ]" + _CLOCK + _AFTER + rb"(?:[\w.-]{1,60}[ ](?:" + _SOURCE + rb")?)?"
+    rb"|" + _DATE + rb"[T ]" + _CLOCK + _AFTER + rb"(?:std(?:out|err)[ ][FP][ ]|[\w.-]{1,60}[ ]" + _SOURCE + rb")?"
 )
-_SYSLOG = rb"[A-Z][a-z]{2}[ ]{1,2}\d\d?[ ]" + _CLOCK + _BEHIND + rb"|\d{4}-\d\d-\d\d[T ]" + _CLOCK + _BEHIND
 _FORMS = (
     (_CRITICAL, rb"Fatal Python error"),
-    (_WARNING, rb"(?:\S+:\d+:[ ])?[\w.]*Warning:(?:\s|$)|={3,}[ ]warnings summary|CMake (?:Deprecation )?Warning\b"),
+    (
+        _WARNING,
+        rb"(?:\S+:\d+:[ ])?[\w.]*Warning:(?:\s|$)|={3,}[ ]warnings summary|CMake (?:Deprecation )?Warning\b"
+        rb"|W: (?:[A-Z][a-z]|https?:)",  # apt
+    ),
     (
         _ERROR,
         rb"Traceback \(most recent call last\)|Exception Group Traceback"
         rb"|(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|ExceptionGroup|Exit|Interrupt)"
         rb"(?:\([\w.]{1,80}\))?(?=:(?:\s|$)|\s*$|[ ]\()"
-        rb"|Exception: |Segmentation fault|Bus error|Aborted(?:$|[ ]\()|Killed$|CUDA [Ee]rror:|Out of memory:"
-        rb"|Memory cgroup out of memory:"
-        rb"|terminate called|\*\*\*[ ](?:SIG|Aborted|Check failure)|make(?:\[\d+\])?:[ ]\*\*\*"
+        rb"|Exception: |Exception in .{1,200}:[ ]*$|Segmentation fault|Bus error|Aborted(?:$|[ ]\()|Killed$"
+        rb"|CUDA [Ee]rror:|Out of memory:|Memory cgroup out of memory:|NVRM: Xid \("
+        # a shell's; UCX, PyTorch and SGLang, apt
+        rb"|[\w./~][^\s:]{0,200}: line \d{1,7}:[ ]+\d{1,10}[ ]+(?:Killed|Segmentation fault|Aborted|Bus error"
+        rb"|Illegal instruction)|Caught signal \d{1,3} \(|Watchdog (?:caught |timeout(?: \(|$))|E: [A-Z][a-z]"
+        rb"|terminate called|\*\*\*[ ](?:SIG|Aborted|Check failure|Process received signal)|make(?:\[\d+\])?:[ ]\*\*\*"
         rb"|CMake Error(?=:|[ ](?:at|in|\())|FAILED:[ ]|\[[ ]+FAILED[ ]+\]|ninja: build stopped"
         rb"|={3,}[ ](?:FAILURES|ERRORS)[ ]="
         rb"|={3,}[ ].{0,200}?\b\d+[ ](?:failed|errors?)\b.{0,100} in \d|_{3,}[ ].*[ ]_{3,}$",
     ),
-    (_INFO, rb"={5,}|-{5,}[ ]?(?:Captured|Live|generated)"),
+    (
+        _INFO,
+        rb"={5,}|-{5,}[ ]?(?:Captured|Live|generated)"
+        # {'loss': 0.5, 'epoch': 0.1} of a trainer; whole numbers are in many an answer that tells of an error
+        rb"|(?<![ \t|+-])\{'[\w./ -]{1,60}': '?(?:[-+]?\d{0,20}(?:\.\d|e[-+]?\d)|nan|[-+]?inf)",
+    ),
 )
 _FORM = (
-    rb"(?:\[[^\[\]\n]{1,60}\]:?[ ]?|\([^()\n]{1,80}\)[ ]?|\d{1,5}:[ ]|"
-    + _SYSLOG
-    + rb")?[ \t|+-]*?(?:"
+    rb"(?:"
+    + _STAMP
+    + rb")?(?:\[[^\[\]\n]{1,60}\](?:<std(?:out|err)>)?:?[ ]?|\([^()\n]{1,80}\)[ ]?|\d{1,5}:[ ])?[ \t|+-]*?(?:"
     + rb"|".join(rb"(" + form + rb")" for _, form in _FORMS)
     + rb")|(E   [ ]*\S)"
 )
 _FORM_RANKS = (*(rank for rank, _ in _FORMS), _ERROR)
+_TRACEBACK = b"Traceback (most recent call last):"  # behind a message on the same line
+# tqdm's, and what vLLM makes of it; one that is not whole ends where it is one no more
+_BAR = rb"0%(?:\||[ ]Completed[ ](?=\|))(?:[^|A-Za-z]*\|[ ]\S*[ ]\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*){0,9}\])?"
 _TIME = (
     rb"\[?(?:\d{4}[-/]\d\d[-/]\d\d[T ]|\d\d/\d\d/\d{2,4}[T -]\d\d:|\d\d:\d\d:\d\d\b|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d)"
 )
@@ -171,12 +192,13 @@ class _Patterns(NamedTuple):
     test_begins: re.Pattern[bytes]
     colon: re.Pattern[bytes]
     no_value: re.Pattern[bytes]
+    bar: re.Pattern[bytes]
 
 
 @lru_cache(maxsize=1)
 def _patterns() -> _Patterns:
     """Compiled when the first line is looked at: that takes as long as a good part of a start."""
-    texts = (_HEAD, _FIELD, _TEST, _FORM, _TIME, _LETTER, _TEST_BEGINS, _ANY_CASE + rb":", _NO_VALUE)
+    texts = (_HEAD, _FIELD, _TEST, _FORM, _TIME, _LETTER, _TEST_BEGINS, _ANY_CASE + rb":", _NO_VALUE, _BAR)
     return _Patterns(*map(re.compile, texts))
 
 
@@ -184,20 +206,27 @@ COLOUR = r"\x1b\[[0-9;:]{0,64}m"
 """A sequence that sets a look and is not shown. What is longer is shown, as every other sequence is."""
 
 _COLOUR = re.compile(COLOUR.encode())
-_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+# Sequences that move the cursor, and others: those erase, name a window, choose letters. Of the control characters the
+# ones become carriage returns, the others NUL.
+_MOVES = re.compile(rb"\x1b(?:\[[0-?]*[A-Ha-f`su]|[0-9DEM])")
+_STAYS = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x00-\x08\x0a-\x1f]*(?=[\x00\x1b])|[ -/]+[0-~]|[0-~])?")
+_MOVE, _STAY = b"\x08\x0b\x0c", bytes({*range(0x20), 0x7F} - {*b"\t\n\r\x1b\x08\x0b\x0c"})
+_CONTROLS = bytes.maketrans(_MOVE + _STAY, len(_MOVE) * b"\r" + len(_STAY) * b"\0")
+_ALIKE = _CONTROLS.translate(bytes.maketrans(b"123456789", b"000000000"))
 
 NO_LEVEL = len(LEVELS)
 """Instead of a rank."""
 
 _ORDER = (NO_LEVEL, *range(NO_LEVEL))
 _DEEPER = NO_LEVEL + 1  # instead of a rank where the digits count, too
+_ALL = 1 << 30  # instead of how many bytes of a line settle it
 _KEY = 48  # bytes of a head that are looked up first
 _MOST = 1 << 12  # of heads that are remembered
 
 
 def level_of(line: bytes) -> Level | None:
-    """The level that a line itself names, or None; the highest of its parts where carriage returns divide it."""
-    rank = _highest([_rank(part) for part in line.split(b"\r")])
+    """The level that a line itself names, or None; the highest of its parts."""
+    rank = _said(line)
     return None if rank is None else LEVELS[rank]
 
 
@@ -206,15 +235,34 @@ def _highest(ranks: list[int | None]) -> int | None:
 
 
 def _rank(part: bytes) -> int | None:
-    if b"\x1b" in part:
-        part = without_colours(part)
-    part = part[: jsonlevels.REACH if part[:1] == b"{" else HEAD]
+    part = part[: jsonlevels.REACH]
     rank = _settled(alike(part))[0]
     return jsonlevels.rank_of(part, _WORDS, _said) if rank == _DEEPER else rank
 
 
 def _said(text: bytes) -> int | None:
-    return _highest([_rank(part) for part in {*text.split(b"\r")}])
+    return _highest([_rank(part) for part in _parts(without_colours(text))])
+
+
+def _parts(shown: bytes) -> set[bytes]:
+    """A line without colours, divided where the cursor is moved."""
+    line = shown.translate(_CONTROLS)
+    if b"\x1b" in line:
+        line = _STAYS.sub(b"", _MOVES.sub(b"\r", line))
+    return {*line.replace(b"\0", b"").split(b"\r")}
+
+
+def _divided(text: bytes) -> set[int]:
+    """The numbers of the rows that have parts, among rows that are plain."""
+    rows: set[int] = set()
+    for mark in (b"\r", b"\x1b", b"\0"):
+        number = at = 0
+        while (hit := text.find(mark, at)) >= 0:
+            number += text.count(b"\n", at, hit)
+            rows.add(number)
+            if (at := text.find(b"\n", hit)) < 0:
+                break
+    return rows
 
 
 def without_colours(data: bytes) -> bytes:
@@ -223,12 +271,12 @@ def without_colours(data: bytes) -> bytes:
 
 
 def alike(text: bytes) -> bytes:
-    """Text with every digit a zero: that changes few levels, and many lines become one."""
-    return text.translate(_DIGITS)
+    """Text with every digit a zero: that changes few levels, and many lines become one. Controls are as in `_parts`."""
+    return text.translate(_ALIKE)
 
 
 def plain(data: bytes) -> bytes:
-    """Text without colours, and every digit a zero."""
+    """Text without colours, and as `alike` has it."""
     return alike(without_colours(data))
 
 
@@ -250,6 +298,11 @@ def _settled(line: bytes) -> tuple[int | None, int]:
             field = patterns.field.search(head)
             if field is not None and (rank := _WORDS.get(field[1].upper())) is not None:
                 return rank, HEAD
+    if b"0%" in head and patterns.bar.search(head) is not None:
+        beside = [_settled(part)[0] for part in patterns.bar.split(line[: jsonlevels.REACH])]
+        return _highest([_INFO, *(rank for rank in beside if rank != _DEEPER)]), _ALL
+    if head.endswith(_TRACEBACK):
+        return _ERROR, HEAD
     if (match := patterns.form.match(head)) is not None:
         return _FORM_RANKS[(match.lastindex or 0) - 1], HEAD
     if (match := patterns.test.match(head)) is not None:
@@ -289,22 +342,17 @@ class Levels:
 
         No carriage return stands before a newline.
         """
-        found = bytearray(self._ranks(lines))
-        number = at = 0
-        while (cr := text.find(b"\r", at)) >= 0:
-            number += text.count(b"\n", at, cr)
-            ranks = self._ranks(lines[number].split(b"\r"))
-            if _DEEPER in ranks:
-                start = text.rfind(b"\n", 0, cr) + 1
-                ranks = [self._of(part) for part in shown[start : start + len(lines[number])].split(b"\r")]
-            found[number] = max(ranks, key=_ORDER.index)
-            if (at := text.find(b"\n", cr)) < 0:
-                break
+        divided = _divided(text)
+        whole = [b"" if number in divided else line for number, line in enumerate(lines)] if divided else lines
+        found = bytearray(self._ranks(whole))
+        for number in divided:
+            ranks = self._ranks([*_parts(lines[number])])
+            found[number] = _DEEPER if _DEEPER in ranks else max(ranks, key=_ORDER.index)
         if _DEEPER in found:
             rows = shown.split(b"\n")
             number = -1
             while (number := found.find(_DEEPER, number + 1)) >= 0:
-                found[number] = self._of(rows[number])
+                found[number] = (self._highest if number in divided else self._of)(rows[number])
         return bytes(found)
 
     def _ranks(self, lines: list[bytes]) -> list[int]:
@@ -342,7 +390,9 @@ class Levels:
         rank = jsonlevels.rank_of(shown, _WORDS, self._said)
         return NO_LEVEL if rank is None else rank
 
+    def _highest(self, shown: bytes) -> int:
+        return max(map(self._of, _parts(shown)), key=_ORDER.index)
+
     def _said(self, text: bytes) -> int | None:
-        parts = {*without_colours(text).split(b"\r")}
-        rank = max(map(self._of, parts), key=_ORDER.index)
+        rank = self._highest(without_colours(text))
         return None if rank == NO_LEVEL else rank

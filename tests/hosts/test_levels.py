@@ -192,7 +192,7 @@ LINES: list[tuple[Level | None, str]] = [
     (None, "[318/345] Building CXX object error/a.o"),
     # Progress
     (E, " 10%|█         | 1/10\r 20%|██        | 2/10\rERROR: lost\r 30%|███       | 3/10"),
-    (None, "batch 1/2:  10%|█         | 1/10 [00:01<00:09,  1.0it/s, error=0.1]"),
+    (I, "batch 1/2:  10%|█         | 1/10 [00:01<00:09,  1.0it/s, error=0.1]"),
     # Prose
     (None, "0 errors"),
     (None, "Found 0 ERROR lines"),
