@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import tzinfo
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
@@ -17,6 +18,7 @@ from hosts.connects import Connects
 from hosts.errors import GatewatchError
 from monitors.snapshot import Snapshot, State
 from tui.app import GatewatchApp
+from tui.dashboard_begin import add_late
 from tui.dashboard_fleet import Ways, host_looks, log_of, show_log, uncover, unseen
 from tui.dashboard_hosts import HOST, Station
 from tui.dashboard_messages import Asks, Broken, Faltered, Looked
@@ -43,15 +45,13 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from hosts.profiles import HostProfile
-    from jobs.calibration.locate import Watched
     from monitors.host import HostBody
-    from monitors.logs.types import Source
+    from tui.dashboard_runs import Sought
     from tui.screens.hosts import HostsScreen
     from tui.screens.stage_log import LookWanted
 
 INTERVAL_S = 5.0
 READ_ONLY = "read-only: start with --act"
-
 
 _FEW = 16  # hosts whose looks are painted as they come
 _SHOWER_S = 0.2
@@ -69,6 +69,7 @@ class DashboardApp(GatewatchApp):
     Attributes:
         entries: The runs, by what they are watched as.
         hosts: What was last seen of each host, by name.
+        late: Runs whose file systems do not answer, and what watches each once that does.
         home: The screen below all others.
     """
 
@@ -88,6 +89,7 @@ class DashboardApp(GatewatchApp):
         self.interval = interval
         self.entries: dict[str, Entry] = {}
         self.hosts: dict[str, Snapshot[HostBody]] = {}
+        self.late: dict[Wanted, asyncio.Future[None]] = {}
         self.home = HomeScreen(self.enter, self._asked)
         self._begin = begin
         self._since = since or Since()
@@ -122,15 +124,20 @@ class DashboardApp(GatewatchApp):
 
     async def add(self, wanted: Sequence[Wanted]) -> list[str]:
         """Watch runs; returns what each is watched as. One that cannot be found is a row that says so."""
-        return await self.add_found(await asyncio.to_thread(self._locator.locate_all, wanted))
+        found, late = await self._locator.locate_all(wanted)
+        watches = await self.add_found(found)
+        for one, answer in late.items():
+            self.late[one] = asyncio.ensure_future(add_late(self, one, answer))
+            self._start(self.late[one])
+        return watches
 
-    async def add_found(self, found: Iterable[tuple[Wanted, Watched | GatewatchError]]) -> list[str]:
+    async def add_found(self, found: Iterable[tuple[Wanted, Sought]]) -> list[str]:
         """Watch runs that were found; returns what each is watched as."""
         watches: list[str] = []
         fresh: list[tuple[RunPlace, Station]] = []
         for wanted, watched in found:
             if isinstance(watched, GatewatchError):
-                watches.append(name := wanted.run_dir or "the newest run")
+                watches.append(name := wanted.name)
                 self.entries[name] = Entry(name, wanted.title or name, wanted.host or HERE, problem=str(watched))
                 continue
             origin = str(watched.checkout.root) if watched.checkout is not None else ""
@@ -260,8 +267,7 @@ class DashboardApp(GatewatchApp):
         await asyncio.gather(*(station.close() for station in self._stations), return_exceptions=True)
 
     async def _open(self, wanted: Wanted) -> None:
-        watch = (await self.add([wanted]))[0]
-        self.enter(watch)
+        self.enter((await self.add([wanted]))[0])
 
     def _asked(self, what: str) -> None:
         """What Home was asked for."""
@@ -326,7 +332,7 @@ class DashboardApp(GatewatchApp):
             while self.screen is not self._hosts_shown:  # it lies below the run from which it is asked for
                 _ = self.pop_screen()
             return
-        self._hosts_shown = HostsScreen(self._hosts_asked, self._open_log)
+        self._hosts_shown = HostsScreen(self._hosts_asked, partial(log_of, self._stations))
         opened = self.push_screen(self._hosts_shown)
         self._feed_hosts()
         await opened
@@ -343,10 +349,6 @@ class DashboardApp(GatewatchApp):
             self.enter(name)
         elif what == "tail":
             self._bring(show_log(self, self._stations, name, self.read_only))
-
-    async def _open_log(self, host: str, path: str) -> Source:
-        """A log of a host, for whoever shows its end."""
-        return await log_of(self._stations, host, path)
 
     def on_look_wanted(self, event: LookWanted) -> None:
         """A log's screen asks for its host."""

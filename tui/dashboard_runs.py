@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import importlib
 import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hosts.errors import GatewatchError
+from hosts.errors import GatewatchError, InputError, UnreachableError
 from hosts.lent import lend
+from hosts.local.reasons import why
 from monitors.calibration import Calibration, CalibrationMonitor
 from monitors.host import HostBody
 from monitors.snapshot import Snapshot
+from tui.answers import answers
 from tui.screens.subject import RunLook, RunPlace
 
 if TYPE_CHECKING:
@@ -25,9 +28,13 @@ if TYPE_CHECKING:
     from hosts.profiles import HostProfile
     from jobs.calibration.locate import Watched
 
+    Sought = Watched | GatewatchError
+    Answer = asyncio.Future[Sought]
+
 HERE = "here"
 """What this machine is called where no profile names it."""
 
+_PATIENCE_S = 2.0  # that the file system of a run may take
 _LOOKING = ("tui.screens.stage", "tui.help")
 _ACTING = ("tui.screens.prompt", "tui.screens.resume", "tui.screens.form")
 """What a key in a run opens."""
@@ -49,6 +56,11 @@ class Wanted:
     host: str | None = None
     model: str | None = None
     title: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called until it is found."""
+        return self.run_dir or "the newest run"
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ class Entry:
 class Locator:
     """Finds runs; of a checkout that many runs share, each manifest is read once and again when it has changed.
 
-    Its calls block: they belong into a thread.
+    All but `locate_all` block: they belong into a thread.
     """
 
     def __init__(self) -> None:
@@ -99,15 +111,31 @@ class Locator:
         found = find_run(wanted.run_dir, wanted.root, wanted.repo, wanted.host, wanted.model)
         return Known(**vars(found))
 
-    def locate_all(self, wanted: Iterable[Wanted]) -> list[tuple[Wanted, Watched | GatewatchError]]:
-        """Find them; one that cannot be found has its error instead."""
-        found: list[tuple[Wanted, Watched | GatewatchError]] = []
-        for one in wanted:
-            try:
-                found.append((one, self.locate(one)))
-            except GatewatchError as error:
-                found.append((one, error))
-        return found
+    def attempt(self, wanted: Wanted) -> Sought:
+        """As `locate`, or what is wrong; a mount that was dead may come back with an error of its own."""
+        try:
+            return self.locate(wanted)
+        except GatewatchError as error:
+            return error
+        except OSError as error:
+            return InputError(f"{wanted.name}: {why(error)}")
+
+    async def locate_all(self, wanted: Sequence[Wanted]) -> tuple[list[tuple[Wanted, Sought]], dict[Wanted, Answer]]:
+        """Find them; one that cannot be found has its error instead.
+
+        So has one whose file system does not answer, and what is still to come of it is returned beside.
+        """
+        await asyncio.to_thread(importlib.import_module, "jobs.calibration.locate")  # the first time it takes a while
+        asked = await answers([partial(self.attempt, one) for one in wanted], _PATIENCE_S)
+        found: list[tuple[Wanted, Sought]] = []
+        late: dict[Wanted, Answer] = {}
+        for one, answer in zip(wanted, asked, strict=True):
+            if answer.done():
+                found.append((one, answer.result()))
+            else:
+                found.append((one, UnreachableError(f"{one.name}: no answer from the file system")))
+                late[one] = answer
+        return found, late
 
     def manifest(self, watched: Watched, model: str, read: Callable[[str], Manifest | None]) -> Manifest | None:
         """What `read` gives, from memory where the file is the same."""

@@ -1,4 +1,4 @@
-"""`gatewatch watch` where the file system of one of the runs does not answer: the others are watched all the same."""
+"""The dashboard where the file system of one of the runs does not answer: the others are watched all the same."""
 
 from __future__ import annotations
 
@@ -45,7 +45,16 @@ class Mounts:
         whole_run(folder / "dead" / "silent")
 
     def watch(self, *names: str) -> Screen:
-        argv = [sys.executable, "-c", _DEAD, str(self._house), str(self._hold), "watch", *names]
+        return self._start("watch", *names)
+
+    def look_at(self, *watch: str) -> Screen:
+        """What a workspace of these shows."""
+        lines = ["watch:", *(f"  - {one}" for one in watch)]
+        (self._folder / "gatewatch.yaml").write_text("\n".join(lines))
+        return self._start()
+
+    def _start(self, *words: str) -> Screen:
+        argv = [sys.executable, "-c", _DEAD, str(self._house), str(self._hold), *words]
         return Screen(argv, self._folder, (24, 200))
 
     def let_go(self) -> None:
@@ -114,3 +123,29 @@ def test_a_name_that_leads_to_it_holds_up_nobody(mounts: Mounts, tmp_path: Path)
         screen.press(CTRL_C)
         assert screen.wait(PATIENCE_S) == 130
         screen.left_clean()
+
+
+@pytest.mark.parametrize(
+    ("watch", "said"),
+    [
+        (("run: ./dead/silent", "run: ./runs/good"), "silent: no answer from the file system"),
+        (("below: ./dead/silent", "below: ./runs/good"), "no answer from the file system of "),
+    ],
+    ids=["runs", "folders"],
+)
+def test_the_others_of_a_workspace_are_watched(mounts: Mounts, watch: tuple[str, ...], said: str) -> None:
+    with mounts.look_at(*watch) as screen:
+        screen.until(said, PATIENCE_S)
+        screen.until("4/4", PATIENCE_S)
+        screen.press(b"q")
+        assert screen.wait(PATIENCE_S) == 0
+        screen.left_clean()
+
+
+def test_the_only_run_of_a_workspace_is_gone_into_once_it_answers(mounts: Mounts) -> None:
+    with mounts.look_at("run: ./dead/silent") as screen:
+        screen.until("silent: no answer from the file system", PATIENCE_S)
+        mounts.let_go()
+        screen.until("supervision", PATIENCE_S)
+        screen.press(b"q")
+        assert screen.wait(PATIENCE_S) == 0

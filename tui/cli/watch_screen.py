@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gates.calibration.layout import PLAN
-from hosts.aside import aside
-from hosts.errors import GatewatchError, InputError, UnreachableError
-from hosts.local.reasons import why
+from hosts.errors import GatewatchError
+from tui.answers import answers
 from tui.cells import shorten
 from tui.cli.garbage import sweeping_in_pauses, throw_away_little_by_little
 from tui.cli.tail_first import FirstLook
@@ -23,10 +22,8 @@ from tui.cli.terminal import Ending, take_keys_from_the_terminal
 from tui.sanitise import clean_inline, redact
 
 if TYPE_CHECKING:
-    from jobs.calibration.locate import Watched
     from tui.dashboard import DashboardApp
     from tui.dashboard_begin import Sight
-    from tui.dashboard_runs import Locator, Wanted
 
 T = TypeVar("T")
 
@@ -49,20 +46,18 @@ def watch_runs(args: argparse.Namespace) -> int:
         locator = Locator()
         wanted = [Wanted(name, args.root, args.repo, args.host, args.model) for name in args.run_dir]
         answering = [one for one, answer in zip(wanted, there, strict=True) if answer is not None]
-        located = asyncio.run(_answers([partial(_locate, locator, one) for one in answering], _LOCATING_S))
+        located = asyncio.run(_answers([partial(locator.attempt, one) for one in answering], _LOCATING_S))
         found = {one: at for one, at in zip(answering, located, strict=True) if at is not None}
         for at in found.values():
             if isinstance(at, GatewatchError):
                 raise at
 
         async def begin(app: DashboardApp) -> None:
-            from tui.dashboard_begin import go_in  # it needs the framework, which a run that is not there does without
+            from tui.dashboard_begin import go_in_alone  # it needs the framework: a run that is not there does without
 
-            await app.add_found([(one, found.get(one) or _silent(one)) for one in wanted])
-            late = [one for one in dict.fromkeys(wanted) if one not in found]
-            await asyncio.gather(*(_add_late(app, locator, one) for one in late))
-            if len(app.entries) == 1:
-                go_in(app, next(iter(app.entries)))
+            await app.add_found(found.items())
+            await app.add([one for one in wanted if one not in found])
+            await go_in_alone(app)
 
         return show(args, begin, look, read_only=not args.act)
 
@@ -72,40 +67,8 @@ def _is_there(name: str) -> bool:
 
 
 async def _answers(asked: Sequence[Callable[[], T]], patience: float) -> list[T | None]:
-    """What file systems answer that are asked beside each other; None where one does not.
-
-    Args:
-        asked: The questions.
-        patience: Seconds without an answer of any of them after which the others are not waited for.
-    """
-    tasks = [asyncio.ensure_future(aside(one, "look for a run")) for one in asked]
-    left = set(tasks)
-    while left:
-        done, left = await asyncio.wait(left, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            break
-    return [task.result() if task.done() else None for task in tasks]
-
-
-def _locate(locator: Locator, one: Wanted) -> Watched | GatewatchError:
-    """Where a run is, or what is wrong with it; a mount that was dead may come back with an error of its own."""
-    try:
-        return locator.locate(one)
-    except GatewatchError as error:
-        return error
-    except OSError as error:
-        return InputError(f"{one.run_dir}: {why(error)}")
-
-
-def _silent(one: Wanted) -> UnreachableError:
-    return UnreachableError(f"{one.run_dir}: no answer from the file system")
-
-
-async def _add_late(app: DashboardApp, locator: Locator, one: Wanted) -> None:
-    """Watch a run once its file system answers; until then its row says that it does not."""
-    found = await aside(partial(_locate, locator, one), "look for a run")
-    app.entries.pop(str(one.run_dir), None)
-    await app.add_found([(one, found)])
+    """As `answers`; None for what has not come."""
+    return [answer.result() if answer.done() else None for answer in await answers(asked, patience)]
 
 
 def watch_here(args: argparse.Namespace) -> int:
