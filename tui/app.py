@@ -192,12 +192,20 @@ class GatewatchApp(App[int]):
             return
         self._told = (shown, now)
         super().notify(
-            clean(redact(message), multiline=True, limit=2000),
+            _told(message),
             title=clean_inline(redact(title)),
             severity=severity,
             timeout=timeout,
             markup=False,
         )
+
+    def untell(self, message: str) -> None:
+        """Take one message off the screen; it may be told again at once."""
+        shown = _told(message)
+        for one in [one for one in self._notifications if one.message == shown]:
+            self._unnotify(one)
+        if self._told[0][0] == message:
+            self._told = (("", "", ""), 0.0)
 
     def copy_to_clipboard(self, text: str) -> None:
         """What is cut out of a field, or marked on a screen, goes where copied lines go."""
@@ -452,3 +460,7 @@ def small(width: int, height: int) -> str:
 
 
 Severity = Literal["information", "warning", "error"]
+
+
+def _told(message: str) -> str:
+    return clean(redact(message), multiline=True, limit=2000)

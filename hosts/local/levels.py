@@ -4,7 +4,8 @@ A line says so in its head, behind times, brackets, names and numbers: by a word
 before a colon, by the letter of glog and its kin, by a field of JSON or logfmt; or in the ways in which Python,
 pytest, compilers and launchers put errors. Words in prose are none: "0 errors", "error_rate=0.1". A line that begins
 with a time and names no level is one for information, so that it does not pass for a part of the error before it; so
-is a progress bar, and what a trainer measured. A line has parts, behind bars and where the cursor was moved.
+is a progress bar, and at a line's beginning what a trainer measured. A line has parts, behind bars and where the cursor
+was moved.
 """
 
 from __future__ import annotations
@@ -137,12 +138,14 @@ _STAMP = (
     rb"[A-Z][a-z]{2}[ ]{1,2}\d\d?[ ]" + _CLOCK + _AFTER + rb"(?:[\w.-]{1,60}[ ](?:" + _SOURCE + rb")?)?"
     rb"|" + _DATE + rb"[T ]" + _CLOCK + _AFTER + rb"(?:std(?:out|err)[ ][FP][ ]|[\w.-]{1,60}[ ]" + _SOURCE + rb")?"
 )
+# A logger's line that tells a number by such a name, or that something ended as it should
+_MEASURE = rb"[\w.]*Error:[ ]{0,3}[-+]?\d{0,20}(?:\.\d|,)|FAILED:[ ]{0,3}\d|(?!System)[\w.]*Exit\b"
 _FORMS = (
     (_CRITICAL, rb"Fatal Python error"),
     (
         _WARNING,
         rb"(?:\S+:\d+:[ ])?[\w.]*Warning:(?:\s|$)|={3,}[ ]warnings summary|CMake (?:Deprecation )?Warning\b"
-        rb"|W: (?:[A-Z][a-z]|https?:)",  # apt
+        rb"|W: (?:GPG|Failed|Some|The |Target|Possible|An error|Download|Conflicting|Skipping|https?:)",  # apt
     ),
     (
         _ERROR,
@@ -153,7 +156,9 @@ _FORMS = (
         rb"|CUDA [Ee]rror:|Out of memory:|Memory cgroup out of memory:|NVRM: Xid \("
         # a shell's; UCX, PyTorch and SGLang, apt
         rb"|[\w./~][^\s:]{0,200}: line \d{1,7}:[ ]+\d{1,10}[ ]+(?:Killed|Segmentation fault|Aborted|Bus error"
-        rb"|Illegal instruction)|Caught signal \d{1,3} \(|Watchdog (?:caught |timeout(?: \(|$))|E: [A-Z][a-z]"
+        rb"|Illegal instruction)|Caught signal \d{1,3} \((?:Segm|Bus|Abort|Float|Illeg)"
+        rb"|Watchdog (?:caught collective|timeout(?: \(|$))"
+        rb"|E: (?:Unable|Failed|Package|Sub-process|Could|The |Some|Version|Invalid|Problem|Release|dpkg)"
         rb"|terminate called|\*\*\*[ ](?:SIG|Aborted|Check failure|Process received signal)|make(?:\[\d+\])?:[ ]\*\*\*"
         rb"|CMake Error(?=:|[ ](?:at|in|\())|FAILED:[ ]|\[[ ]+FAILED[ ]+\]|ninja: build stopped"
         rb"|={3,}[ ](?:FAILURES|ERRORS)[ ]="
@@ -167,9 +172,11 @@ _FORMS = (
     ),
 )
 _FORM = (
-    rb"(?:"
+    rb"(?:(?:"
     + _STAMP
-    + rb")?(?:\[[^\[\]\n]{1,60}\](?:<std(?:out|err)>)?:?[ ]?|\([^()\n]{1,80}\)[ ]?|\d{1,5}:[ ])?[ \t|+-]*?(?:"
+    + rb")(?!"
+    + _MEASURE
+    + rb"))?(?:\[[^\[\]\n]{1,60}\](?:<std(?:out|err)>)?:?[ ]?|\([^()\n]{1,80}\)[ ]?|\d{1,5}:[ ])?[ \t|+-]*?(?:"
     + rb"|".join(rb"(" + form + rb")" for _, form in _FORMS)
     + rb")|(E   [ ]*\S)"
 )
@@ -221,6 +228,7 @@ _ORDER = (NO_LEVEL, *range(NO_LEVEL))
 _DEEPER = NO_LEVEL + 1  # instead of a rank where the digits count, too
 _ALL = 1 << 30  # instead of how many bytes of a line settle it
 _KEY = 48  # bytes of a head that are looked up first
+_WIDE = 1 << 10  # bytes of a line that is remembered whole, where more than its head settles it
 _MOST = 1 << 12  # of heads that are remembered
 
 
@@ -367,13 +375,18 @@ class Levels:
 
     def _learn(self, line: bytes) -> int:
         head = line[:HEAD]
-        if (value := self._whole.get(head)) is not None:
+        value = self._whole.get(head)
+        if value is None and HEAD < len(line) <= _WIDE:
+            value = self._whole.get(line)
+        if value is not None:
             return value
         rank, settled = _settled(line)
         value = NO_LEVEL if rank is None else rank
         by_key = settled <= _KEY or len(line) < _KEY
         if not by_key and settled > HEAD and len(line) >= HEAD:
-            return value
+            if not HEAD < len(line) <= _WIDE:
+                return value
+            head = line
         known = self._known if by_key else self._whole
         if len(known) >= _MOST:
             known.clear()

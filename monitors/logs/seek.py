@@ -15,7 +15,8 @@ from monitors.logs.types import KEEP, Place, Source
 _LINES = 64
 _BATCHES = 16  # of lines without a time that are passed over: a traceback, a table, a banner
 _REACH = 256 << 10  # bytes that are passed over before each of them, where nothing looks like a time
-_ASIDE = 4  # places that are tried where all of these have none
+_FEWER = 2  # of them at each place behind, where all of these have none
+_ASIDE = 8  # times that the end is looked at from further before
 _MOST = 64  # places that are looked at
 _CLOSE = 64 << 10  # bytes from which on lines are looked at one by one
 _CROWD = 9  # neighbours that say what time it is: one line may be late, or tell of another time
@@ -62,19 +63,24 @@ class Seeker:
         if not first:
             return None
         self._backwards = bool(last) and _usual(first) > _usual(last)
-        low, high, found = 0, self._total, None
+        low, high = 0, self._total
+        found: Stamp | None = None
         for _ in range(_MOST):
             if high - low <= _CLOSE:
                 break
             middle = (low + high) // 2
-            place, crowd = await self._near(middle, high)
+            there, crowd = await self._near(middle, high)
             early = [stamp.offset for stamp in crowd if not self._reached(stamp.when)]
             if not crowd or 2 * len(early) < len(crowd):
-                found = next((stamp.at for stamp in crowd if self._reached(stamp.when)), found)
-                high = max(early) + 1 if early and max(early) + 1 < high else place
+                found = next((stamp for stamp in crowd if self._reached(stamp.when)), found)
+                high = max(early) + 1 if early and max(early) + 1 < high else there
             else:
                 low = crowd[0].offset
-        return await self._between(low, high) or found
+        place = await self._between(low, high)
+        if place is None and found is not None:
+            # Between there and what was found nothing says when for long; the last of it may be nearer than one looked
+            place = await self._between(max(low, found.offset - 2 * _CLOSE), found.offset) or found.at
+        return place
 
     async def last(self) -> float | None:
         """When the last lines were written, None where none says so; `when` is near to it.
@@ -114,19 +120,20 @@ class Seeker:
 
         Where nothing says so, that is the offset itself.
         """
-        place = offset
-        for _ in range(_ASIDE):
-            stamps = await self._stamps(place, self._total, _CROWD)
+        place, patience = offset, _BATCHES
+        while True:
+            stamps = await self._stamps(place, self._total, _CROWD, patience)
             if stamps and stamps[0].offset < before:
                 return place, stamps[:_CROWD]
-            place = (place + before) // 2
-        return offset, []
+            if before - place <= _CLOSE:
+                return offset, []
+            place, patience = (place + before) // 2, _FEWER
 
     async def _last(self) -> list[Stamp]:
         """What time it is at the end, or not far from it."""
         back = _CLOSE
         stamps: list[Stamp] = []
-        for _ in range(2 * _ASIDE):
+        for _ in range(_ASIDE):
             stamps = await self._stamps(max(0, self._total - back), self._total, 1 << 30) or stamps
             if len(stamps) >= _CROWD or back >= self._total:
                 break
@@ -143,7 +150,7 @@ class Seeker:
                 return stamp.at
         return None
 
-    async def _stamps(self, offset: int, before: int, most: int) -> list[Stamp]:
+    async def _stamps(self, offset: int, before: int, most: int, batches: int = _BATCHES) -> list[Stamp]:
         """The first lines between two offsets that say when, at most `most` and a batch.
 
         Far from `before`, it is given up where many lines say nothing.
@@ -151,7 +158,7 @@ class Seeker:
         self._scene.purse.refill()
         at = await self._scene.snap(self._place(offset))
         stamps: list[Stamp] = []
-        patience = _BATCHES if before - offset > _LITTLE else 1 << 30
+        patience = batches if before - offset > _LITTLE else 1 << 30
         empty = 0
         while empty < patience and len(stamps) < most and not self._scene.purse.empty:
             await asyncio.sleep(0)  # what is held is given without a wait, and others have something to do too
@@ -172,6 +179,7 @@ class Seeker:
         if generation is None or (await self._scene.known(generation)).encoding is not UTF8:
             return at
         data = await self._scene.read(generation, at.offset, min(generation.size, at.offset + _REACH))
+        self._scene.purse.spent += len(data)
         sign = first_sign(data)
         return Place(at.generation, at.offset + data.rfind(b"\n", 0, sign if sign >= 0 else len(data)) + 1)
 

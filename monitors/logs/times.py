@@ -35,7 +35,7 @@ _NAME = r"(?P<name>[A-Z][a-z]{2})"
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?"
 _MONTH = r"(?P<month>0[1-9]|1[0-2])"
 _DAY = r"(?P<day>0[1-9]|[12]\d|3[01])"
-_EPOCH = r"(?P<epoch>(?:\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d{1,9})?)(?![\d.])"
+_EPOCH = r"(?P<epoch>(?:\d{10}|\d{13}|\d{16}|\d{19})(?:\.\d{1,9})?)(?![\w.])"
 
 # ISO 8601 and what comes close: python logging, loguru, docker, slurm
 _ISO = rf"(?P<year>\d{{4}})[-/.](?P<month>\d\d)[-/.](?P<day>\d\d)[T _-]{_CLOCK}{_ZONE}"
@@ -126,6 +126,7 @@ _SIGNS = (b"0:00:00", b"0" * 10)  # one of them is in any time, its digits made 
 _EARLIEST, _LATEST = 10**8, 10**10  # seconds; what is larger counts thousandths of them, or thousandths of those
 _CENTURY = 2000
 _HALF_DAY, _HALF_YEAR = 43200, 180 * 86400  # the shorter one
+_DAYS = 3 * 86400
 _NOON = 12  # and midnight, on a clock of twelve hours
 
 
@@ -180,10 +181,16 @@ def line_time(text: str, near: float | None, zone: tzinfo | None = None) -> floa
         return _further_right(text, near, zone) if when is None else when
     parts = _parts(text)
     first = _own(parts[0], near, zone)
+    dated = first is not None and _says_day(parts[0], first, near, zone)
+    clock: float | None = None  # that names no day: it may be how long something took, or takes still
     for part in reversed(parts[1:]):
-        if (when := _own(part, near, zone)) is not None:
+        when = _own(part, near, zone)
+        if when is not None and _says_day(part, when, near, zone):
             # What is shown of a row has its newest part first if there is a bar in it, else last
-            return when if first is None else max(first, when)
+            return max(first, when) if first is not None and dated else when
+        clock = when if clock is None else clock
+    if clock is not None and not dated:
+        return clock if first is None else max(first, clock)
     if first is not None:
         return first
     found = (_in_message(part, near, zone) for part in reversed(parts))
@@ -203,6 +210,11 @@ def _parts(text: str) -> list[str]:
 def _own(text: str, near: float | None, zone: tzinfo | None) -> float | None:
     when = _beginning(text, near, zone)
     return _behind_bars(text, near, zone) if when is None else when
+
+
+def _says_day(text: str, when: float, near: float | None, zone: tzinfo | None) -> bool:
+    """Whether what a text told is more than a clock: that is another time on another day."""
+    return near is None or _own(text, near + _DAYS, zone) == when
 
 
 def _further_right(text: str, near: float | None, zone: tzinfo | None) -> float | None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hosts.host import Data, Gap, Position, Rotated
-from hosts.local import following
+from hosts.local import following, rotation
 from hosts.local.following import OVERLAP, Follower, Item
 from hosts.local.openfile import OpenFile, look
 
@@ -217,3 +217,14 @@ def test_little_is_kept_of_files_that_were_passed(tmp_path: Path, monkeypatch: p
         assert len(seen.follower._passed) == 5
     assert b"".join(item.data for item in seen.items if isinstance(item, Data)) == log.written
     assert seen.whole == [True] * 20
+
+
+def test_numbers_that_are_free_are_told_with_that_of_the_file_before_them() -> None:
+    def free(number: int) -> rotation.Numbers:
+        old = rotation.sibling("/x/log", f"log.{number}", (0, 1), 9, 5)
+        other = rotation.sibling("/x/log", "log.1", (0, 2), 9, 6)
+        assert old is not None
+        assert other is not None
+        return rotation.after([old, other], old, 5, (0, 3), ())[2]
+
+    assert [free(2), free(3), free(4)] == [(), (3, 2), (4, 2, 3)]

@@ -30,6 +30,16 @@ LINES: list[tuple[Level | None, str]] = [
     (E, "Nov 20 12:00:00 node-1 Traceback (most recent call last):"),
     (E, "Nov 20 12:00:00 RuntimeError: x"),
     (W, "2025-11-20 12:00:00 UserWarning: slow"),
+    # but no number that a logger tells by such a name, nor what ends as it should
+    (I, "2025-11-20 12:00:00 MeanSquaredError: 0.05"),
+    (I, "2025-11-20 12:00:00 FAILED: 0, passed: 12"),
+    (I, "2025-11-20 12:00:00 EarlyExit: patience reached"),
+    (E, "2025-11-20T12:00:00.123456789Z stderr F KeyError: 0"),
+    (I, "2025-11-20 12:00:00 Watchdog caught up with 3 workers"),
+    (I, "2025-11-20 12:00:00 Caught signal 15 (SIGTERM), saving checkpoint"),
+    (None, "Caught signal 2 (SIGINT), stopping gracefully"),
+    (None, "E: Epoch 5 done"),
+    (None, "W: Adam"),
     (I, '2025-11-20T12:00:00.123456789Z   File "x.py", line 3, in f'),
     (I, "2025-11-20 12:00:00 the RuntimeError: was mended"),
     # and behind a message

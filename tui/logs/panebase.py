@@ -24,6 +24,7 @@ from hosts.errors import GatewatchError
 from monitors.logs.model import LogModel
 from monitors.logs.types import LogState, Place, Status
 from tui import words
+from tui.app import GatewatchApp
 from tui.logs.chips import FilterChips
 from tui.logs.reader import Reader
 from tui.logs.scrollbar import ByteBar, Span
@@ -89,7 +90,7 @@ class PaneBase(Vertical):
         self._unlisten: Callable[[], None] | None = None
         self._doing = ""
         self._problem = ""
-        self._answered = False  # what was told last goes with the next key
+        self._answered = ""  # what was told last, which goes with the next key
         self._empty = False  # that there is nothing was said
         self._counted = False  # it was said how many lines there are, or had to be
         self._side: Timer | None = None
@@ -170,20 +171,22 @@ class PaneBase(Vertical):
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Tell a person something in passing."""
-        self._answered = False
         self.app.notify(text, severity="error" if bad else "information", markup=False)
 
     def answer(self, text: str, *, bad: bool = False) -> None:
         """Tell a person what came of something that they asked for, until they ask for something else."""
+        self._take_back()
         self.say(text, bad=bad)
-        self._answered = True
+        self._answered = text
 
     def on_key(self) -> None:
         """Something else is asked for."""
-        if self._answered:
-            self._answered = False
-            self.app.clear_notifications()
-            self.app.notify("", timeout=0)  # else the same answer would be taken for one that is still shown
+        self._take_back()
+
+    def _take_back(self) -> None:
+        if self._answered and isinstance(self.app, GatewatchApp):
+            self.app.untell(self._answered)
+        self._answered = ""
 
     def doing(self, text: str) -> None:
         """What takes a while just now, or ""."""

@@ -92,3 +92,15 @@ async def test_no_line_is_lost_round_long_stretches_that_say_nothing(seed: int) 
             second += 1
     rows += [("and what is behind them", None)] * random.choice([0, 9000])
     assert await wrong(rows, [-1, 0, *(random.uniform(0, second) for _ in range(6)), second - 1, second]) == []
+
+
+@pytest.mark.parametrize("silent", ["epoch took 0:01:23 for 10 steps", "0000000000 bytes read", "a row of a table"])
+@pytest.mark.parametrize(("before", "behind"), [(1000, 1000), (0, 1000), (1000, 30), (30, 1000)])
+async def test_however_long_a_stretch_says_nothing_what_is_behind_it_is_found(
+    silent: str, before: int, behind: int
+) -> None:
+    rows: Rows = [(message(second), second) for second in range(before)]
+    rows += [(silent, None)] * (6_000_000 // len(silent))
+    rows += [(message(second), second) for second in range(before, before + behind)]
+    last = before + behind - 1
+    assert await wrong(rows, [0, before // 2, before - 1, before, before + 1, last - 5, last]) == []

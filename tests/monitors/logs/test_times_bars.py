@@ -123,3 +123,15 @@ def test_what_may_be_a_time_is_found_in_bytes(form: str) -> None:
     assert when(text) is not None
     assert 0 <= first_sign(b"  a table\n" * 9 + text.encode()) - 90 < len(text)
     assert first_sign(b"  a table 12:30 of 123456789\n") == -1
+
+
+@pytest.mark.parametrize("clock", ["[00:00:02] 100%", "00:00:03 elapsed", "18:00:05 remaining"])
+@pytest.mark.parametrize("form", FORMS[:2])
+def test_how_long_something_takes_is_no_time_where_a_day_is_named(form: str, clock: str) -> None:
+    told_first, told_last = f"{message(7, form)}\r{clock}\r{clock}", f"{clock}\r\x1b[K{message(7, form)}"
+    assert [when(told_first), when(told_last)] == [7, 7]
+
+
+@pytest.mark.parametrize("row", ["8722616204217eddb39e  data/shard-00072.tar", "1795262407a x", "1795262407_a"])
+def test_a_word_of_digits_and_letters_is_no_time(row: str) -> None:
+    assert when(row) is None

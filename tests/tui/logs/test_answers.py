@@ -57,6 +57,20 @@ async def test_what_nobody_asked_for_stays() -> None:
         assert "written to a file" in at.shown
 
 
+async def test_what_else_is_told_stays_when_an_answer_goes() -> None:
+    async with desk(numbered(300), (100, 24)) as at:
+        await at.until(lambda: counted(at))
+        at.pane.say("cannot save: disk full", bad=True)
+        await asked(at, "5000")
+        await at.until(lambda: "5000: not in this log" in at.shown)
+        at.app.notify("host gpu7: connection lost", severity="error")
+        await at.until(lambda: "gpu7" in at.shown)
+        await at.press("g")
+        await at.until(lambda: "5000: not" not in at.shown)
+        assert "gpu7" in at.shown
+        assert "disk full" in at.shown
+
+
 @pytest.mark.parametrize("data", [numbered(300), numbered(300) + b"not ended"])
 @pytest.mark.parametrize(("key", "said"), [("at", "5000: "), ("less_than_sign", "since 5000: ")])
 async def test_a_line_that_is_not_there_may_be_so_only_until_all_are_counted(key: str, said: str, data: bytes) -> None:
