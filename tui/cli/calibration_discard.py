@@ -35,13 +35,13 @@ class Discard:
 async def discard_cell(args: argparse.Namespace) -> int:
     """Disown a cell on the host where the run lies."""
     from jobs.calibration.discard import discard
-    from jobs.calibration.locate import find_run
     from jobs.connect import open_actor
     from tui import console
     from tui.cli.asking import connects
+    from tui.cli.calibration_find import find
     from tui.exits import ExitCode
 
-    watched = await asyncio.to_thread(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
+    watched = await find(args, args.run_dir)
     actor = await asyncio.to_thread(
         open_actor, watched.profile if not watched.local else None, args.read_only, connects()
     )

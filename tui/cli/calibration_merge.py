@@ -30,17 +30,17 @@ class Merge:
 async def merge_runs(args: argparse.Namespace) -> int:
     """Merge the runs on the host where they lie."""
     from hosts.errors import InputError
-    from jobs.calibration.locate import find_run
     from jobs.calibration.merge import merge
     from jobs.calibration.watch import look
     from jobs.connect import open_actor
     from tui import console
     from tui.cli.asking import connects
+    from tui.cli.calibration_find import find
     from tui.exits import ExitCode
 
     if len(args.runs) < 2:
         raise InputError("a merge needs two runs: calibrate merge OUT A B")
-    found = [await asyncio.to_thread(find_run, run, args.root, args.repo, args.host, args.model) for run in args.runs]
+    found = [await find(args, run) for run in args.runs]
     hosts = {(run.local, run.profile.name if run.profile is not None and not run.local else "") for run in found}
     if len(hosts) != 1:
         raise InputError("the runs lie on different hosts; copy them to one first")

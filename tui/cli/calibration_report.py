@@ -36,13 +36,13 @@ class Report:
 
 async def make_report(args: argparse.Namespace) -> int:
     """Make the report and write it where it belongs; `--json` prints it and writes nothing into the run."""
-    from jobs.calibration.locate import find_run
     from jobs.calibration.report import make
     from jobs.connect import open_actor, open_reader
     from tui import console
     from tui.cli.asking import connects
+    from tui.cli.calibration_find import find
 
-    watched = await asyncio.to_thread(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
+    watched = await find(args, args.run_dir)
     profile = watched.profile if not watched.local else None
     quiet = args.json or args.read_only
     if quiet:

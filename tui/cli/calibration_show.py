@@ -6,25 +6,22 @@ import argparse
 import asyncio
 import time
 from collections.abc import Sequence
-from functools import partial
 
 from gates.calibration.audit import Audit, audit_lines
 from gates.calibration.cells import Mark
 from gates.calibration.words import shown_of
 from gates.verdict import Decision
-from hosts.aside import aside
-from hosts.errors import UnreachableError
-from jobs.calibration.locate import Watched, find_run
+from jobs.calibration.locate import Watched
 from jobs.calibration.watch import Look, look, missing_manifest, status_document
 from jobs.connect import open_reader
 from monitors.snapshot import State
 from tui import console
 from tui.cli.asking import connects
 from tui.cli.calibration_advice import advice
+from tui.cli.calibration_find import find
 from tui.exits import ExitCode, of_decision
 
 _MOST = 10
-_PATIENCE_S = 20.0  # that the file system of a run may take, as for each of its files
 _ALIVE = (State.RUNNING, State.WAITING, State.SLOW_START, State.STALLED)
 
 
@@ -163,13 +160,7 @@ def _some(lines: list[str]) -> list[str]:
 
 
 async def _look(args: argparse.Namespace, processes: bool) -> tuple[Watched, Look]:
-    find = partial(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            watched = await aside(find, "find the run")
-    except TimeoutError:
-        name = args.run_dir or "the newest run"
-        raise UnreachableError(f"{name}: no answer from the file system for {_PATIENCE_S:g} s") from None
+    watched = await find(args, args.run_dir)
     reader = await asyncio.to_thread(open_reader, watched.profile if not watched.local else None, connects())
     try:
         return watched, await look(reader, watched, processes)

@@ -21,7 +21,7 @@ from hosts.target import parse_target
 from jobs.calibration.checkout import Checkout, choose_model, load_manifest
 from jobs.calibration.control import Started, patiently, stop
 from jobs.calibration.example import example_folder, set_up_example
-from jobs.calibration.locate import Watched, find_run
+from jobs.calibration.locate import Watched
 from jobs.calibration.request import RunOptions
 from jobs.calibration.site import Site, find_site
 from jobs.calibration.starting import begin, make_ready
@@ -32,6 +32,7 @@ from tui import console
 from tui.cli.asking import connects
 from tui.cli.calibration_advice import advice, command, look_again
 from tui.cli.calibration_ask import ask_missing
+from tui.cli.calibration_find import find
 from tui.cli.calibration_follow import OVER, Left, ended_with_a_word, follow_run, size_of
 from tui.cli.calibration_show import audit_code, audit_document, fault_lines
 from tui.exits import ExitCode
@@ -178,7 +179,7 @@ async def stop_calibration(args: argparse.Namespace) -> int:
     """Ask a run's runner to end."""
     if args.read_only:
         raise InputError("read-only: this would stop a run; leave --read-only out")
-    watched = await asyncio.to_thread(find_run, args.run_dir, args.root, args.repo, args.host, args.model)
+    watched = await find(args, args.run_dir)
     profile = watched.profile if not watched.local else None
     actor = await asyncio.to_thread(open_actor, profile, args.read_only, connects())
     try:

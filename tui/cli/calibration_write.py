@@ -8,6 +8,7 @@ import contextlib
 import getpass
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from gates.calibration.cautions import cautions
@@ -25,6 +26,7 @@ from jobs.calibration.watch import look, missing_manifest
 from jobs.connect import open_actor, open_reader
 from tui import console
 from tui.cli.asking import connects
+from tui.cli.calibration_find import in_time
 from tui.exits import ExitCode
 from tui.sanitise import confirmable
 
@@ -53,7 +55,7 @@ async def _refused_in_json(args: argparse.Namespace, command: Callable[[argparse
 
 
 async def _show_plan(args: argparse.Namespace) -> int:
-    watched, site = await asyncio.to_thread(_where, args)
+    watched, site = await in_time(args.run_dir, partial(_where, args))
     reader = await asyncio.to_thread(open_reader, watched.profile if not watched.local else None, connects())
     try:
         prepared = await _prepared(args, reader, watched, site)
@@ -73,7 +75,7 @@ async def _apply_run(args: argparse.Namespace) -> int:
         raise InputError("--finish and --roll-back exclude each other")
     if args.mode is None and not (args.finish or args.roll_back):
         raise InputError("--mode is needed: report, smart or full")
-    watched, site = await asyncio.to_thread(_where, args)
+    watched, site = await in_time(args.run_dir, partial(_where, args))
     profile = watched.profile if not watched.local else None
     if args.mode == "report":
         reader = await asyncio.to_thread(open_reader, profile, connects())
