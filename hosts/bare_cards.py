@@ -22,7 +22,12 @@ _NOT_FOUND = ("command not found", "unknown command")
 _DRIVER = "/proc/driver/nvidia/version"
 # A shell says the same of a tool that it has not found and of one that it has and that does not run: the file is looked
 # for. No `!` and no backslash, which some login shells take for special even between single quotes.
-_LOOK = "set -f; IFS=:; for folder in $PATH; do test -e ${folder:-.}/nvidia-smi && exit 0; done; exit 3"
+# An empty name in PATH is the current folder, and shells that split are not at one about the last. A link that leads
+# nowhere, which may be all that a driver has left behind, counts as there.
+_LOOK = (
+    'left=$PATH:; while test "$left"; do folder=${left%%:*}; left=${left#*:}; file=${folder:-.}/nvidia-smi; '
+    'test -e "$file" || test -L "$file" && exit 0; done; exit 3'
+)
 _MISSING = 3
 
 

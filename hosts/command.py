@@ -27,7 +27,7 @@ _STEP = ROOM // 4
 _STATUSES = 255
 _SIGNALS = 64
 _GROUPS = 1 << 22  # as many as there can be processes
-_RUNS_ON = f"the command may run on there for up to {SILENCE:.0f} s; it is ended once the host notices"
+_RUNS_ON = f"the command may run on there for up to {SILENCE + GRACE:.0f} s; it is ended once the host notices"
 _STREAMS: dict[int, Literal["stdout", "stderr"]] = {OUT: "stdout", ERR: "stderr"}
 
 

@@ -38,6 +38,7 @@ class Client(asyncssh.SSHClient):
         connects: What all connections share.
         patience: Seconds that the login may take, without those that a person takes to answer.
         on_lost: Told why, when the connection ends.
+        on_ask: Told when a person is about to be asked.
 
     Attributes:
         met: Whether there was anything to talk to; what goes wrong from then on is the other side's doing.
@@ -55,6 +56,7 @@ class Client(asyncssh.SSHClient):
         connects: Connects,
         patience: float,
         on_lost: Callable[[str], None],
+        on_ask: Callable[[], None],
     ) -> None:
         self.met = False
         self.offer: Offer | None = None
@@ -67,6 +69,7 @@ class Client(asyncssh.SSHClient):
         self._first = first
         self._connects = connects
         self._on_lost = on_lost
+        self._on_ask = on_ask
         self._limit: asyncio.Timeout | None = None
         self._turn: Turn | None = None
         self._locked: list[str] | None = None
@@ -194,6 +197,8 @@ class Client(asyncssh.SSHClient):
     @contextmanager
     def _waiting(self) -> Iterator[None]:
         """A person is slow: neither the deadline nor the hosts that wait for their turn are held up by that."""
+        if self._connects.can_ask:
+            self._on_ask()
         if self._turn is not None:
             self._turn.give_back()
         if self._limit is not None:

@@ -86,13 +86,15 @@ class Lane:
             for count, (hop, found) in enumerate(hops, 1):
                 shared, give_back = connects.share(("hop", *(spec for spec, _ in hops[:count])), Hop)
                 self._hops.append((shared, give_back))
-                login = partial(_logged_in, hop, found, through, connects, deadline, lambda _why: None)
+                login = partial(_logged_in, hop, found, through, connects, deadline, lambda _why: None, lambda: None)
                 try:
                     through = await shared.connection(login, self._interval * _MISSED)
                 except GatewatchError as error:
                     told = f"{spec.title}: on the way there, {error}"
                     raise error.behind(told) if isinstance(error, MendableError) else type(error)(told) from None
-            self._connection = await _logged_in(spec, files, through, connects, deadline, self._lost)
+            self._connection = await _logged_in(
+                spec, files, through, connects, deadline, self._lost, self._standing.asks
+            )
         except BaseException:
             await self._end_hops()
             raise
@@ -205,11 +207,12 @@ async def _logged_in(
     connects: Connects,
     deadline: float,
     on_lost: Callable[[str], None],
+    on_ask: Callable[[], None],
 ) -> asyncssh.SSHClientConnection:
     """As `log_in`; a host that hangs up while a person types is said to have."""
     connects.cut_short(spec.called)
     try:
-        return await log_in(spec, files, through, connects, deadline, on_lost)
+        return await log_in(spec, files, through, connects, deadline, on_lost, on_ask)
     except UnreachableError as error:
         asked = connects.cut_short(spec.called)
         if not asked or type(error) is not UnreachableError:

@@ -46,6 +46,7 @@ async def log_in(
     connects: Connects,
     deadline: float,
     on_lost: Callable[[str], None],
+    on_ask: Callable[[], None],
 ) -> asyncssh.SSHClientConnection:
     """Connect, check the host's key, and log in.
 
@@ -56,6 +57,7 @@ async def log_in(
         connects: What all connections share.
         deadline: Seconds that all of it may take, without the time that a person takes to answer.
         on_lost: Told why, when the connection ends.
+        on_ask: Told when a person is about to be asked.
 
     Raises:
         UnreachableError: The host cannot be reached, its key is unknown or another, or it refuses us.
@@ -67,7 +69,8 @@ async def log_in(
         other = "with `transport: openssh` in the profile ssh itself connects"
         raise InputError(f"{spec.title}: no common way to encrypt: {none}; {other}")
     for _ in range(2):
-        client = Client(spec, files.identities, files.certificates, files.first, connects, deadline, on_lost)
+        of_keys = (files.identities, files.certificates, files.first)
+        client = Client(spec, *of_keys, connects, deadline, on_lost, on_ask)
         try:
             return await _attempt(spec, files, through, client)
         except Exception as error:

@@ -126,12 +126,13 @@ class Standing:
         self._right = 0
         self._apart = clock.apart
         self._up_since = 0.0
+        self._up_at = 0.0
         self._down_since: float | None = None
         self._told: list[Callable[[Connection], None]] = []
 
     @property
     def now(self) -> Connection:
-        """How it stands; a round trip alone makes no new `since`."""
+        """How it stands; neither a round trip nor a silence that is over makes a new `since` while it is up."""
         return self._now
 
     def on_change(self, callback: Callable[[Connection], None]) -> Callable[[], None]:
@@ -189,9 +190,15 @@ class Standing:
         elif self._now.way is not Way.KEY_CHANGED:
             self._set(Way.CONNECTING, "")
 
+    def asks(self) -> None:
+        """It answers, and a person is asked for what it wants to know: it is away no more."""
+        if self._now.way is Way.WAITING:
+            self._down_since = None
+            self._set(Way.CONNECTING, "")
+
     def up(self) -> None:
         """It is connected."""
-        self._up_since = self._clock.steady()
+        self._up_since, self._up_at = self._clock.steady(), self._clock.wall()
         self._down_since = None
         self._marks = ()
         self._set(Way.UP, "")
@@ -258,6 +265,8 @@ class Standing:
         since = self._down_since if way is Way.WAITING and self._down_since is not None else now
         if way is Way.KEY_CHANGED and self._now.way is way:
             since = self._now.since
+        if way is Way.UP and self._now.way is Way.STALE:
+            since = self._up_at
         self._now = Connection(way, since, self._now.rtt, None if wait is None else now + wait, reason, ours, trying)
         for callback in tuple(self._told):
             callback(self._now)

@@ -97,11 +97,11 @@ class Station:
 
     @property
     def recovered(self) -> bool:
-        """Whether the way there has come up since the host was last told of."""
+        """Whether the way there was down when the host was last told of, or was lost since, and is up."""
         way, before = self.connection, self._way_then
         if way is None or way.way is not Way.UP:
             return False
-        return before is None or (before.way, before.since) != (way.way, way.since)
+        return before is None or before.way not in (Way.UP, Way.STALE) or way.since > before.since
 
     @property
     def runs(self) -> tuple[str, ...]:

@@ -27,7 +27,8 @@ class Login:
 
     def __init__(self, folder: Path, shell: str) -> None:
         self.tool = folder / "nvidia-smi"
-        self._words = ("/usr/bin/env", f"PATH={folder / 'none'}:{folder}", shell, "-c")
+        self.path = f"{folder / 'none'}:{folder}"
+        self._shell = shell
 
     async def do(self, work: Any) -> bool:
         if work is counts_like_the_driver:
@@ -35,7 +36,7 @@ class Login:
         raise InputError("there is no driver")
 
     async def open(self, argv: tuple[str, ...]) -> BytePipe:
-        return await open_subprocess((*self._words, remote_command(argv)))
+        return await open_subprocess(("/usr/bin/env", f"PATH={self.path}", self._shell, "-c", remote_command(argv)))
 
 
 @pytest.fixture(params=["sh", "dash", "bash", "zsh", "tcsh", "fish"])
@@ -75,12 +76,35 @@ def unallowed(tool: Path) -> None:
     tool.chmod(0o644)
 
 
-@pytest.mark.parametrize("broken", [wrapper, interpreter, unallowed])
+def dangling(tool: Path) -> None:
+    tool.symlink_to(tool.with_name("removed"))
+
+
+@pytest.mark.parametrize("broken", [wrapper, interpreter, unallowed, dangling])
 async def test_what_is_there_and_cannot_be_run_is_unknown(login: Login, broken: Callable[[Path], None]) -> None:
     broken(login.tool)
     found = await told(login)
     assert (found.source, found.devices) == ("unknown", ())
     assert found.detail.startswith("nvidia-smi: ")
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        *(("{}:here", "unknown"), ("{}:", "unknown"), (":{}", "unknown"), ("{}::/none", "unknown")),
+        *(("{}", "none"), ("{}:*", "none"), ("{}:a b", "unknown"), ("{}:a:b", "none")),
+    ],
+)
+async def test_names_on_the_path_are_taken_as_they_are_and_an_empty_one_is_the_current_folder(
+    login: Login, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, source: str
+) -> None:
+    current = tmp_path / "current"
+    for folder in (current, current / "here", current / "a b"):
+        folder.mkdir()
+        unallowed(folder / "nvidia-smi")
+    login.path = path.format(tmp_path)
+    monkeypatch.chdir(current)
+    assert (await told(login)).source == source
 
 
 async def test_what_a_login_has_not_found_is_not_the_tool(login: Login, house: Path) -> None:

@@ -99,6 +99,29 @@ async def test_numbers_that_cannot_be_are_not_believed(told: Any) -> None:
     await session.close()
 
 
+@pytest.mark.parametrize(
+    ("lost", "deadline", "said"),
+    [(True, 30, "the helper ended"), (False, -3600, "the command was not ended by its deadline")],
+)
+async def test_only_a_command_whose_link_was_lost_under_it_is_said_to_run_on(
+    lost: bool, deadline: float, said: str
+) -> None:
+    hello = encode_frame(NONCE, {"hello": {"python": "3.11", "pid": 1}})
+    pipe = await open_subprocess((sys.executable, "-c", SAYS, hello.hex()))
+    session = CommandLink("box", "python3", pipe, NONCE, 10.0)
+    await session.start([])
+    if lost:
+        session.lose(said)
+
+    async def take(_: Output) -> None:
+        raise AssertionError("nothing was written")
+
+    with pytest.raises(UnreachableError) as caught:
+        await session.run(["true"], deadline, take)
+    assert str(caught.value) == f"box: {said}"
+    await session.close()
+
+
 async def helpers(host: PipeReader, log: Path) -> list[int]:
     """The processes of a reader that follows a log; nothing of them is left in the end, whatever is done to them."""
     async with contextlib.aclosing(host.watch(str(log), Position())) as items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,27 @@ async def test_it_is_said_that_nobody_answered_in_time(server: Impatient, kind: 
         await (await host.open(("cat",))).close(5)
         person.knows, now = False, 7200.0
     await host.close()
+
+
+@pytest.mark.parametrize("kind", ["password", "keyboard"])
+async def test_a_host_that_was_away_and_asks_is_not_shown_as_away(server: Impatient, kind: str) -> None:
+    server.kinds[:] = [kind]
+    shown: list[tuple[Way, bool]] = []
+
+    class Asked:
+        async def ask(self, host: str, what: str) -> str | None:
+            shown.append((reached.connection.way, reached.connection.trying))
+            return "sesame"
+
+    now = 0.0
+    spec = SshSpec("127.0.0.1", server.port, "op", known_hosts=str(server.known), config_file=None)
+    reached = SshHost(spec, connects=Connects(asker=Asked()), clock=Clock(steady=lambda: now))
+    reached._standing.failed(UnreachableError("127.0.0.1: no route to host"))
+    now = 3600.0
+    with contextlib.suppress(UnreachableError):  # not all that is asked for is given
+        await reached.open(("cat",))
+    assert set(shown) == {(Way.CONNECTING, False)}
+    await reached.close()
 
 
 async def test_a_host_that_is_lost_for_another_reason_is_not_said_to_have_waited(server: Impatient) -> None:

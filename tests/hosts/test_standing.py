@@ -230,19 +230,35 @@ def test_every_change_is_told_and_a_new_round_trip_time_is_none() -> None:
     forget = standing.on_change(told.append)
     standing.connecting()
     standing.up()
+    connected = times.wall
     standing.alive(0.03)
-    assert standing.now == Connection(Way.UP, times.wall, 0.03)
+    assert standing.now == Connection(Way.UP, connected, 0.03)
+    times.go(6.2)
     standing.stale(6.2)
-    assert standing.now.reason == "nothing heard for 6 s"
+    assert (standing.now.since, standing.now.reason) == (times.wall, "nothing heard for 6 s")
     standing.stale(7)
     standing.alive()
     assert [each.way for each in told] == [Way.CONNECTING, Way.UP, Way.STALE, Way.UP]
-    assert told[-1].reason == ""
+    assert (told[-1].since, told[-1].reason) == (connected, "")
     standing.idle()
     forget()
     forget()
     standing.connecting()
     assert told[-1].way is Way.IDLE
+
+
+def test_a_host_that_asks_for_a_secret_is_away_no_more() -> None:
+    standing, times = make()
+    standing.failed(UnreachableError("box: no route"))
+    standing.connecting()
+    standing.asks()
+    assert standing.now.way is Way.CONNECTING
+    times.go(60)
+    standing.failed(UnreachableError("box: connection lost"))
+    assert (standing.now.way, standing.now.since) == (Way.WAITING, times.wall), "it answered meanwhile"
+    standing.up()
+    standing.asks()
+    assert standing.now.way is Way.UP, "of another connection to it"
 
 
 def test_a_host_that_is_away_is_so_while_it_is_tried_again() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from hosts.connection import Connection, Way
 from hosts.here import LocalReader
 from hosts.local.gpu_owners import counts_like_the_driver
 from hosts.profiles import AgentPolicy, HostProfile, Ssh
+from hosts.standing import Clock, Standing
 from jobs.connect import open_actor
 from monitors.owners import Whose
 from monitors.snapshot import State
@@ -360,24 +362,38 @@ def test_a_host_is_tried_when_its_wait_is_over_wherever_our_clock_stands(set_by:
 
 
 def test_a_way_that_came_up_after_the_last_look_is_told_of_as_such() -> None:
+    now = 1000.0
+    standing = Standing("h", Random(1), Clock(lambda: now, lambda: now))
+
     class Far(LocalReader):
-        connection = Connection(Way.CONNECTING, 1000.0)
+        @property
+        def connection(self) -> Connection:
+            return standing.now
 
     station = Station("h", Far(), False, 120.0, lambda *_: None, lambda *_: None)
     dark = replace(unseen("h"), state=State.BLIND, error="h: no answer to keepalive")
 
-    def recovered(way: Way, since: float, looked: bool = False) -> bool:
-        Far.connection = Connection(way, since, 0.03 if looked else None)
-        if looked:
-            station._took(HOST, dark)
+    def recovered(*told: Callable[[], None], looked: str | None = None) -> bool:
+        nonlocal now
+        for tell in told:
+            now += 1
+            tell()
+        if looked is not None:
+            station._took(looked, dark)
         [look] = host_looks((station,), {"h": dark}, {})
         return look.recovered
 
-    assert not recovered(Way.CONNECTING, 1000.0)
-    assert recovered(Way.UP, 1001.0), "and nobody has looked yet"
-    assert not recovered(Way.UP, 1001.0, looked=True)
-    assert not recovered(Way.UP, 1001.0)
-    assert not recovered(Way.STALE, 1100.0)
-    assert not recovered(Way.WAITING, 1103.0, looked=True)
-    assert recovered(Way.UP, 1160.0)
-    assert not recovered(Way.UP, 1160.0, looked=True), "what it failed by now is of now"
+    silent, heard, lost, up = lambda: standing.stale(6), standing.alive, lambda: standing.lost("reset"), standing.up
+    assert not recovered(standing.connecting, looked=HOST)
+    now -= 3600.0
+    assert recovered(up), "and nobody has looked yet, whatever our clock was set to"
+    assert recovered(looked="run"), "nor at the host itself"
+    assert not recovered(looked=HOST)
+    assert not recovered(silent)
+    assert not recovered(heard), "it was up all along"
+    assert not recovered(silent, looked=HOST)
+    assert not recovered(heard)
+    assert recovered(lost, up)
+    assert not recovered(looked=HOST), "what it failed by now is of now"
+    assert not recovered(silent, looked=HOST)
+    assert recovered(lost, up, silent, heard), "silent at the last look, and lost since"

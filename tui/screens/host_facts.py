@@ -173,14 +173,14 @@ class HostFacts:
         ranks = {Way.KEY_CHANGED: 0, Way.REFUSED: 1, Way.WAITING: 2, Way.STALE: 3}
         if way in ranks:
             return ranks[way]
-        if self.look.snapshot is None or self.recovered:
+        if self.look.snapshot is None:
             return 6
-        if self.blind:
+        if self.blind and not self.recovered:
             return 4 if way is Way.UP else 2  # what is tried again and again is not better while it is tried
         if self.noted:
             return 5
         known = self.body.accelerators
-        return 6 if known is None or known.source == "unknown" else 7
+        return 6 if self.recovered or known is None or known.source == "unknown" else 7
 
     @property
     def sign(self) -> Look:

@@ -76,6 +76,9 @@ DARK = frozenset((Way.STALE, Way.WAITING, Way.REFUSED, Way.KEY_CHANGED))
 TRYING = ", trying"
 """Behind the words for a host that is tried again."""
 
+SINCE = " since "
+"""Before the time since when a host cannot be reached."""
+
 _LOGIN = "login refused"
 
 
@@ -116,7 +119,7 @@ def connection_words(connection: Connection | None, now: float, clock: Clock, se
 
 def unreachable(connection: Connection, clock: Clock, seen: float | None = None) -> str:
     """`unreachable since 14:02`: since the last answer, or, where there never was one, since this try failed."""
-    return f"unreachable since {clock(connection.since if seen is None else seen)}"
+    return f"unreachable{SINCE}{clock(connection.since if seen is None else seen)}"
 
 
 def retry_in(connection: Connection, now: float) -> int:

@@ -11,7 +11,7 @@ from hosts.connection import without_wait
 from monitors.host import notes
 from tui.screens.host_cells import Measure, gib, gpu_cell
 from tui.screens.host_facts import HostFacts, plain
-from tui.screens.host_look import TRYING, Clock, connection_words, way_look
+from tui.screens.host_look import SINCE, TRYING, Clock, connection_words, way_look
 from tui.screens.run_ink import Row, Span, cut, middle, width
 
 WORD, LONG = 13, 23
@@ -23,7 +23,6 @@ _LEAST_NAME, _MOST_NAME = 4, 28
 _MOST_CELLS = 16
 _LEAST_WORDS, _WIDE_WORDS = 6, 12  # `no GPU`, and `GPUs unknown` where a host has a row
 _GAP = 2
-_SINCE = " since"
 _BRIEF = {"unreachable": "down", "auth failed": "no login", "key changed": "new key"}
 
 
@@ -222,7 +221,7 @@ def short(host: HostFacts, brush: Brush, room: int) -> str:
         words = "not seen yet" if host.look.snapshot is None else "no answer" if host.blind else "up"
     else:
         words = connection_words(connection, brush.now, brush.clock, host.received)
-    for rest in (TRYING, _SINCE):
+    for rest in (TRYING, SINCE):
         if len(words) > room:
             words = words.partition(rest)[0]
     if len(words) > room and connection is not None:  # no half of a number

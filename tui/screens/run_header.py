@@ -10,6 +10,7 @@ from hosts.connection import Connection, Way
 from monitors.snapshot import State
 from tui.cells import painted
 from tui.marks import STATES, Look
+from tui.screens.host_look import SINCE, TRYING
 from tui.screens.matrix_grid import Grid, body_of
 from tui.screens.run_facts import Clock, plain
 from tui.screens.run_ink import Row, Span, cut, middle
@@ -77,10 +78,10 @@ def header(place: RunPlace, look: RunLook, grid: Grid, pace: Pace | None, at: Cl
     ]
     parts = [(kind, spans) for kind, spans in parts if spans[0][0]]
     calm = ("way",) if marks.way is None or marks.way.way is Way.UP else ()
-    for dropped in ("basis", "cells", *calm, "off", "sha", "repeats", "host", "eta"):
+    for dropped in ("basis", "cells", *calm, "off", TRYING, "sha", SINCE, "repeats", "host", "eta"):
         if _width(parts) <= width:
             break
-        parts = [part for part in parts if part[0] != dropped]
+        parts = [_briefer(part, dropped) for part in parts if part[0] != dropped]
     over = _width(parts) - width
     for kind, least in (("runs", 10), ("name", 8), ("runs", 0), ("done", 0), ("name", 1)):
         if over <= 0:
@@ -245,7 +246,8 @@ def since_row(since: tuple[float, tuple[str, ...]], at: Clock, width: int, ascii
     return (lead, "accent"), (text, ""), (end, "muted")
 
 
-_Parts = list[tuple[str, list[Span]]]
+_Part = tuple[str, list[Span]]
+_Parts = list[_Part]
 
 
 def _width(parts: _Parts) -> int:
@@ -253,6 +255,12 @@ def _width(parts: _Parts) -> int:
 
 
 _LEADS = ("state", "done", "eta", "age")  # what begins a new thought has more room before it
+
+
+def _briefer(part: _Part, rest: str) -> _Part:
+    """The same; of the way only what stands before `rest`."""
+    kind, spans = part
+    return (kind, [(words.partition(rest)[0], style) for words, style in spans]) if kind == "way" else part
 
 
 def _shorter(parts: _Parts, kind: str, over: int, least: int, ascii_only: bool) -> _Parts:

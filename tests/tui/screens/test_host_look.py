@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosts.connection import Connection, Way
+from hosts.host import DiskSeen
 from tests.monitors.runs import AT
 from tests.tui.screens.fleet import UP, body, eight, every, held, idle, look, many
 from tui.screens.host_cells import Measure
 from tui.screens.host_facts import ORDERS, HostFacts, is_free, kept, ordered, passing, sums
 from tui.screens.host_look import connection_words, milliseconds, retry_in, way_look
 from tui.screens.hosts_grid import Brush, short, told_notes
+
+FULL = DiskSeen("/", 0, 940_000_000_000, "ext4")
 
 
 def clock(when: float) -> str:
@@ -111,6 +114,8 @@ def test_what_a_host_was_lost_by_is_over_once_the_way_there_is_up() -> None:
     assert partly.snapshot is not None
     partly = replace(partly, recovered=True, snapshot=replace(partly.snapshot, error="load: cannot be read"))
     assert told_notes(HostFacts.of(partly), clock) == ["load: cannot be read"], "that was seen of the host itself"
+    full = replace(lost, snapshot=look("a", body(eight(), disks=(FULL,)), UP, error="a: no answer").snapshot)
+    assert HostFacts.of(replace(full, recovered=True)).trouble == 5, "a disk is no emptier for that"
     before = kept({}, [lost])
     assert kept(before, [replace(lost, recovered=True)])["a"].error == ""
 

@@ -76,6 +76,23 @@ async def test_what_cannot_be_seen_now_is_not_fine_however_it_stood(bench: RunBe
         await at.until(lambda: "It cannot be seen now." in at.shown)
 
 
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (90, "r3 @h20-a unreachable since 02:43, trying ffea71b  "),
+        (80, "r3 @h20-a unreachable since 02:43 ffea71b  "),
+        (70, "r3 @h20-a unreachable since 02:43  "),
+        (60, "r3 @h20-a unreachable  "),
+    ],
+)
+async def test_a_way_that_is_tried_again_is_told_of_more_briefly_before_the_run_is(
+    width: int, words: str, bench: RunBench
+) -> None:
+    bench.way = Connection(Way.WAITING, bench.now - 300, None, None, "no route", trying=True)
+    async with run_desk(bench, bench.look(state=State.BLIND, error="gone"), (width, 24)) as at:
+        assert words in at.rows[0]
+
+
 async def test_before_the_first_look_it_is_told_too(bench: RunBench) -> None:
     bench.way = Connection(Way.REFUSED, bench.now, None, None, "login refused for alice")
     async with run_desk(bench, None, (80, 24)) as at:
