@@ -256,9 +256,13 @@ def test_a_host_that_asks_for_a_secret_is_away_no_more() -> None:
     times.go(60)
     standing.failed(UnreachableError("box: connection lost"))
     assert (standing.now.way, standing.now.since) == (Way.WAITING, times.wall), "it answered meanwhile"
+
+
+def test_a_host_that_is_up_stays_so_where_another_connection_to_it_asks() -> None:
+    standing, _ = make()
     standing.up()
     standing.asks()
-    assert standing.now.way is Way.UP, "of another connection to it"
+    assert standing.now.way is Way.UP
 
 
 def test_a_host_that_is_away_is_so_while_it_is_tried_again() -> None:
